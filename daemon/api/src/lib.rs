@@ -1,0 +1,1 @@
+//! The gRPC services: conversion, authentication, authorization, status mapping

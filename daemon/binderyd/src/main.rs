@@ -1,0 +1,3 @@
+//! The daemon: configuration, composition, main
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Domain types, pure decisions, and the ports they need

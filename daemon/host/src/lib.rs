@@ -1,0 +1,1 @@
+//! Plugin supervision: inspection, lock file, signatures, workers

@@ -1,0 +1,1 @@
+//! Opaque bytes, kept: the store behind Bindery

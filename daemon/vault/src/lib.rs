@@ -1,0 +1,1 @@
+//! The only way to the store: sealing, key ring, records, manifest

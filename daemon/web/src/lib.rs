@@ -1,0 +1,1 @@
+//! The HTTP listener: start, callback and confirm pages, health, metrics

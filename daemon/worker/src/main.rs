@@ -1,0 +1,3 @@
+//! The small confined process that loads one plugin
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The C boundary of a plugin, in Rust and as a header

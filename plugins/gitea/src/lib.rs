@@ -1,0 +1,1 @@
+//! Provider plugin for Gitea and Forgejo

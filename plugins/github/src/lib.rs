@@ -1,0 +1,1 @@
+//! Provider plugin for GitHub

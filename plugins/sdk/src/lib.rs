@@ -1,0 +1,1 @@
+//! Write a provider plugin in straight-line async Rust

@@ -1,0 +1,1 @@
+//! Public gRPC API of Bindery, generated from bindery/v1

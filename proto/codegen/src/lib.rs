@@ -1,0 +1,1 @@
+//! Regenerates the committed Rust code of every schema

@@ -1,0 +1,1 @@
+//! Messages that cross the plugin boundary, generated from bindery/plugin/v1

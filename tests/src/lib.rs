@@ -1,0 +1,1 @@
+//! End-to-end tests as contracts, forge stand-ins and their harness
