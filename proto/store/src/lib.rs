@@ -1,1 +1,20 @@
-//! Records as they are sealed on disk, generated from bindery/store/v1
+//! Records as they are sealed on disk, generated from `bindery/store/v1`.
+//!
+//! The code is committed; `BINDERY_REGENERATE=1 cargo test -p bindery-codegen` rewrites it after a
+//! change of the schema. Maps are ordered: the same message always has the same bytes.
+#![forbid(unsafe_code)]
+
+/// Package `bindery.store.v1`.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    clippy::use_self,
+    missing_docs,
+    rustdoc::all,
+    unreachable_pub,
+    unused_qualifications,
+    reason = "generated code"
+)]
+pub mod v1 {
+    include!("gen/bindery.store.v1.rs");
+}
