@@ -1,5 +1,7 @@
 //! The table of a plugin and the types in it
 
+#![expect(unsafe_code, reason = "what crosses the boundary is raw pointers")]
+
 use std::{
     ffi::{CStr, c_void},
     fmt,
@@ -105,16 +107,8 @@ pub struct PluginV1 {
     pub reserved: [*const c_void; 4],
 }
 
-#[expect(
-    unsafe_code,
-    reason = "a static needs Sync, and raw pointers take it away"
-)]
 // SAFETY: the table is never written, its functions may be called from any thread by the rules of the boundary, and
 // the reserved pointers are null in a table that Rust code makes.
-#[expect(
-    unsafe_code,
-    reason = "a static needs Sync, and raw pointers take it away"
-)]
 unsafe impl Sync for PluginV1 {}
 
 /// Size of [`PluginV1`] as the version fields write it.
@@ -180,10 +174,6 @@ impl Slice {
     ///
     /// Unless `len` is 0, `ptr` points to `len` initialised bytes that nobody writes or frees during `'a`, and `len`
     /// is at most `isize::MAX`.
-    #[expect(
-        unsafe_code,
-        reason = "the other side of the boundary hands out raw pointers"
-    )]
     pub const unsafe fn as_bytes<'a>(self) -> &'a [u8] {
         if self.len == 0 {
             return &[];
@@ -264,7 +254,6 @@ mod tests {
 
     /// Bytes come back as they went in, and null with no length is the empty slice.
     #[test]
-    #[expect(unsafe_code, reason = "reads through the raw pointer under test")]
     fn a_slice_gives_its_bytes_back() {
         let bytes = vec![7u8; 33];
         // SAFETY: `bytes` lives to the end of the test.
