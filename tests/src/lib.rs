@@ -1,1 +1,4 @@
 //! End-to-end tests as contracts, forge stand-ins and their harness
+
+pub mod browser;
+pub mod gitea;
