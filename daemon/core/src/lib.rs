@@ -1,1 +1,33 @@
-//! Domain types, pure decisions, and the ports they need
+//! Domain types, pure decisions, and the ports they need.
+//!
+//! No input or output, no clock, no runtime, no `unsafe`: time and randomness come in as arguments, so every decision here
+//! runs under a virtual clock.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | [`name`] | names and ids, parsed once |
+//! | [`secret`] | [`Secret`](secret::Secret): text that can't be printed |
+//! | [`time`] | [`Timestamp`](time::Timestamp) |
+//! | [`problem`] | [`Problem`](problem::Problem) and its stable [`Reason`](problem::Reason) |
+//! | [`host`], [`namespace`], [`link`], [`flow`], [`receipt`] | the records |
+//! | [`refresh`] | when to refresh, and what an answer means |
+//! | [`provider`] | what a plugin describes and is asked for |
+//! | [`exchange`] | requests with secrets as segments, and their responses |
+//! | [`origin`] | exact scheme, host and port |
+//! | [`port`] | the traits that the engine stands on |
+#![forbid(unsafe_code)]
+
+pub mod exchange;
+pub mod flow;
+pub mod host;
+pub mod link;
+pub mod name;
+pub mod namespace;
+pub mod origin;
+pub mod port;
+pub mod problem;
+pub mod provider;
+pub mod receipt;
+pub mod refresh;
+pub mod secret;
+pub mod time;

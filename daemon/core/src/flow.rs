@@ -1,0 +1,178 @@
+//! Pending authorizations: single-use tickets, bound to who started them.
+
+use std::time::Duration;
+
+use crate::{
+    link::Cause,
+    name::{FlowId, HostName, LinkId, NamespaceName},
+    problem::{Problem, Reason},
+    secret::Secret,
+    time::Timestamp,
+};
+
+/// How long a person has to consent, and again to confirm (THREATS O1, O9).
+pub const FLOW_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Open flows that one principal may have (THREATS O9).
+pub const FLOWS_PER_PRINCIPAL: usize = 5;
+
+/// Open flows in all (THREATS O9).
+pub const FLOWS_IN_ALL: usize = 1000;
+
+/// A pending authorization.
+///
+/// Only digests of what the browser holds are kept: whoever reads the store can't finish a flow.
+#[derive(Debug)]
+pub struct Flow {
+    /// Its id; part of the start page's URL.
+    pub id: FlowId,
+    /// Namespace of the link.
+    pub namespace: NamespaceName,
+    /// The link that it authorizes.
+    pub link: LinkId,
+    /// Host that it goes to.
+    pub host: HostName,
+    /// Principal that started it; only that one may confirm by API.
+    pub principal: String,
+    /// Where the person is sent afterwards: id of a registered return address, never a URL.
+    pub return_to: Option<String>,
+    /// SHA-256 of the `state` parameter (256 random bits), once the person has left for the forge.
+    pub state_digest: Option<[u8; 32]>,
+    /// SHA-256 of the browser's cookie, once the start page was opened.
+    pub browser_digest: Option<[u8; 32]>,
+    /// SHA-256 of the code that confirms; it reaches only the browser.
+    pub confirm_digest: Option<[u8; 32]>,
+    /// PKCE code verifier (RFC 7636).
+    pub pkce_verifier: Option<Secret>,
+    /// Where it stands.
+    pub stage: FlowStage,
+    /// The link was bound before; its identity must be the same unless this says otherwise.
+    pub allow_identity_change: bool,
+    /// When it was started.
+    pub created: Timestamp,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+}
+
+/// Where a flow stands. It never goes back.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum FlowStage {
+    /// The URL was handed out.
+    Started,
+    /// The person has left for the forge; `state` is out.
+    AtForge,
+    /// The code was taken and is being exchanged: a second callback finds this.
+    Exchanging,
+    /// The grant is kept, pending; the starter must confirm.
+    Granted,
+    /// Confirmed, refused or over.
+    Finished,
+}
+
+/// What the browser brings back.
+#[derive(Debug)]
+pub struct Callback<'a> {
+    /// SHA-256 of `state`.
+    pub state_digest: [u8; 32],
+    /// SHA-256 of the cookie; `None` when the flow is completed by API.
+    pub browser_digest: Option<[u8; 32]>,
+    /// Host whose redirect path was called.
+    pub host: &'a HostName,
+    /// `iss` parameter (RFC 9207).
+    pub issuer: Option<&'a str>,
+}
+
+impl Flow {
+    /// Whether it is still open at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.stage != FlowStage::Finished && now < self.expires
+    }
+
+    /// Lets the first callback of the right browser through, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::FlowExpired`] for a flow that is over or was used, [`Reason::FlowMismatch`] for another browser, host or
+    /// issuer. In both cases no code may be exchanged.
+    pub fn accept(
+        &mut self,
+        callback: &Callback<'_>,
+        expected_issuer: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        if !self.is_open(now) || self.stage != FlowStage::AtForge {
+            return Err(expired());
+        }
+        let state = self.state_digest == Some(callback.state_digest);
+        let browser =
+            self.browser_digest.is_none() || callback.browser_digest == self.browser_digest;
+        let issuer = expected_issuer.is_none() || callback.issuer == expected_issuer;
+        if !(state && browser && issuer && &self.host == callback.host) {
+            return Err(mismatch());
+        }
+        self.stage = FlowStage::Exchanging;
+        self.state_digest = None;
+        Ok(())
+    }
+
+    /// Lets the starter, or the browser that holds the confirm code, confirm once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::accept`].
+    pub fn confirm(&mut self, proof: &ConfirmProof<'_>, now: Timestamp) -> Result<(), Problem> {
+        if !self.is_open(now) || self.stage != FlowStage::Granted {
+            return Err(expired());
+        }
+        let proven = match proof {
+            ConfirmProof::Browser {
+                confirm_digest,
+                browser_digest,
+            } => {
+                self.confirm_digest.as_ref() == Some(*confirm_digest)
+                    && self.browser_digest.as_ref() == Some(*browser_digest)
+            }
+            ConfirmProof::Principal(principal) => self.principal == *principal,
+        };
+        if !proven {
+            return Err(mismatch());
+        }
+        self.stage = FlowStage::Finished;
+        Ok(())
+    }
+}
+
+/// Who says that the grant is the one that was meant.
+#[derive(Debug)]
+pub enum ConfirmProof<'a> {
+    /// The browser that started, with the code of its page.
+    Browser {
+        /// SHA-256 of the confirm code.
+        confirm_digest: &'a [u8; 32],
+        /// SHA-256 of the cookie.
+        browser_digest: &'a [u8; 32],
+    },
+    /// The principal that started, by API.
+    Principal(&'a str),
+}
+
+/// Why a link whose flow ends unconfirmed needs authorization again.
+pub const UNCONFIRMED: Cause = Cause::NotConfirmed;
+
+fn expired() -> Problem {
+    Problem::new(
+        Reason::FlowExpired,
+        "this authorization is over, was used before, or does not exist; start the link again",
+    )
+}
+
+fn mismatch() -> Problem {
+    Problem::new(
+        Reason::FlowMismatch,
+        "this authorization was started elsewhere; open the link in the browser that finishes it",
+    )
+}
+
+#[cfg(test)]
+mod tests;

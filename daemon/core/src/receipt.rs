@@ -1,0 +1,153 @@
+//! What an unlink did at the provider, step by step.
+
+use crate::{
+    name::{HostName, LinkId, NamespaceName},
+    time::Timestamp,
+};
+
+/// Proof of an unlink. It outlives the link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Receipt {
+    /// Namespace of the link.
+    pub namespace: NamespaceName,
+    /// The link.
+    pub link: LinkId,
+    /// Host that the link was on.
+    pub host: HostName,
+    /// Login of the identity, when there was one.
+    pub login: String,
+    /// When the unlink was asked for.
+    pub started: Timestamp,
+    /// When the last step ended; `None` while it runs.
+    pub finished: Option<Timestamp>,
+    /// The steps in the order in which they run.
+    pub steps: Vec<ReceiptStep>,
+}
+
+/// One step of an unlink.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReceiptStep {
+    /// Which step.
+    pub kind: StepKind,
+    /// How it ended; `None` while it has not run.
+    pub outcome: Option<Outcome>,
+    /// In words for people.
+    pub message: String,
+}
+
+/// The steps of an unlink. Their order matters: after the grant is gone the hooks can no longer be deleted.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum StepKind {
+    /// No token is handed out any more.
+    StopHandOut,
+    /// Webhooks are deleted at the provider.
+    DeleteHooks,
+    /// Tokens that were handed out are taken back.
+    RevokeLeases,
+    /// The grant or token is revoked at the provider.
+    RevokeGrant,
+    /// The credentials are erased here.
+    Erase,
+}
+
+impl StepKind {
+    /// All steps in order.
+    pub const ALL: [Self; 5] = [
+        Self::StopHandOut,
+        Self::DeleteHooks,
+        Self::RevokeLeases,
+        Self::RevokeGrant,
+        Self::Erase,
+    ];
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Done now.
+    Done,
+    /// Nothing was there any more.
+    AlreadyAbsent,
+    /// Not done; the reason says why.
+    Failed {
+        /// Stable reason.
+        reason: String,
+    },
+    /// No API can do it; a person does it there.
+    Impossible {
+        /// Page where a person does it.
+        action_uri: String,
+    },
+}
+
+impl Receipt {
+    /// An unlink that has just been asked for.
+    #[must_use]
+    pub fn open(
+        namespace: NamespaceName,
+        link: LinkId,
+        host: HostName,
+        login: String,
+        started: Timestamp,
+    ) -> Self {
+        let step = |kind| ReceiptStep {
+            kind,
+            outcome: None,
+            message: String::new(),
+        };
+        let steps = StepKind::ALL.map(step).into();
+        Self {
+            namespace,
+            link,
+            host,
+            login,
+            started,
+            finished: None,
+            steps,
+        }
+    }
+
+    /// The first step that has not run.
+    #[must_use]
+    pub fn next_step(&self) -> Option<StepKind> {
+        self.steps
+            .iter()
+            .find(|step| step.outcome.is_none())
+            .map(|step| step.kind)
+    }
+
+    /// Notes how a step ended.
+    pub fn record(&mut self, kind: StepKind, outcome: Outcome, message: String) {
+        if let Some(step) = self.steps.iter_mut().find(|step| step.kind == kind) {
+            step.outcome = Some(outcome);
+            step.message = message;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hooks go before the grant, and the steps run once each in order.
+    #[test]
+    fn steps_run_in_order() {
+        let mut receipt = Receipt::open(
+            NamespaceName::parse("acme").expect("name"),
+            LinkId::parse("l").expect("name"),
+            HostName::parse("h").expect("name"),
+            "octo".to_owned(),
+            Timestamp::default(),
+        );
+        let mut seen = Vec::new();
+        while let Some(kind) = receipt.next_step() {
+            seen.push(kind);
+            receipt.record(kind, Outcome::Done, String::new());
+        }
+        assert_eq!(seen, StepKind::ALL);
+        assert!(
+            seen.iter().position(|k| *k == StepKind::DeleteHooks)
+                < seen.iter().position(|k| *k == StepKind::RevokeGrant)
+        );
+    }
+}
