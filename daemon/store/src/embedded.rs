@@ -1,0 +1,202 @@
+//! The store on disk: sled 0.34, used the way its faults demand.
+//!
+//! | Module | Which fault it answers |
+//! |---|---|
+//! | `folder` | files that others can read, a second daemon, left-over snapshots, unsynced directories |
+//! | `ballast` | a full disk, on which sled can't even be opened |
+//! | `engine` | panics instead of errors, blobs that are removed before their replacement is durable |
+//! | `layout` | how keys and long values become sled entries |
+//! | `committer` | `flush()` that is no barrier, `flush_async` that deadlocks, errors that are swallowed |
+//! | `state` | going on after the first error as if nothing had happened |
+
+use std::future::ready;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use crate::embedded::committer::{Committer, Job};
+use crate::embedded::engine::Engine;
+use crate::embedded::folder::{Folder, Lock};
+use crate::embedded::state::State;
+use crate::{Batch, BoxFuture, Health, OpenError, Page, Store, StoreError, Tree};
+
+mod ballast;
+mod committer;
+mod engine;
+mod folder;
+mod layout;
+mod state;
+#[cfg(test)]
+mod tests;
+
+/// How the store on disk is run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SledConfig {
+    /// Bytes of sled's page cache, kept between 8 and 16 MiB: sled's own default is 1 GiB, and the vault caches too.
+    pub cache_bytes: u64,
+    /// Bytes that are set aside and given back when the disk is full, so that the store can still be opened; 0 is none.
+    pub ballast_bytes: u64,
+    /// Free bytes below which [`Store::health`] says [`Health::LowSpace`].
+    pub free_floor: u64,
+    /// Batches that may wait for the disk before callers have to.
+    pub queue: usize,
+}
+
+/// What the committer has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Batches that were written.
+    pub batches: u64,
+    /// How often the disk was waited for: many batches share one wait.
+    pub syncs: u64,
+}
+
+/// Keeps everything in a folder, with sled.
+///
+/// Reads happen in the caller's thread, from sled's cache or the kernel's; commits in one thread of their own.
+#[derive(Debug)]
+pub struct SledStore {
+    // Dropped in this order: the folder's lock goes last.
+    queue: Option<mpsc::Sender<Job>>,
+    committer: Option<JoinHandle<()>>,
+    engine: Arc<Engine>,
+    state: Arc<State>,
+    _lock: Lock,
+}
+
+impl Default for SledConfig {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 16 << 20,
+            ballast_bytes: 64 << 20,
+            free_floor: 128 << 20,
+            queue: 256,
+        }
+    }
+}
+
+impl SledStore {
+    /// Opens the store in `folder`, which is created if it is absent. Blocks while sled recovers.
+    ///
+    /// An existing folder that lost its contents opens as an empty store: noticing that is the vault's manifest's task.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; a panic inside sled becomes [`OpenError::Corrupt`].
+    pub fn open(folder: impl AsRef<Path>, config: SledConfig) -> Result<Self, OpenError> {
+        let folder = folder.as_ref();
+        match Self::attempt(folder, &config) {
+            Err(OpenError::NoSpace { .. }) if ballast::release(folder) => {
+                warn!("The disk is full: released the ballast to open the store");
+                Self::attempt(folder, &config)
+            }
+            opened => opened,
+        }
+    }
+
+    /// What the committer has done since the store was opened.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            batches: self.state.batches.load(Relaxed),
+            syncs: self.state.syncs.load(Relaxed),
+        }
+    }
+
+    fn attempt(path: &Path, config: &SledConfig) -> Result<Self, OpenError> {
+        let folder = Folder::enter(path)?;
+        folder.prepare()?;
+        let engine = Arc::new(Engine::open(&folder, config)?);
+        let data = folder.settle()?;
+        ballast::ensure(path, config);
+        let state = Arc::new(State::new(path, config.free_floor));
+        let (queue, jobs) = mpsc::channel(config.queue.max(1));
+        let committer = Committer::new(Arc::clone(&engine), Arc::clone(&state), data, jobs);
+        let thread = committer.start().map_err(|error| folder.error(error))?;
+        Ok(Self {
+            queue: Some(queue),
+            committer: Some(thread),
+            engine,
+            state,
+            _lock: folder.into_lock(),
+        })
+    }
+
+    /// Puts a batch into the queue at once, so that dropping the future can't take it out again.
+    fn enqueue(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
+        let Some(queue) = &self.queue else {
+            return Box::pin(ready(Err(StoreError::Closed)));
+        };
+        let (answer, outcome) = oneshot::channel();
+        match queue.try_send(Job { batch, answer }) {
+            Ok(()) => Box::pin(settled(outcome)),
+            Err(TrySendError::Closed(_)) => Box::pin(ready(Err(StoreError::Closed))),
+            Err(TrySendError::Full(job)) => Box::pin(async move {
+                queue.send(job).await.map_err(|_| StoreError::Closed)?;
+                settled(outcome).await
+            }),
+        }
+    }
+
+    /// A panic in a read leaves sled in an unknown state: nothing is written any more.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Engine) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        engine::guard(|| read(&self.engine)).unwrap_or_else(|_| {
+            self.state.fail("the engine panicked while it read");
+            Err(StoreError::Corrupt)
+        })
+    }
+}
+
+impl Store for SledStore {
+    fn get<'a>(
+        &'a self,
+        tree: Tree,
+        key: &'a [u8],
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move { self.read(|engine| engine.get(tree, key)) })
+    }
+
+    fn page<'a>(
+        &'a self,
+        tree: Tree,
+        prefix: &'a [u8],
+        after: Option<&'a [u8]>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, StoreError>> {
+        Box::pin(async move { self.read(|engine| engine.page(tree, prefix, after, limit)) })
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
+        match batch.check().and_then(|()| self.state.check()) {
+            Ok(()) => self.enqueue(batch),
+            Err(refused) => Box::pin(ready(Err(refused))),
+        }
+    }
+
+    fn health(&self) -> Health {
+        self.state.health()
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        // The committer finishes what was taken in, then ends. It catches its own panics, so joining can't fail.
+        self.queue = None;
+        if let Some(committer) = self.committer.take() {
+            _ = committer.join();
+        }
+    }
+}
+
+async fn settled(outcome: oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
+    outcome.await.unwrap_or(Err(StoreError::Closed))
+}
