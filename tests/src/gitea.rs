@@ -144,16 +144,22 @@ impl Gitea {
         Arc::clone(&self.wire)
     }
 
-    /// The lines of its access log that contain a text: method, path and status of each request
-    ///
-    /// Lines are written after the answer is sent, so the newest one may still be missing.
-    pub fn requests_with(&self, text: &str) -> anyhow::Result<Vec<String>> {
-        let log = std::fs::read_to_string(self.dir.path().join("log/access.log"))?;
-        Ok(log
-            .lines()
-            .filter(|line| line.contains(text))
-            .map(str::to_owned)
-            .collect())
+    /// The requests it answered so far whose log line contains a text, each as method, path and
+    /// status: `POST /login/oauth/access_token 200`
+    pub async fn requests_with(&self, text: &str) -> anyhow::Result<Vec<String>> {
+        let marker = format!("/marker-{}", config::random()?);
+        self.api("GET", &marker, &Auth::Nobody, None).await?;
+        let deadline = Instant::now() + START_LIMIT;
+        // The log is written in the order of the requests, so with the marker all of it is there.
+        while Instant::now() < deadline {
+            let log = std::fs::read_to_string(self.dir.path().join("log/access.log"))?;
+            if let Some((before, _)) = log.split_once(&marker) {
+                let lines = before.lines().filter(|line| line.contains(text));
+                return Ok(lines.map(str::to_owned).collect());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        bail!("the access log stands still")
     }
 
     /// Everything it logged, for a test that failed to show

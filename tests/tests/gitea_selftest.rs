@@ -154,6 +154,13 @@ async fn the_whole_oauth_way_is_real() -> anyhow::Result<()> {
         &scene.refresh(&renewed.text_at("/refresh_token")?).await?,
         "invalid_grant",
     );
+
+    let asked = scene
+        .gitea
+        .requests_with("POST /login/oauth/access_token")
+        .await?;
+    let granted = asked.iter().filter(|line| line.ends_with(" 200")).count();
+    assert_eq!((asked.len(), granted), (6, 2), "{asked:?}");
     Ok(())
 }
 
