@@ -67,10 +67,10 @@ pub fn compile(schema: &Schema) -> Result<Compiler> {
 
 /// The Rust text of every package of the schema, formatted.
 fn rust(schema: &Schema, compiler: &Compiler) -> Result<BTreeMap<String, String>> {
-    let ours = own_files(schema, compiler);
+    let files = needed_files(schema, compiler);
     let redacted = redact::messages(schema.packages, &compiler.descriptor_pool())?;
     let mut config = config(schema, redacted.iter().map(redact::Message::path).collect());
-    let requests = ours
+    let requests = files
         .into_iter()
         .map(|file| (Module::from_protobuf_package_name(file.package()), file))
         .collect();
@@ -85,10 +85,13 @@ fn rust(schema: &Schema, compiler: &Compiler) -> Result<BTreeMap<String, String>
     Ok(texts)
 }
 
-/// Imported packages (annotations only) are not generated: nothing of ours uses their messages.
-fn own_files(schema: &Schema, compiler: &Compiler) -> Vec<FileDescriptorProto> {
+/// The schema's files and the well-known types that they use, which `prost-types` has. Imported
+/// annotations are left out: nothing of ours uses their messages.
+fn needed_files(schema: &Schema, compiler: &Compiler) -> Vec<FileDescriptorProto> {
     let mut files = compiler.file_descriptor_set().file;
-    files.retain(|file| schema.packages.contains(&file.package()));
+    files.retain(|file| {
+        schema.packages.contains(&file.package()) || file.package() == "google.protobuf"
+    });
     files
 }
 
