@@ -65,11 +65,10 @@ impl Image {
 }
 
 fn not_loaded(error: &libloading::Error) -> Fatal {
-    let mut text = std::error::Error::source(error)
+    let text = std::error::Error::source(error)
         .unwrap_or(error)
         .to_string();
-    text.truncate(text.floor_char_boundary_at(LOADER_TEXT_LEN));
-    Fatal::NotLoaded(text)
+    Fatal::NotLoaded(text.chars().take(LOADER_TEXT_LEN).collect())
 }
 
 impl Plugin {
@@ -177,18 +176,4 @@ fn answer<'a>(
     // that ends there. A plugin that lies crashes this process, which holds nothing but the plugin.
     let bytes = unsafe { out.as_bytes() };
     Ok(Answer { status, bytes })
-}
-
-/// A cut that is not in the middle of a character.
-trait CharBoundary {
-    fn floor_char_boundary_at(&self, len: usize) -> usize;
-}
-
-impl CharBoundary for String {
-    fn floor_char_boundary_at(&self, len: usize) -> usize {
-        (0..=len.min(self.len()))
-            .rev()
-            .find(|at| self.is_char_boundary(*at))
-            .unwrap_or(0)
-    }
 }

@@ -11,7 +11,7 @@ use bindery_plugin_abi::{
     ERR_ARG, ERR_OOM, OK,
     frame::{ARG_ALLOW_UNSANDBOXED, EXIT_FATAL, EXIT_USAGE, Kind, Landlock},
 };
-use harness::{End, Worker, hidden, image, image_with};
+use harness::{End, Worker, good, hidden, image, image_with};
 
 const EPERM: i32 = libc::EPERM;
 const EACCES: i32 = libc::EACCES;
@@ -22,7 +22,7 @@ fn killed() -> End {
 
 /// Asks a fresh worker for one thing and gives the step.
 fn step_of(command: &str) -> String {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     let reply = worker.call(Kind::Start, 1, command.as_bytes());
     assert_eq!(reply.status, OK);
     reply.text()
@@ -30,7 +30,7 @@ fn step_of(command: &str) -> String {
 
 /// Asks a fresh worker for one thing that it does not survive.
 fn end_of(command: &str) -> End {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     worker.send(Kind::Start, 1, command.as_bytes());
     worker.end()
 }
@@ -49,7 +49,7 @@ fn refusal(name: &str, defines: &[&str]) -> String {
 /// Steps go both ways under the host's handles, until their operation is dropped; the worker ends when the host does.
 #[test]
 fn operations_run_under_the_handles_of_the_host() {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     for handle in [7, u64::MAX] {
         let reply = worker.call(Kind::Start, handle, b"hello");
         assert_eq!(
@@ -75,7 +75,7 @@ fn operations_run_under_the_handles_of_the_host() {
 /// A handle that is unknown, or in use, is an argument error and changes nothing; dropping one is nothing at all.
 #[test]
 fn wrong_handles_are_argument_errors() {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     let unknown = worker.call(Kind::Resume, 3, b"hello");
     assert_eq!(
         (unknown.kind, unknown.handle, unknown.status),
@@ -91,7 +91,7 @@ fn wrong_handles_are_argument_errors() {
 /// A negative status comes without bytes, and a start that failed leaves its handle free.
 #[test]
 fn a_failed_start_leaves_no_operation() {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     let failed = worker.call(Kind::Start, 1, b"fail");
     assert_eq!((failed.status, failed.text().as_str()), (ERR_OOM, ""));
     assert_eq!(worker.call(Kind::Resume, 1, b"hello").status, ERR_ARG);
@@ -102,7 +102,7 @@ fn a_failed_start_leaves_no_operation() {
 /// Large requests and small ones after them go through one worker.
 #[test]
 fn large_requests_go_through() {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     for (handle, len) in [(1, 9 << 20), (2, 5), (3, 577_004), (4, 0)] {
         let reply = worker.call(Kind::Start, handle, &vec![b'x'; len]);
         assert_eq!(
@@ -121,7 +121,7 @@ fn large_requests_go_through() {
 /// READY says what confines the worker: both filters, and landlock as far as this kernel has it.
 #[test]
 fn p1_ready_reports_the_isolation() {
-    let mut worker = Worker::spawn(&image("good", &[]));
+    let mut worker = Worker::spawn(good());
     let (isolation, description) = worker.receive_ready();
     assert!(isolation.seccomp);
     assert_eq!(isolation.landlock, harness::landlock_here());
@@ -151,7 +151,14 @@ fn p1_ways_out_kill_the_worker() {
 /// P1: what runtimes try is refused, and the plugin goes on.
 #[test]
 fn p1_files_threads_and_handlers_are_refused() {
-    for attack in ["open", "open image", "dumpable", "thread", "handler"] {
+    for attack in [
+        "open",
+        "open image",
+        "dumpable",
+        "thread",
+        "handler",
+        "print",
+    ] {
         assert_eq!(step_of(attack), format!("{attack}: -1 errno {EPERM}"));
     }
 }
@@ -178,7 +185,7 @@ fn leaving_ends_the_worker_alone() {
 /// P7: a worker in an endless loop says nothing and can be killed; its limit in time is the host's.
 #[test]
 fn p7_an_endless_loop_is_killed_by_the_host() {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     worker.send(Kind::Start, 1, b"loop");
     worker.kill();
     assert_eq!(worker.end(), End::Signal(libc::SIGKILL));
@@ -203,7 +210,7 @@ fn p6_lies_end_the_worker() {
             "start returned the status 7, which does not exist",
         ),
     ] {
-        let mut worker = Worker::ready(&image("good", &[]));
+        let mut worker = Worker::ready(good());
         let fatal = worker.call(Kind::Start, 1, lie.as_bytes());
         assert_eq!(
             (fatal.kind, worker.end()),
@@ -355,7 +362,7 @@ fn p1_no_filter_no_plugin() {
 #[test]
 fn p1_an_unsandboxed_worker_says_so() {
     let calls = hidden(&[libc::SYS_seccomp, libc::SYS_landlock_create_ruleset]);
-    let mut worker = Worker::spawn_with(&image("good", &[]), &[ARG_ALLOW_UNSANDBOXED], calls);
+    let mut worker = Worker::spawn_with(good(), &[ARG_ALLOW_UNSANDBOXED], calls);
     let (isolation, _) = worker.receive_ready();
     assert!(!isolation.seccomp);
     assert_eq!(isolation.landlock, Landlock::NotEnforced);
@@ -366,7 +373,7 @@ fn p1_an_unsandboxed_worker_says_so() {
 /// Allowing it changes nothing where the filter can be installed.
 #[test]
 fn p1_permission_does_not_weaken_the_sandbox() {
-    let mut worker = Worker::spawn_with(&image("good", &[]), &[ARG_ALLOW_UNSANDBOXED], hidden(&[]));
+    let mut worker = Worker::spawn_with(good(), &[ARG_ALLOW_UNSANDBOXED], hidden(&[]));
     assert!(worker.receive_ready().0.seccomp);
     worker.send(Kind::Start, 1, b"socket");
     assert_eq!(worker.end(), killed());
@@ -410,7 +417,7 @@ fn p6_broken_frames_end_the_worker() {
             "the host sent a frame that only a worker sends",
         ),
     ] {
-        let mut worker = Worker::ready(&image("good", &[]));
+        let mut worker = Worker::ready(good());
         worker.send_raw(&bytes);
         let fatal = worker.receive().expect("a frame");
         assert_eq!(
@@ -424,7 +431,7 @@ fn p6_broken_frames_end_the_worker() {
 /// A host that goes away in the middle of a frame is a host that is gone.
 #[test]
 fn half_a_frame_is_the_end() {
-    let mut worker = Worker::ready(&image("good", &[]));
+    let mut worker = Worker::ready(good());
     worker.send_raw(&[5, 0, 0, 0, 1]);
     worker.hang_up();
     assert_eq!(worker.end(), End::Status(0));
@@ -438,7 +445,7 @@ fn p1_wrong_arguments_are_refused() {
         &["--help"],
         &[""],
     ] {
-        let mut worker = Worker::spawn_with(&image("good", &[]), args, hidden(&[]));
+        let mut worker = Worker::spawn_with(good(), args, hidden(&[]));
         assert_eq!(worker.end(), End::Status(EXIT_USAGE), "{args:?}");
     }
 }

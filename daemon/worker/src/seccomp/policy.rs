@@ -1,7 +1,8 @@
 //! What the two filters allow
 //!
 //! Calls that a runtime tries at some time and does without are refused with EPERM, so that starting a thread or
-//! asking for the time zone is an error that the plugin sees; everything else that is not allowed kills.
+//! asking for the time zone is an error that the plugin sees, and so is printing, which authors do to debug; everything
+//! else that is not allowed kills.
 
 use bindery_plugin_abi::frame::{FD_IN, FD_OUT};
 use libc::{c_int, c_long};
@@ -11,6 +12,7 @@ use super::{
     bpf::{Action, Check, Rule},
 };
 
+const STDOUT: c_int = libc::STDOUT_FILENO;
 const STDERR: c_int = libc::STDERR_FILENO;
 const EXEC: c_int = libc::PROT_EXEC;
 const WRITE_EXEC: c_int = libc::PROT_WRITE | libc::PROT_EXEC;
@@ -108,6 +110,11 @@ pub(super) fn rules(phase: Phase) -> Vec<Rule> {
     rules.extend(ALWAYS.map(allow));
     rules.extend(memory());
     rules.push(signals_to_itself());
+    rules.push(rule(
+        libc::SYS_write,
+        vec![one_of(0, &[STDOUT])],
+        Action::Refuse,
+    ));
     rules.extend(PROBES.map(refuse));
     rules.extend(OLD_PROBES.map(refuse));
     rules
@@ -275,10 +282,10 @@ mod tests {
     #[test]
     fn p1_only_the_wire_is_read_and_written() {
         for fd in 0..8 {
-            let written = if fd == FD_OUT || fd == STDERR {
-                ALLOW
-            } else {
-                KILL
+            let written = match fd {
+                FD_OUT | STDERR => ALLOW,
+                STDOUT => REFUSE,
+                _ => KILL,
             };
             assert_eq!(both(libc::SYS_write, [fd, 0, 1, 0]), [written; 2], "{fd}");
             let read = if fd == FD_IN { ALLOW } else { KILL };

@@ -65,7 +65,8 @@ static long attack(const char *name) {
   if (!strcmp(name, "wx")) return (long)mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (!strcmp(name, "make exec")) return mprotect((void *)((uintptr_t)description & ~4095ul), 4096, PROT_READ | PROT_EXEC);
   if (!strcmp(name, "memfd")) return memfd_create("x", 0);
-  if (!strcmp(name, "write elsewhere")) return write(1, "x", 1);
+  if (!strcmp(name, "write elsewhere")) return write(3, "x", 1);
+  if (!strcmp(name, "print")) return write(1, "x", 1);
   if (!strcmp(name, "read elsewhere")) return read(0, description, 1);
   if (!strcmp(name, "open")) return open("/etc/passwd", O_RDONLY);
   if (!strcmp(name, "open image")) return open("/proc/self/fd/5", O_RDONLY);

@@ -15,7 +15,10 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     ptr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bindery_plugin_abi::{
@@ -167,6 +170,12 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The plugin of these tests as it is, compiled once.
+pub(crate) fn good() -> &'static [u8] {
+    static IMAGE: OnceLock<Vec<u8>> = OnceLock::new();
+    IMAGE.get_or_init(|| image("good", &[]))
 }
 
 /// The plugin of these tests, compiled with some macros defined.
