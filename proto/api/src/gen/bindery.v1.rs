@@ -2037,6 +2037,2905 @@ pub mod host_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// One identity on one host, bound to one namespace. Its state has two axes that never mix: what people
+/// want (`desired`) and what the daemon sees (`observed`).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Link {
+    /// `namespaces/{namespace}/links/{link}`; the last id is made by the daemon from 128 random bits. It
+    /// never changes and is never reused.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The host: `hosts/{host}`. It can't change.
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    /// Name for people, at most 200 bytes; may be empty.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// What people want.
+    #[prost(message, optional, tag = "4")]
+    pub desired: ::core::option::Option<DesiredState>,
+    /// What the daemon sees.
+    #[prost(message, optional, tag = "5")]
+    pub observed: ::core::option::Option<ObservedState>,
+    /// Who is linked; absent until the provider told.
+    #[prost(message, optional, tag = "6")]
+    pub identity: ::core::option::Option<Identity>,
+    /// How it was authorized the last time.
+    #[prost(enumeration = "AuthMethodKind", tag = "7")]
+    pub method: i32,
+    /// What it is meant to be used for; changed by reauthorizing. Empty on creation means `IDENTITY`,
+    /// `ORGANIZATIONS` and `READ_CODE`.
+    #[prost(enumeration = "Permission", repeated, packed = "false", tag = "8")]
+    pub permissions: ::prost::alloc::vec::Vec<i32>,
+    /// Scopes that the provider granted, in its own words; empty where the provider does not tell.
+    #[prost(string, repeated, tag = "9")]
+    pub granted_scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Scopes that `permissions` need and the provider did not grant.
+    #[prost(string, repeated, tag = "10")]
+    pub missing_scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What can be told about the token; absent until there is one.
+    #[prost(message, optional, tag = "11")]
+    pub token: ::core::option::Option<TokenFacts>,
+    /// The flow that is under way; absent where there is none.
+    #[prost(message, optional, tag = "12")]
+    pub flow: ::core::option::Option<Flow>,
+    /// True where the identity is an account for machines, so that builds do not hang on one person. Taken
+    /// from the provider where it tells, from the caller otherwise.
+    #[prost(bool, tag = "13")]
+    pub service_account: bool,
+    /// Id of the app installation at the host; empty for other methods.
+    #[prost(string, tag = "14")]
+    pub installation_id: ::prost::alloc::string::String,
+    /// How many sources are connected through it.
+    #[prost(int32, tag = "15")]
+    pub source_count: i32,
+    /// Free key-value pairs for selection: at most 64, keys of 1 to 63 bytes, values of at most 63.
+    #[prost(btree_map = "string, string", tag = "16")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Free key-value pairs for other programs: at most 64, together at most 16 KiB. Not selectable.
+    #[prost(btree_map = "string, string", tag = "17")]
+    pub annotations: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Who created it.
+    #[prost(message, optional, tag = "18")]
+    pub created_by: ::core::option::Option<Principal>,
+    /// When it was created.
+    #[prost(message, optional, tag = "19")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last changed.
+    #[prost(message, optional, tag = "20")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the daemon last checked it at the provider; absent before the first time.
+    #[prost(message, optional, tag = "21")]
+    pub check_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change; hand it in to change only what was read.
+    #[prost(string, tag = "22")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// What people want a link to be.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DesiredState {
+    /// The wish.
+    #[prost(enumeration = "desired_state::State", tag = "1")]
+    pub state: i32,
+    /// Why, in the words of the one who set it, at most 1,000 bytes; may be empty.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Who set it.
+    #[prost(message, optional, tag = "3")]
+    pub actor: ::core::option::Option<Principal>,
+    /// When it was set.
+    #[prost(message, optional, tag = "4")]
+    pub set_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `DesiredState`.
+pub mod desired_state {
+    /// The wish.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// Use it.
+        Enabled = 1,
+        /// Keep it, do not use it, revoke nothing: no credential is handed out, no delivery acted on, nothing
+        /// touched at the provider. Enabling is instant.
+        Disabled = 2,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Enabled => "STATE_ENABLED",
+                Self::Disabled => "STATE_DISABLED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_ENABLED" => Some(Self::Enabled),
+                "STATE_DISABLED" => Some(Self::Disabled),
+                _ => None,
+            }
+        }
+    }
+}
+/// What the daemon sees of a link.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObservedState {
+    /// How far it is.
+    #[prost(enumeration = "observed_state::Stage", tag = "1")]
+    pub stage: i32,
+    /// What is wrong; unspecified where nothing is. A `BOUND` link can have a cause too, such as a host
+    /// that is down.
+    #[prost(enumeration = "observed_state::Cause", tag = "2")]
+    pub cause: i32,
+    /// One English sentence for people that says what is and what to do.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// The page where somebody acts; empty where there is none. The page of a pending flow is not here: only
+    /// the one who started the flow gets it.
+    #[prost(string, tag = "4")]
+    pub action_uri: ::prost::alloc::string::String,
+    /// Who must act.
+    #[prost(enumeration = "WhoMustAct", tag = "5")]
+    pub who_must_act: i32,
+    /// Until when they must act; absent where there is no deadline.
+    #[prost(message, optional, tag = "6")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Since when the stage is what it is.
+    #[prost(message, optional, tag = "7")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `ObservedState`.
+pub mod observed_state {
+    /// How far a link is. Numbers have gaps for stages to come; treat an unknown one as not usable.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Stage {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// A person has not consented at the provider yet.
+        PendingAuthorization = 1,
+        /// A person consented; the one who started has not confirmed the identity yet. Ten minutes later the
+        /// grant is revoked.
+        PendingConfirmation = 5,
+        /// The grant works.
+        Bound = 10,
+        /// The grant does not work any more; `cause` says why.
+        NeedsReauthorization = 20,
+        /// It is being unlinked; the receipt says how far.
+        Unlinking = 30,
+        /// It is unlinked and its secrets are erased; the receipt stays.
+        Unlinked = 31,
+    }
+    impl Stage {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STAGE_UNSPECIFIED",
+                Self::PendingAuthorization => "STAGE_PENDING_AUTHORIZATION",
+                Self::PendingConfirmation => "STAGE_PENDING_CONFIRMATION",
+                Self::Bound => "STAGE_BOUND",
+                Self::NeedsReauthorization => "STAGE_NEEDS_REAUTHORIZATION",
+                Self::Unlinking => "STAGE_UNLINKING",
+                Self::Unlinked => "STAGE_UNLINKED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STAGE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STAGE_PENDING_AUTHORIZATION" => Some(Self::PendingAuthorization),
+                "STAGE_PENDING_CONFIRMATION" => Some(Self::PendingConfirmation),
+                "STAGE_BOUND" => Some(Self::Bound),
+                "STAGE_NEEDS_REAUTHORIZATION" => Some(Self::NeedsReauthorization),
+                "STAGE_UNLINKING" => Some(Self::Unlinking),
+                "STAGE_UNLINKED" => Some(Self::Unlinked),
+                _ => None,
+            }
+        }
+    }
+    /// What is wrong with a link.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Cause {
+        /// Nothing is wrong.
+        Unspecified = 0,
+        /// The grant was revoked at the provider.
+        GrantRevoked = 1,
+        /// The access token expired and can't be refreshed.
+        TokenExpired = 2,
+        /// The refresh token expired, for example because it was not used for too long.
+        RefreshTokenExpired = 3,
+        /// The provider rejects the refresh token.
+        RefreshRejected = 4,
+        /// The answer to a refresh was lost; whether the old pair still works is being found out.
+        RefreshOutcomeUnknown = 5,
+        /// Scopes that the permissions need are missing.
+        ScopeMissing = 6,
+        /// The identity is suspended or deleted at the provider.
+        IdentitySuspended = 7,
+        /// The app was uninstalled.
+        AppUninstalled = 8,
+        /// The app installation is suspended.
+        AppSuspended = 9,
+        /// The token now belongs to another identity.
+        IdentityChanged = 10,
+        /// The provider rejects the host's client id or every client secret.
+        HostClientRejected = 11,
+        /// The host's URLs changed, and the stored token is bound to the old ones.
+        HostOriginChanged = 12,
+        /// The host can't be reached.
+        HostUnreachable = 13,
+        /// The provider limits the rate of calls.
+        RateLimited = 14,
+        /// The provider answers with errors of its own.
+        ProviderError = 15,
+        /// The plugin of the provider does not work.
+        PluginFailed = 16,
+        /// The host is switched off by its operator.
+        HostDisabled = 17,
+        /// The person or the provider refused consent.
+        ConsentDenied = 18,
+        /// The flow was not finished in time.
+        FlowExpired = 19,
+        /// The flow was cancelled by the one who started it.
+        FlowCancelled = 20,
+    }
+    impl Cause {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "CAUSE_UNSPECIFIED",
+                Self::GrantRevoked => "CAUSE_GRANT_REVOKED",
+                Self::TokenExpired => "CAUSE_TOKEN_EXPIRED",
+                Self::RefreshTokenExpired => "CAUSE_REFRESH_TOKEN_EXPIRED",
+                Self::RefreshRejected => "CAUSE_REFRESH_REJECTED",
+                Self::RefreshOutcomeUnknown => "CAUSE_REFRESH_OUTCOME_UNKNOWN",
+                Self::ScopeMissing => "CAUSE_SCOPE_MISSING",
+                Self::IdentitySuspended => "CAUSE_IDENTITY_SUSPENDED",
+                Self::AppUninstalled => "CAUSE_APP_UNINSTALLED",
+                Self::AppSuspended => "CAUSE_APP_SUSPENDED",
+                Self::IdentityChanged => "CAUSE_IDENTITY_CHANGED",
+                Self::HostClientRejected => "CAUSE_HOST_CLIENT_REJECTED",
+                Self::HostOriginChanged => "CAUSE_HOST_ORIGIN_CHANGED",
+                Self::HostUnreachable => "CAUSE_HOST_UNREACHABLE",
+                Self::RateLimited => "CAUSE_RATE_LIMITED",
+                Self::ProviderError => "CAUSE_PROVIDER_ERROR",
+                Self::PluginFailed => "CAUSE_PLUGIN_FAILED",
+                Self::HostDisabled => "CAUSE_HOST_DISABLED",
+                Self::ConsentDenied => "CAUSE_CONSENT_DENIED",
+                Self::FlowExpired => "CAUSE_FLOW_EXPIRED",
+                Self::FlowCancelled => "CAUSE_FLOW_CANCELLED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "CAUSE_UNSPECIFIED" => Some(Self::Unspecified),
+                "CAUSE_GRANT_REVOKED" => Some(Self::GrantRevoked),
+                "CAUSE_TOKEN_EXPIRED" => Some(Self::TokenExpired),
+                "CAUSE_REFRESH_TOKEN_EXPIRED" => Some(Self::RefreshTokenExpired),
+                "CAUSE_REFRESH_REJECTED" => Some(Self::RefreshRejected),
+                "CAUSE_REFRESH_OUTCOME_UNKNOWN" => Some(Self::RefreshOutcomeUnknown),
+                "CAUSE_SCOPE_MISSING" => Some(Self::ScopeMissing),
+                "CAUSE_IDENTITY_SUSPENDED" => Some(Self::IdentitySuspended),
+                "CAUSE_APP_UNINSTALLED" => Some(Self::AppUninstalled),
+                "CAUSE_APP_SUSPENDED" => Some(Self::AppSuspended),
+                "CAUSE_IDENTITY_CHANGED" => Some(Self::IdentityChanged),
+                "CAUSE_HOST_CLIENT_REJECTED" => Some(Self::HostClientRejected),
+                "CAUSE_HOST_ORIGIN_CHANGED" => Some(Self::HostOriginChanged),
+                "CAUSE_HOST_UNREACHABLE" => Some(Self::HostUnreachable),
+                "CAUSE_RATE_LIMITED" => Some(Self::RateLimited),
+                "CAUSE_PROVIDER_ERROR" => Some(Self::ProviderError),
+                "CAUSE_PLUGIN_FAILED" => Some(Self::PluginFailed),
+                "CAUSE_HOST_DISABLED" => Some(Self::HostDisabled),
+                "CAUSE_CONSENT_DENIED" => Some(Self::ConsentDenied),
+                "CAUSE_FLOW_EXPIRED" => Some(Self::FlowExpired),
+                "CAUSE_FLOW_CANCELLED" => Some(Self::FlowCancelled),
+                _ => None,
+            }
+        }
+    }
+}
+/// Who is linked, as the provider tells.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Identity {
+    /// The provider's id that stays when the login changes.
+    #[prost(string, tag = "1")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// Login name; it can change at the provider.
+    #[prost(string, tag = "2")]
+    pub login: ::prost::alloc::string::String,
+    /// Name for people; may be empty.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// What it is.
+    #[prost(enumeration = "identity::Kind", tag = "4")]
+    pub kind: i32,
+    /// The identity's page at the provider; may be empty.
+    #[prost(string, tag = "5")]
+    pub profile_uri: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `Identity`.
+pub mod identity {
+    /// What an identity is.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        /// The provider does not tell.
+        Unspecified = 0,
+        /// A person's account.
+        User = 1,
+        /// An organization, group, project or workspace that owns the token itself.
+        Organization = 2,
+        /// An account for machines.
+        Bot = 3,
+        /// An installation of an app.
+        App = 4,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::User => "KIND_USER",
+                Self::Organization => "KIND_ORGANIZATION",
+                Self::Bot => "KIND_BOT",
+                Self::App => "KIND_APP",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_USER" => Some(Self::User),
+                "KIND_ORGANIZATION" => Some(Self::Organization),
+                "KIND_BOT" => Some(Self::Bot),
+                "KIND_APP" => Some(Self::App),
+                _ => None,
+            }
+        }
+    }
+}
+/// What can be told about the token of a link. The token itself is never in a response.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TokenFacts {
+    /// What kind of token it is in the provider's words, such as `oauth` or `personal_access_token`.
+    #[prost(string, tag = "1")]
+    pub kind: ::prost::alloc::string::String,
+    /// When the access token expires; absent where it does not or the provider does not tell.
+    #[prost(message, optional, tag = "2")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether the daemon can refresh it without a person.
+    #[prost(bool, tag = "3")]
+    pub refreshable: bool,
+    /// When the refresh token expires if it is not used; absent where it does not or nobody knows.
+    #[prost(message, optional, tag = "4")]
+    pub refresh_expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Counts the pairs of tokens: 1 for the first, one more with every refresh or reauthorization.
+    #[prost(int64, tag = "5")]
+    pub generation: i64,
+    /// When the last refresh succeeded; absent before the first.
+    #[prost(message, optional, tag = "6")]
+    pub last_refresh_success_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the last refresh failed; absent where none did.
+    #[prost(message, optional, tag = "7")]
+    pub last_refresh_failure_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why it failed: the name of a value of `ErrorReason`; empty where none did.
+    #[prost(string, tag = "8")]
+    pub last_refresh_failure_reason: ::prost::alloc::string::String,
+    /// How many refreshes failed since the last success.
+    #[prost(int32, tag = "9")]
+    pub refresh_failures: i32,
+    /// When the daemon refreshes next by itself; absent where it does not.
+    #[prost(message, optional, tag = "10")]
+    pub next_refresh_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When a credential was last handed out; absent where none was.
+    #[prost(message, optional, tag = "11")]
+    pub last_fetch_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A pending authorization: a single-use ticket, bound to the one who started it. It holds nothing that
+/// would let somebody else finish it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Flow {
+    /// How it is authorized.
+    #[prost(enumeration = "AuthMethodKind", tag = "1")]
+    pub method: i32,
+    /// Who started it.
+    #[prost(message, optional, tag = "2")]
+    pub started_by: ::core::option::Option<Principal>,
+    /// When it was started.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ends by itself: at most ten minutes after its start, or after consent.
+    #[prost(message, optional, tag = "4")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Scopes that the provider is asked for, in its own words.
+    #[prost(string, repeated, tag = "5")]
+    pub requested_scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who consented and waits to be confirmed; absent before consent.
+    #[prost(message, optional, tag = "6")]
+    pub pending_identity: ::core::option::Option<Identity>,
+    /// Whether it replaces the grant of a link that was bound before.
+    #[prost(bool, tag = "7")]
+    pub reauthorization: bool,
+}
+/// What a person needs to go on with a flow. Only the one who started the flow gets it, in the answer to
+/// the call that started it: whoever has it can act as the one who started.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Authorization {
+    /// The page to open: Bindery's start page for `OAUTH_CODE`, the provider's page for `DEVICE_FLOW` and
+    /// for `APP_INSTALLATION` where the app is not installed yet. Empty where nobody has to go anywhere.
+    #[prost(string, tag = "1")]
+    pub authorization_uri: ::prost::alloc::string::String,
+    /// With `DEVICE_FLOW`: the code that the person enters on the page.
+    #[prost(string, tag = "2")]
+    pub user_code: ::prost::alloc::string::String,
+    /// When the flow ends by itself.
+    #[prost(message, optional, tag = "3")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// An organization, group or workspace that the identity of a link belongs to, and whether the link can
+/// act in it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Organization {
+    /// `namespaces/{namespace}/links/{link}/organizations/{organization}`; the last id is the provider's
+    /// stable id, percent-encoded.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The provider's id that stays when the login changes.
+    #[prost(string, tag = "2")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// Login name or path, such as `acme` or `acme/tools`.
+    #[prost(string, tag = "3")]
+    pub login: ::prost::alloc::string::String,
+    /// Name for people; may be empty.
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Whether the link can act in it.
+    #[prost(enumeration = "organization::AccessState", tag = "5")]
+    pub access: i32,
+    /// One English sentence for people that says why, and what to do.
+    #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
+    /// Who can change it.
+    #[prost(enumeration = "WhoMustAct", tag = "7")]
+    pub who_must_act: i32,
+    /// The page where they change it; empty where there is none.
+    #[prost(string, tag = "8")]
+    pub action_uri: ::prost::alloc::string::String,
+    /// The identity's role in it, in the provider's words; empty where the provider does not tell.
+    #[prost(string, tag = "9")]
+    pub role: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `Organization`.
+pub mod organization {
+    /// Whether a link can act in an organization.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum AccessState {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// It can.
+        Granted = 1,
+        /// The organization restricts third-party applications, and this one is not approved.
+        RestrictedByPolicy = 2,
+        /// Approval was asked for and is pending.
+        RequestPending = 3,
+        /// The organization requires single sign-on, and the token is not authorized for it.
+        SsoRequired = 4,
+        /// The app is not installed in it.
+        NotInstalled = 5,
+        /// The token lacks a scope.
+        ScopeTooSmall = 6,
+        /// The identity is not a member, or its membership is not active.
+        NoMembership = 7,
+        /// It could not be found out.
+        Unknown = 8,
+    }
+    impl AccessState {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ACCESS_STATE_UNSPECIFIED",
+                Self::Granted => "ACCESS_STATE_GRANTED",
+                Self::RestrictedByPolicy => "ACCESS_STATE_RESTRICTED_BY_POLICY",
+                Self::RequestPending => "ACCESS_STATE_REQUEST_PENDING",
+                Self::SsoRequired => "ACCESS_STATE_SSO_REQUIRED",
+                Self::NotInstalled => "ACCESS_STATE_NOT_INSTALLED",
+                Self::ScopeTooSmall => "ACCESS_STATE_SCOPE_TOO_SMALL",
+                Self::NoMembership => "ACCESS_STATE_NO_MEMBERSHIP",
+                Self::Unknown => "ACCESS_STATE_UNKNOWN",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ACCESS_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "ACCESS_STATE_GRANTED" => Some(Self::Granted),
+                "ACCESS_STATE_RESTRICTED_BY_POLICY" => Some(Self::RestrictedByPolicy),
+                "ACCESS_STATE_REQUEST_PENDING" => Some(Self::RequestPending),
+                "ACCESS_STATE_SSO_REQUIRED" => Some(Self::SsoRequired),
+                "ACCESS_STATE_NOT_INSTALLED" => Some(Self::NotInstalled),
+                "ACCESS_STATE_SCOPE_TOO_SMALL" => Some(Self::ScopeTooSmall),
+                "ACCESS_STATE_NO_MEMBERSHIP" => Some(Self::NoMembership),
+                "ACCESS_STATE_UNKNOWN" => Some(Self::Unknown),
+                _ => None,
+            }
+        }
+    }
+}
+/// What an unlink did, step by step. It is kept after the link and its secrets are erased, and holds no
+/// secret.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Receipt {
+    /// `namespaces/{namespace}/receipts/{receipt}`; the last id is the id of the link.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The link: `namespaces/{namespace}/links/{link}`. It may no longer exist.
+    #[prost(string, tag = "2")]
+    pub link: ::prost::alloc::string::String,
+    /// The host of the link: `hosts/{host}`.
+    #[prost(string, tag = "3")]
+    pub host: ::prost::alloc::string::String,
+    /// Login of the identity when it was linked; empty where it was never bound.
+    #[prost(string, tag = "4")]
+    pub login: ::prost::alloc::string::String,
+    /// Who asked for it.
+    #[prost(message, optional, tag = "5")]
+    pub actor: ::core::option::Option<Principal>,
+    /// When it was asked for.
+    #[prost(message, optional, tag = "6")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the last step ended; absent while steps are left to do.
+    #[prost(message, optional, tag = "7")]
+    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The steps in the order in which they run.
+    #[prost(message, repeated, tag = "8")]
+    pub steps: ::prost::alloc::vec::Vec<CleanupStep>,
+    /// True where no step is `FAILED` or `IMPOSSIBLE`: nothing is left behind at the provider.
+    #[prost(bool, tag = "9")]
+    pub complete: bool,
+    /// Names of other links that lost their grant with this one, since the provider keeps one grant for
+    /// all of them.
+    #[prost(string, repeated, tag = "10")]
+    pub affected_links: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// True where nothing was done and this is only what would be done (`validate_only`).
+    #[prost(bool, tag = "11")]
+    pub preview: bool,
+}
+/// One step of cleaning up at the provider and here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CleanupStep {
+    /// Which step.
+    #[prost(enumeration = "cleanup_step::Kind", tag = "1")]
+    pub kind: i32,
+    /// How it ended.
+    #[prost(enumeration = "cleanup_step::Outcome", tag = "2")]
+    pub outcome: i32,
+    /// With `FAILED`: the name of a value of `ErrorReason`; empty otherwise.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// With `IMPOSSIBLE`: the page where a person does it; empty otherwise.
+    #[prost(string, tag = "4")]
+    pub action_uri: ::prost::alloc::string::String,
+    /// One English sentence for people that says what was done, or what is left and what to do.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// What it was done to, such as the full name of a repository; empty where it concerns the link.
+    #[prost(string, tag = "6")]
+    pub subject: ::prost::alloc::string::String,
+    /// When it ended; absent while it has not run.
+    #[prost(message, optional, tag = "7")]
+    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it is tried again; absent where it is not.
+    #[prost(message, optional, tag = "8")]
+    pub retry_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `CleanupStep`.
+pub mod cleanup_step {
+    /// What is cleaned up, in the order in which it runs: after the grant is gone, hooks can no longer be
+    /// deleted.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        /// No step was named.
+        Unspecified = 0,
+        /// No credential is handed out any more.
+        StopHandOut = 1,
+        /// A webhook is deleted at the provider.
+        DeleteHook = 2,
+        /// A deploy key is deleted at the provider.
+        DeleteKey = 3,
+        /// Credentials that were handed out are revoked.
+        RevokeLeases = 4,
+        /// The token or the whole grant is revoked at the provider.
+        RevokeGrant = 5,
+        /// The secrets are erased here, by destroying their key.
+        Erase = 6,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::StopHandOut => "KIND_STOP_HAND_OUT",
+                Self::DeleteHook => "KIND_DELETE_HOOK",
+                Self::DeleteKey => "KIND_DELETE_KEY",
+                Self::RevokeLeases => "KIND_REVOKE_LEASES",
+                Self::RevokeGrant => "KIND_REVOKE_GRANT",
+                Self::Erase => "KIND_ERASE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_STOP_HAND_OUT" => Some(Self::StopHandOut),
+                "KIND_DELETE_HOOK" => Some(Self::DeleteHook),
+                "KIND_DELETE_KEY" => Some(Self::DeleteKey),
+                "KIND_REVOKE_LEASES" => Some(Self::RevokeLeases),
+                "KIND_REVOKE_GRANT" => Some(Self::RevokeGrant),
+                "KIND_ERASE" => Some(Self::Erase),
+                _ => None,
+            }
+        }
+    }
+    /// How a step ended.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Outcome {
+        /// It has not run yet.
+        Unspecified = 0,
+        /// It was done.
+        Done = 1,
+        /// There was nothing left to do at the provider.
+        AlreadyAbsent = 2,
+        /// It failed; `reason` says why, `retry_time` whether it is tried again.
+        Failed = 3,
+        /// The provider has no API for it: a person does it at `action_uri`.
+        Impossible = 4,
+    }
+    impl Outcome {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "OUTCOME_UNSPECIFIED",
+                Self::Done => "OUTCOME_DONE",
+                Self::AlreadyAbsent => "OUTCOME_ALREADY_ABSENT",
+                Self::Failed => "OUTCOME_FAILED",
+                Self::Impossible => "OUTCOME_IMPOSSIBLE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+                "OUTCOME_DONE" => Some(Self::Done),
+                "OUTCOME_ALREADY_ABSENT" => Some(Self::AlreadyAbsent),
+                "OUTCOME_FAILED" => Some(Self::Failed),
+                "OUTCOME_IMPOSSIBLE" => Some(Self::Impossible),
+                _ => None,
+            }
+        }
+    }
+}
+/// Authorizes by OAuth 2.0 authorization code.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OAuthCode {
+    /// Id of a registered page to return to after confirmation; empty means Bindery's own page. It is an
+    /// id, never a URL: the operator registers the pages.
+    #[prost(string, tag = "1")]
+    pub return_to: ::prost::alloc::string::String,
+    /// True where the caller's own page receives code and state and hands them in with `CompleteLink`;
+    /// `return_to` then names that page and is required.
+    #[prost(bool, tag = "2")]
+    pub headless: bool,
+}
+/// Authorizes by OAuth 2.0 device flow. The daemon polls the provider; the caller waits with `WatchLink`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceFlow {}
+/// Authorizes by a token that a person made at the provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct AccessToken {
+    /// The token, at most 8 KiB; write-only.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// User name or account e-mail that belongs to it; required where the provider's `AuthMethod` says so.
+    #[prost(string, tag = "2")]
+    pub username: ::prost::alloc::string::String,
+}
+/// Authorizes by an installation of the host's app.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppInstallation {
+    /// Id of the installation at the host. Empty means that a person installs the app on the page that the
+    /// answer names.
+    #[prost(string, tag = "1")]
+    pub installation_id: ::prost::alloc::string::String,
+}
+/// Asks for a new link.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateLinkRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// The link: `host` is required; `display_name`, `permissions`, `service_account`, `labels` and
+    /// `annotations` are taken; the rest is ignored.
+    #[prost(message, optional, tag = "2")]
+    pub link: ::core::option::Option<Link>,
+    /// Links a personal account although the namespace requires a service account.
+    #[prost(bool, tag = "7")]
+    pub allow_personal_account: bool,
+    /// Login or stable id of the identity that is expected; another one is refused. Empty accepts any.
+    #[prost(string, tag = "8")]
+    pub expected_identity: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "9")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything, with a token also at the provider, stores nothing, and returns the findings.
+    #[prost(bool, tag = "10")]
+    pub validate_only: bool,
+    /// How it is authorized. Exactly one is required.
+    #[prost(oneof = "create_link_request::Method", tags = "3, 4, 5, 6")]
+    pub method: ::core::option::Option<create_link_request::Method>,
+}
+/// Nested message and enum types in `CreateLinkRequest`.
+pub mod create_link_request {
+    /// How it is authorized. Exactly one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Method {
+        /// By OAuth 2.0 authorization code.
+        #[prost(message, tag = "3")]
+        OauthCode(super::OAuthCode),
+        /// By OAuth 2.0 device flow.
+        #[prost(message, tag = "4")]
+        DeviceFlow(super::DeviceFlow),
+        /// By a token.
+        #[prost(message, tag = "5")]
+        AccessToken(super::AccessToken),
+        /// By an app installation.
+        #[prost(message, tag = "6")]
+        AppInstallation(super::AppInstallation),
+    }
+}
+/// A link that was started.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateLinkResponse {
+    /// The link.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// What a person needs to go on; absent where nobody has to.
+    #[prost(message, optional, tag = "2")]
+    pub authorization: ::core::option::Option<Authorization>,
+    /// What the preflight found: missing scopes, expiry, reach, personal accounts.
+    #[prost(message, repeated, tag = "3")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+}
+/// Asks for one link.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of links.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLinksRequest {
+    /// The namespace, `namespaces/{namespace}`, or `namespaces/-` for all that the caller may see.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Which ones: comparisons joined by `AND`, such as `host = "hosts/github.com" AND stage = "BOUND"`.
+    /// Fields: `host`, `stage`, `cause`, `desired`, `login`, `service_account`, `labels.KEY`. Unlinked ones
+    /// are left out unless `stage` asks for them. At most 1,000 bytes.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+}
+/// A page of links.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLinksResponse {
+    /// The links.
+    #[prost(message, repeated, tag = "1")]
+    pub links: ::prost::alloc::vec::Vec<Link>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for a change of a link.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateLinkRequest {
+    /// The link with its new values. `name` says which; a set `etag` must match.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// Which fields to change; absent means every field that is set, `*` means all that can change.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// Asks to follow a link.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// A link after a change of its state.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchLinkResponse {
+    /// The link as it is now.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// True where the caller is the one who started the flow and can confirm it now with `ConfirmLink`.
+    #[prost(bool, tag = "2")]
+    pub confirmable: bool,
+}
+/// Hands in what the provider sent to a callback page.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CompleteLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// `code` of the callback; write-only.
+    #[prost(string, tag = "2")]
+    pub code: ::prost::alloc::string::String,
+    /// `state` of the callback; write-only.
+    #[prost(string, tag = "3")]
+    pub state: ::prost::alloc::string::String,
+    /// `iss` of the callback (RFC 9207); empty where the provider sent none.
+    #[prost(string, tag = "4")]
+    pub issuer: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "5")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Confirms who was linked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ConfirmLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The code that the page showed to the person after consent; write-only. It proves that the one who
+    /// consented and the one who confirms know each other. Required where the flow ran in a browser,
+    /// ignored with `CompleteLink` and the device flow.
+    #[prost(string, tag = "2")]
+    pub link_code: ::prost::alloc::string::String,
+    /// Stable id of the identity that was shown to the person; another one is refused. Empty confirms
+    /// whoever consented.
+    #[prost(string, tag = "3")]
+    pub identity_stable_id: ::prost::alloc::string::String,
+    /// The namespace that the person chose, `namespaces/{namespace}`; empty means the link's own. The
+    /// caller needs the right to link in both; the link keeps its id and gets a new name.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The instance type that the person confirmed; where set, it must be that of the namespace.
+    #[prost(string, tag = "5")]
+    pub instance_type: ::prost::alloc::string::String,
+    /// The region that the person confirmed; where set, it must be that of the namespace.
+    #[prost(string, tag = "6")]
+    pub region: ::prost::alloc::string::String,
+    /// Links a personal account although the namespace requires a service account.
+    #[prost(bool, tag = "7")]
+    pub allow_personal_account: bool,
+    /// Where set, it must match the link's.
+    #[prost(string, tag = "8")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "9")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks to end a flow.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Where set, it must match the link's.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks to authorize a link anew.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReauthorizeLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is meant to be used for from now on; empty means as before.
+    #[prost(enumeration = "Permission", repeated, packed = "false", tag = "6")]
+    pub permissions: ::prost::alloc::vec::Vec<i32>,
+    /// Accepts another identity than before, which then replaces it. Otherwise the stable id must be the
+    /// same.
+    #[prost(bool, tag = "7")]
+    pub allow_identity_change: bool,
+    /// Links a personal account although the namespace requires a service account.
+    #[prost(bool, tag = "8")]
+    pub allow_personal_account: bool,
+    /// Where set, it must match the link's.
+    #[prost(string, tag = "9")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "10")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything, with a token also at the provider, changes nothing, and returns the findings.
+    #[prost(bool, tag = "11")]
+    pub validate_only: bool,
+    /// How it is authorized. Absent means as the last time, which can't be a token.
+    #[prost(oneof = "reauthorize_link_request::Method", tags = "2, 3, 4, 5")]
+    pub method: ::core::option::Option<reauthorize_link_request::Method>,
+}
+/// Nested message and enum types in `ReauthorizeLinkRequest`.
+pub mod reauthorize_link_request {
+    /// How it is authorized. Absent means as the last time, which can't be a token.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Method {
+        /// By OAuth 2.0 authorization code.
+        #[prost(message, tag = "2")]
+        OauthCode(super::OAuthCode),
+        /// By OAuth 2.0 device flow.
+        #[prost(message, tag = "3")]
+        DeviceFlow(super::DeviceFlow),
+        /// By a token.
+        #[prost(message, tag = "4")]
+        AccessToken(super::AccessToken),
+        /// By an app installation.
+        #[prost(message, tag = "5")]
+        AppInstallation(super::AppInstallation),
+    }
+}
+/// A link whose authorization was started anew.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReauthorizeLinkResponse {
+    /// The link.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// What a person needs to go on; absent where nobody has to.
+    #[prost(message, optional, tag = "2")]
+    pub authorization: ::core::option::Option<Authorization>,
+    /// What the preflight found.
+    #[prost(message, repeated, tag = "3")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+}
+/// Asks for a link to be used.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnableLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Why, for people, at most 1,000 bytes.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Where set, it must match the link's.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks for a link not to be used.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DisableLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Why, for people, at most 1,000 bytes.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Where set, it must match the link's.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks for a check at the provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckLinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Tries a refresh even where the daemon would wait after failures.
+    #[prost(bool, tag = "2")]
+    pub force_refresh: bool,
+}
+/// What a check found.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckLinkResponse {
+    /// The link after the check.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<Link>,
+    /// What was found, the most severe first; empty where all is well.
+    #[prost(message, repeated, tag = "2")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+}
+/// Asks for a page of organizations.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOrganizationsRequest {
+    /// The link: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of organizations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOrganizationsResponse {
+    /// The organizations, those that the link can't act in included.
+    #[prost(message, repeated, tag = "1")]
+    pub organizations: ::prost::alloc::vec::Vec<Organization>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// True where the provider itself says, or is known, to leave organizations out of its answer.
+    #[prost(bool, tag = "3")]
+    pub partial: bool,
+    /// One English sentence for people that says what may be missing and where to look; empty unless
+    /// `partial`.
+    #[prost(string, tag = "4")]
+    pub partial_message: ::prost::alloc::string::String,
+    /// The page where a person sees all of them; empty where there is none.
+    #[prost(string, tag = "5")]
+    pub partial_action_uri: ::prost::alloc::string::String,
+}
+/// Asks to unlink.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnlinkRequest {
+    /// `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Why, for people, at most 1,000 bytes.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Goes on where other links share the grant and lose it too.
+    #[prost(bool, tag = "3")]
+    pub accept_shared_grant: bool,
+    /// Erases the secrets even where hooks or grant can't be removed now; the receipt names what is left
+    /// behind. Otherwise the link stays `UNLINKING` and the steps are tried again.
+    #[prost(bool, tag = "4")]
+    pub force: bool,
+    /// Leaves the hooks at the provider, to move a repository to another link.
+    #[prost(bool, tag = "5")]
+    pub keep_hooks: bool,
+    /// Where set, it must match the link's.
+    #[prost(string, tag = "6")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "7")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Does nothing and returns a preview of the receipt: the steps, and the links that share the grant.
+    #[prost(bool, tag = "8")]
+    pub validate_only: bool,
+}
+/// Asks for a receipt.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReceiptRequest {
+    /// `namespaces/{namespace}/receipts/{receipt}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of receipts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReceiptsRequest {
+    /// The namespace, `namespaces/{namespace}`, or `namespaces/-` for all that the caller may see.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only receipts that name something that is left behind.
+    #[prost(bool, tag = "4")]
+    pub incomplete_only: bool,
+}
+/// A page of receipts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReceiptsResponse {
+    /// The receipts.
+    #[prost(message, repeated, tag = "1")]
+    pub receipts: ::prost::alloc::vec::Vec<Receipt>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks what expires soon.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListExpiringRequest {
+    /// The namespace, `namespaces/{namespace}`, or `namespaces/-` for all that the caller may see. Secrets of
+    /// hosts are listed for operators only.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How far to look ahead; absent means 30 days. What has expired already is always listed.
+    #[prost(message, optional, tag = "2")]
+    pub within: ::core::option::Option<::prost_types::Duration>,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "3")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Also lists what the daemon renews by itself.
+    #[prost(bool, tag = "5")]
+    pub include_refreshable: bool,
+}
+/// A page of what expires soon.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListExpiringResponse {
+    /// What expires, the soonest first.
+    #[prost(message, repeated, tag = "1")]
+    pub expiring: ::prost::alloc::vec::Vec<Expiring>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Something that expires.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Expiring {
+    /// What it is.
+    #[prost(enumeration = "expiring::Kind", tag = "1")]
+    pub kind: i32,
+    /// Name of the link or host that it belongs to.
+    #[prost(string, tag = "2")]
+    pub resource: ::prost::alloc::string::String,
+    /// When it expires.
+    #[prost(message, optional, tag = "3")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// One English sentence for people that says what expires and what to do.
+    #[prost(string, tag = "4")]
+    pub message: ::prost::alloc::string::String,
+    /// Who must act.
+    #[prost(enumeration = "WhoMustAct", tag = "5")]
+    pub who_must_act: i32,
+    /// The page where they act; empty where there is none.
+    #[prost(string, tag = "6")]
+    pub action_uri: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `Expiring`.
+pub mod expiring {
+    /// What can expire.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// An access token.
+        AccessToken = 1,
+        /// A refresh token.
+        RefreshToken = 2,
+        /// The private key of an app.
+        AppKey = 3,
+        /// An OAuth client secret.
+        ClientSecret = 4,
+        /// A certificate authority of a host.
+        CaBundle = 5,
+        /// The certificate that the daemon shows to a host.
+        ClientCertificate = 6,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::AccessToken => "KIND_ACCESS_TOKEN",
+                Self::RefreshToken => "KIND_REFRESH_TOKEN",
+                Self::AppKey => "KIND_APP_KEY",
+                Self::ClientSecret => "KIND_CLIENT_SECRET",
+                Self::CaBundle => "KIND_CA_BUNDLE",
+                Self::ClientCertificate => "KIND_CLIENT_CERTIFICATE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_ACCESS_TOKEN" => Some(Self::AccessToken),
+                "KIND_REFRESH_TOKEN" => Some(Self::RefreshToken),
+                "KIND_APP_KEY" => Some(Self::AppKey),
+                "KIND_CLIENT_SECRET" => Some(Self::ClientSecret),
+                "KIND_CA_BUNDLE" => Some(Self::CaBundle),
+                "KIND_CLIENT_CERTIFICATE" => Some(Self::ClientCertificate),
+                _ => None,
+            }
+        }
+    }
+}
+/// Generated client implementations.
+pub mod link_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Makes, checks and ends links. All calls on a link answer `NOT_FOUND` both where it is absent and where
+    /// the caller may not know of it, and `SEALED` while the daemon has no root key.
+    #[derive(Debug, Clone)]
+    pub struct LinkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl LinkServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> LinkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LinkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LinkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Starts a link. With an access token the link is `BOUND` when the call returns; with the other methods
+        /// it is `PENDING_AUTHORIZATION` and the answer says where a person goes. Errors: `NOT_FOUND` (namespace
+        /// or host), `METHOD_NOT_OFFERED`, `HOST_DISABLED`, `LINK_EXISTS`, `SCOPE_MISSING`, `SCOPE_EXCESSIVE`,
+        /// `TOKEN_REJECTED`, `SERVICE_ACCOUNT_REQUIRED`, `LIMIT_REACHED` (5 open flows of a caller, 1,000 in
+        /// all), `STORE_LOW_SPACE`, `STORE_READ_ONLY`, and `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`
+        /// where the host is asked.
+        pub async fn create_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/CreateLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "CreateLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets a link. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        pub async fn get_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/GetLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "GetLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists links in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_links(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLinksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/ListLinks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "ListLinks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes display name, labels, annotations or the service-account mark. Errors: `NOT_FOUND`,
+        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        pub async fn update_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/UpdateLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "UpdateLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends the link now and after every change of its state, until it is unlinked or the caller goes away.
+        /// Changes that follow each other quickly may be sent as one. Errors: `NOT_FOUND`, `LIMIT_REACHED`,
+        /// `NOT_READY` when the daemon stops.
+        pub async fn watch_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchLinkResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/WatchLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "WatchLink"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Hands in what the provider sent to the caller's own callback page, for registries that have one.
+        /// Only the one who started the flow can. Afterwards the link is `PENDING_CONFIRMATION`. Errors:
+        /// `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`, `FLOW_DENIED`, `IDENTITY_MISMATCH`, `SCOPE_MISSING`,
+        /// `HOST_CLIENT_REJECTED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`.
+        pub async fn complete_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CompleteLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/CompleteLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "CompleteLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Confirms that the identity that consented is the right one; afterwards the link is `BOUND`. Only the
+        /// one who started the flow can. Errors: `FLOW_PENDING`, `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`,
+        /// `IDENTITY_MISMATCH`, `SERVICE_ACCOUNT_REQUIRED`, `LINK_EXISTS`, `ETAG_MISMATCH`.
+        pub async fn confirm_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/ConfirmLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "ConfirmLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a flow that is under way; a grant that came from it is revoked. A link that was bound before stays
+        /// as it was; a new one becomes `UNLINKED`. Errors: `NOT_FOUND`, `FLOW_USED` where nothing is under way.
+        pub async fn cancel_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/CancelLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "CancelLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Authorizes a link anew, with the same id, sources and hooks; also the way to ask for more permissions.
+        /// The old grant goes on working until the new one is bound. Errors: as for `CreateLink`, and
+        /// `LINK_NOT_BOUND` where it is unlinked, `IDENTITY_MISMATCH`, `ETAG_MISMATCH`.
+        pub async fn reauthorize_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReauthorizeLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReauthorizeLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/ReauthorizeLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "ReauthorizeLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Wants the link to be used. It takes effect before the call returns. Errors: `NOT_FOUND`,
+        /// `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is unlinked.
+        pub async fn enable_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnableLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/EnableLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "EnableLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Wants the link not to be used. It takes effect before the call returns: nothing is handed out any
+        /// more, and nothing is revoked. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is
+        /// unlinked.
+        pub async fn disable_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DisableLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/DisableLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "DisableLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Checks the link at the provider now: token, identity, scopes, expiry, organizations. What is wrong is a
+        /// finding, not an error of the call. Errors: `NOT_FOUND`, `LINK_NOT_BOUND`, `LINK_DISABLED`,
+        /// `PLUGIN_*`.
+        pub async fn check_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/CheckLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "CheckLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the organizations of the identity, and for each whether the link can act in it, who can change
+        /// that and where. Errors: `NOT_FOUND`, `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
+        /// `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_organizations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOrganizationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrganizationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/ListOrganizations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "ListOrganizations"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops hand-out, deletes hooks, revokes leases and grant at the provider, erases the secrets, and
+        /// returns what was done. Steps that fail for a passing reason are tried again for seven days; the
+        /// receipt follows them. Repeating it goes on where it stopped. Errors: `NOT_FOUND`, `ETAG_MISMATCH`,
+        /// `GRANT_SHARED`, `STORE_READ_ONLY`.
+        pub async fn unlink(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnlinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Receipt>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/Unlink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "Unlink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets the receipt of an unlink, also after the link is gone. Errors: `NOT_FOUND`,
+        /// `RESOURCE_NAME_INVALID`.
+        pub async fn get_receipt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReceiptRequest>,
+        ) -> std::result::Result<tonic::Response<super::Receipt>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/GetReceipt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "GetReceipt"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists receipts, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_receipts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListReceiptsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReceiptsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/ListReceipts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "ListReceipts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what expires soon, the soonest first: tokens, refresh tokens, app keys, client secrets,
+        /// certificate authorities, client certificates. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        pub async fn list_expiring(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListExpiringRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExpiringResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.LinkService/ListExpiring",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.LinkService", "ListExpiring"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod link_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LinkServiceServer.
+    #[async_trait]
+    pub trait LinkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Starts a link. With an access token the link is `BOUND` when the call returns; with the other methods
+        /// it is `PENDING_AUTHORIZATION` and the answer says where a person goes. Errors: `NOT_FOUND` (namespace
+        /// or host), `METHOD_NOT_OFFERED`, `HOST_DISABLED`, `LINK_EXISTS`, `SCOPE_MISSING`, `SCOPE_EXCESSIVE`,
+        /// `TOKEN_REJECTED`, `SERVICE_ACCOUNT_REQUIRED`, `LIMIT_REACHED` (5 open flows of a caller, 1,000 in
+        /// all), `STORE_LOW_SPACE`, `STORE_READ_ONLY`, and `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`
+        /// where the host is asked.
+        async fn create_link(
+            &self,
+            request: tonic::Request<super::CreateLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateLinkResponse>,
+            tonic::Status,
+        >;
+        /// Gets a link. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        async fn get_link(
+            &self,
+            request: tonic::Request<super::GetLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
+        /// Lists links in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_links(
+            &self,
+            request: tonic::Request<super::ListLinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLinksResponse>,
+            tonic::Status,
+        >;
+        /// Changes display name, labels, annotations or the service-account mark. Errors: `NOT_FOUND`,
+        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        async fn update_link(
+            &self,
+            request: tonic::Request<super::UpdateLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
+        /// Server streaming response type for the WatchLink method.
+        type WatchLinkStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchLinkResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sends the link now and after every change of its state, until it is unlinked or the caller goes away.
+        /// Changes that follow each other quickly may be sent as one. Errors: `NOT_FOUND`, `LIMIT_REACHED`,
+        /// `NOT_READY` when the daemon stops.
+        async fn watch_link(
+            &self,
+            request: tonic::Request<super::WatchLinkRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchLinkStream>, tonic::Status>;
+        /// Hands in what the provider sent to the caller's own callback page, for registries that have one.
+        /// Only the one who started the flow can. Afterwards the link is `PENDING_CONFIRMATION`. Errors:
+        /// `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`, `FLOW_DENIED`, `IDENTITY_MISMATCH`, `SCOPE_MISSING`,
+        /// `HOST_CLIENT_REJECTED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`.
+        async fn complete_link(
+            &self,
+            request: tonic::Request<super::CompleteLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
+        /// Confirms that the identity that consented is the right one; afterwards the link is `BOUND`. Only the
+        /// one who started the flow can. Errors: `FLOW_PENDING`, `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`,
+        /// `IDENTITY_MISMATCH`, `SERVICE_ACCOUNT_REQUIRED`, `LINK_EXISTS`, `ETAG_MISMATCH`.
+        async fn confirm_link(
+            &self,
+            request: tonic::Request<super::ConfirmLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
+        /// Ends a flow that is under way; a grant that came from it is revoked. A link that was bound before stays
+        /// as it was; a new one becomes `UNLINKED`. Errors: `NOT_FOUND`, `FLOW_USED` where nothing is under way.
+        async fn cancel_link(
+            &self,
+            request: tonic::Request<super::CancelLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
+        /// Authorizes a link anew, with the same id, sources and hooks; also the way to ask for more permissions.
+        /// The old grant goes on working until the new one is bound. Errors: as for `CreateLink`, and
+        /// `LINK_NOT_BOUND` where it is unlinked, `IDENTITY_MISMATCH`, `ETAG_MISMATCH`.
+        async fn reauthorize_link(
+            &self,
+            request: tonic::Request<super::ReauthorizeLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReauthorizeLinkResponse>,
+            tonic::Status,
+        >;
+        /// Wants the link to be used. It takes effect before the call returns. Errors: `NOT_FOUND`,
+        /// `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is unlinked.
+        async fn enable_link(
+            &self,
+            request: tonic::Request<super::EnableLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
+        /// Wants the link not to be used. It takes effect before the call returns: nothing is handed out any
+        /// more, and nothing is revoked. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is
+        /// unlinked.
+        async fn disable_link(
+            &self,
+            request: tonic::Request<super::DisableLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
+        /// Checks the link at the provider now: token, identity, scopes, expiry, organizations. What is wrong is a
+        /// finding, not an error of the call. Errors: `NOT_FOUND`, `LINK_NOT_BOUND`, `LINK_DISABLED`,
+        /// `PLUGIN_*`.
+        async fn check_link(
+            &self,
+            request: tonic::Request<super::CheckLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckLinkResponse>,
+            tonic::Status,
+        >;
+        /// Lists the organizations of the identity, and for each whether the link can act in it, who can change
+        /// that and where. Errors: `NOT_FOUND`, `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
+        /// `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`, `PAGE_TOKEN_INVALID`.
+        async fn list_organizations(
+            &self,
+            request: tonic::Request<super::ListOrganizationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrganizationsResponse>,
+            tonic::Status,
+        >;
+        /// Stops hand-out, deletes hooks, revokes leases and grant at the provider, erases the secrets, and
+        /// returns what was done. Steps that fail for a passing reason are tried again for seven days; the
+        /// receipt follows them. Repeating it goes on where it stopped. Errors: `NOT_FOUND`, `ETAG_MISMATCH`,
+        /// `GRANT_SHARED`, `STORE_READ_ONLY`.
+        async fn unlink(
+            &self,
+            request: tonic::Request<super::UnlinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::Receipt>, tonic::Status>;
+        /// Gets the receipt of an unlink, also after the link is gone. Errors: `NOT_FOUND`,
+        /// `RESOURCE_NAME_INVALID`.
+        async fn get_receipt(
+            &self,
+            request: tonic::Request<super::GetReceiptRequest>,
+        ) -> std::result::Result<tonic::Response<super::Receipt>, tonic::Status>;
+        /// Lists receipts, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_receipts(
+            &self,
+            request: tonic::Request<super::ListReceiptsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReceiptsResponse>,
+            tonic::Status,
+        >;
+        /// Lists what expires soon, the soonest first: tokens, refresh tokens, app keys, client secrets,
+        /// certificate authorities, client certificates. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        async fn list_expiring(
+            &self,
+            request: tonic::Request<super::ListExpiringRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExpiringResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Makes, checks and ends links. All calls on a link answer `NOT_FOUND` both where it is absent and where
+    /// the caller may not know of it, and `SEALED` while the daemon has no root key.
+    #[derive(Debug)]
+    pub struct LinkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LinkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LinkServiceServer<T>
+    where
+        T: LinkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bindery.v1.LinkService/CreateLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::CreateLinkRequest>
+                    for CreateLinkSvc<T> {
+                        type Response = super::CreateLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::create_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/GetLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::GetLinkRequest>
+                    for GetLinkSvc<T> {
+                        type Response = super::Link;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::get_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/ListLinks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListLinksSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::ListLinksRequest>
+                    for ListLinksSvc<T> {
+                        type Response = super::ListLinksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListLinksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::list_links(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListLinksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/UpdateLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::UpdateLinkRequest>
+                    for UpdateLinkSvc<T> {
+                        type Response = super::Link;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::update_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/WatchLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::ServerStreamingService<super::WatchLinkRequest>
+                    for WatchLinkSvc<T> {
+                        type Response = super::WatchLinkResponse;
+                        type ResponseStream = T::WatchLinkStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::watch_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/CompleteLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct CompleteLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::CompleteLinkRequest>
+                    for CompleteLinkSvc<T> {
+                        type Response = super::Link;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CompleteLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::complete_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CompleteLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/ConfirmLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::ConfirmLinkRequest>
+                    for ConfirmLinkSvc<T> {
+                        type Response = super::Link;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::confirm_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/CancelLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct CancelLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::CancelLinkRequest>
+                    for CancelLinkSvc<T> {
+                        type Response = super::Link;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CancelLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::cancel_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CancelLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/ReauthorizeLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReauthorizeLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::ReauthorizeLinkRequest>
+                    for ReauthorizeLinkSvc<T> {
+                        type Response = super::ReauthorizeLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReauthorizeLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::reauthorize_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReauthorizeLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/EnableLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct EnableLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::EnableLinkRequest>
+                    for EnableLinkSvc<T> {
+                        type Response = super::Link;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EnableLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::enable_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EnableLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/DisableLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct DisableLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::DisableLinkRequest>
+                    for DisableLinkSvc<T> {
+                        type Response = super::Link;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DisableLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::disable_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DisableLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/CheckLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::CheckLinkRequest>
+                    for CheckLinkSvc<T> {
+                        type Response = super::CheckLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::check_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/ListOrganizations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOrganizationsSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::ListOrganizationsRequest>
+                    for ListOrganizationsSvc<T> {
+                        type Response = super::ListOrganizationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOrganizationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::list_organizations(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOrganizationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/Unlink" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnlinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::UnlinkRequest>
+                    for UnlinkSvc<T> {
+                        type Response = super::Receipt;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnlinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::unlink(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnlinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/GetReceipt" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetReceiptSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::GetReceiptRequest>
+                    for GetReceiptSvc<T> {
+                        type Response = super::Receipt;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReceiptRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::get_receipt(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetReceiptSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/ListReceipts" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListReceiptsSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::ListReceiptsRequest>
+                    for ListReceiptsSvc<T> {
+                        type Response = super::ListReceiptsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListReceiptsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::list_receipts(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListReceiptsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.LinkService/ListExpiring" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListExpiringSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::ListExpiringRequest>
+                    for ListExpiringSvc<T> {
+                        type Response = super::ListExpiringResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListExpiringRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::list_expiring(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListExpiringSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LinkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bindery.v1.LinkService";
+    impl<T> tonic::server::NamedService for LinkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A user, an organization, or a registry instance that links belong to. A namespace may hold many
 /// links, several of them to one host.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3235,6 +6134,49 @@ pub mod provider_service_server {
     pub const SERVICE_NAME: &str = "bindery.v1.ProviderService";
     impl<T> tonic::server::NamedService for ProviderServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
+    }
+}
+impl ::core::fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("token", &::core::format_args!("[redacted]"))
+            .field("username", &self.username)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Authorization")
+            .field("authorization_uri", &::core::format_args!("[redacted]"))
+            .field("user_code", &::core::format_args!("[redacted]"))
+            .field("expire_time", &self.expire_time)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for CompleteLinkRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CompleteLinkRequest")
+            .field("name", &self.name)
+            .field("code", &::core::format_args!("[redacted]"))
+            .field("state", &::core::format_args!("[redacted]"))
+            .field("issuer", &self.issuer)
+            .field("request_id", &self.request_id)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for ConfirmLinkRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("ConfirmLinkRequest")
+            .field("name", &self.name)
+            .field("link_code", &::core::format_args!("[redacted]"))
+            .field("identity_stable_id", &self.identity_stable_id)
+            .field("namespace", &self.namespace)
+            .field("instance_type", &self.instance_type)
+            .field("region", &self.region)
+            .field("allow_personal_account", &self.allow_personal_account)
+            .field("etag", &self.etag)
+            .field("request_id", &self.request_id)
+            .finish()
     }
 }
 impl ::core::fmt::Debug for host::App {
