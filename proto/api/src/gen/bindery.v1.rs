@@ -182,6 +182,930 @@ impl Severity {
         }
     }
 }
+/// A token that is handed out. It is the only message with a provider's token in a response; it never holds
+/// a refresh token.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Credential {
+    /// The token, for git over HTTPS or the provider's API. Keep it in memory only.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// User name for git over HTTPS, with the token as password.
+    #[prost(string, tag = "2")]
+    pub git_username: ::prost::alloc::string::String,
+    /// When it stops being valid; absent where it does not expire or the provider does not tell.
+    #[prost(message, optional, tag = "3")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The lease: `namespaces/{namespace}/leases/{lease}`; hand it to `RevokeLease` when done.
+    #[prost(string, tag = "4")]
+    pub lease: ::prost::alloc::string::String,
+    /// True where the provider limits the token to the repository. False where the token reaches all that
+    /// the link reaches.
+    #[prost(bool, tag = "5")]
+    pub narrowed: bool,
+    /// What it may be used for. A provider may enforce less; `narrowed` and the link's scopes tell.
+    #[prost(enumeration = "CredentialPermission", tag = "6")]
+    pub permission: i32,
+    /// Name of the repository that it was asked for; empty where it was asked for the link.
+    #[prost(string, tag = "7")]
+    pub repository: ::prost::alloc::string::String,
+    /// URL for `git clone` over HTTPS, without user name and password; empty where no repository was asked
+    /// for.
+    #[prost(string, tag = "8")]
+    pub clone_uri: ::prost::alloc::string::String,
+    /// Base URL of the provider's API that the token is for.
+    #[prost(string, tag = "9")]
+    pub api_uri: ::prost::alloc::string::String,
+}
+/// A record that a credential was handed out, without the credential.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Lease {
+    /// `namespaces/{namespace}/leases/{lease}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The link: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "2")]
+    pub link: ::prost::alloc::string::String,
+    /// Name of the repository; empty where it was handed out for the link.
+    #[prost(string, tag = "3")]
+    pub repository: ::prost::alloc::string::String,
+    /// What it may be used for.
+    #[prost(enumeration = "CredentialPermission", tag = "4")]
+    pub permission: i32,
+    /// Whether the token is limited to the repository.
+    #[prost(bool, tag = "5")]
+    pub narrowed: bool,
+    /// Who got it.
+    #[prost(message, optional, tag = "6")]
+    pub holder: ::core::option::Option<Principal>,
+    /// When it was handed out.
+    #[prost(message, optional, tag = "7")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the token stops being valid; absent where it does not or nobody knows.
+    #[prost(message, optional, tag = "8")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was revoked; absent where it was not.
+    #[prost(message, optional, tag = "9")]
+    pub revoke_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a credential may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CredentialPermission {
+    /// Not set; never in a response.
+    Unspecified = 0,
+    /// Read code.
+    Read = 1,
+    /// Read and write code.
+    ReadWrite = 2,
+}
+impl CredentialPermission {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CREDENTIAL_PERMISSION_UNSPECIFIED",
+            Self::Read => "CREDENTIAL_PERMISSION_READ",
+            Self::ReadWrite => "CREDENTIAL_PERMISSION_READ_WRITE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CREDENTIAL_PERMISSION_UNSPECIFIED" => Some(Self::Unspecified),
+            "CREDENTIAL_PERMISSION_READ" => Some(Self::Read),
+            "CREDENTIAL_PERMISSION_READ_WRITE" => Some(Self::ReadWrite),
+            _ => None,
+        }
+    }
+}
+/// What an unlink did, step by step. It is kept after the link and its secrets are erased, and holds no
+/// secret.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Receipt {
+    /// `namespaces/{namespace}/receipts/{receipt}`; the last id is the id of the link.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The link: `namespaces/{namespace}/links/{link}`. It may no longer exist.
+    #[prost(string, tag = "2")]
+    pub link: ::prost::alloc::string::String,
+    /// The host of the link: `hosts/{host}`.
+    #[prost(string, tag = "3")]
+    pub host: ::prost::alloc::string::String,
+    /// Login of the identity when it was linked; empty where it was never bound.
+    #[prost(string, tag = "4")]
+    pub login: ::prost::alloc::string::String,
+    /// Who asked for it.
+    #[prost(message, optional, tag = "5")]
+    pub actor: ::core::option::Option<Principal>,
+    /// When it was asked for.
+    #[prost(message, optional, tag = "6")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the last step ended; absent while steps are left to do.
+    #[prost(message, optional, tag = "7")]
+    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The steps in the order in which they run.
+    #[prost(message, repeated, tag = "8")]
+    pub steps: ::prost::alloc::vec::Vec<CleanupStep>,
+    /// True where no step is `FAILED` or `IMPOSSIBLE`: nothing is left behind at the provider.
+    #[prost(bool, tag = "9")]
+    pub complete: bool,
+    /// Names of other links that lost their grant with this one, since the provider keeps one grant for
+    /// all of them.
+    #[prost(string, repeated, tag = "10")]
+    pub affected_links: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// True where nothing was done and this is only what would be done (`validate_only`).
+    #[prost(bool, tag = "11")]
+    pub preview: bool,
+}
+/// One step of cleaning up at the provider and here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CleanupStep {
+    /// Which step.
+    #[prost(enumeration = "cleanup_step::Kind", tag = "1")]
+    pub kind: i32,
+    /// How it ended.
+    #[prost(enumeration = "cleanup_step::Outcome", tag = "2")]
+    pub outcome: i32,
+    /// With `FAILED`: the name of a value of `ErrorReason`; empty otherwise.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// With `IMPOSSIBLE`: the page where a person does it; empty otherwise.
+    #[prost(string, tag = "4")]
+    pub action_uri: ::prost::alloc::string::String,
+    /// One English sentence for people that says what was done, or what is left and what to do.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// What it was done to, such as the full name of a repository; empty where it concerns the link.
+    #[prost(string, tag = "6")]
+    pub subject: ::prost::alloc::string::String,
+    /// When it ended; absent while it has not run.
+    #[prost(message, optional, tag = "7")]
+    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it is tried again; absent where it is not.
+    #[prost(message, optional, tag = "8")]
+    pub retry_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `CleanupStep`.
+pub mod cleanup_step {
+    /// What is cleaned up, in the order in which it runs: after the grant is gone, hooks can no longer be
+    /// deleted.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        /// No step was named.
+        Unspecified = 0,
+        /// No credential is handed out any more.
+        StopHandOut = 1,
+        /// A webhook is deleted at the provider.
+        DeleteHook = 2,
+        /// A deploy key is deleted at the provider.
+        DeleteKey = 3,
+        /// Credentials that were handed out are revoked.
+        RevokeLeases = 4,
+        /// The token or the whole grant is revoked at the provider.
+        RevokeGrant = 5,
+        /// The secrets are erased here, by destroying their key.
+        Erase = 6,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::StopHandOut => "KIND_STOP_HAND_OUT",
+                Self::DeleteHook => "KIND_DELETE_HOOK",
+                Self::DeleteKey => "KIND_DELETE_KEY",
+                Self::RevokeLeases => "KIND_REVOKE_LEASES",
+                Self::RevokeGrant => "KIND_REVOKE_GRANT",
+                Self::Erase => "KIND_ERASE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_STOP_HAND_OUT" => Some(Self::StopHandOut),
+                "KIND_DELETE_HOOK" => Some(Self::DeleteHook),
+                "KIND_DELETE_KEY" => Some(Self::DeleteKey),
+                "KIND_REVOKE_LEASES" => Some(Self::RevokeLeases),
+                "KIND_REVOKE_GRANT" => Some(Self::RevokeGrant),
+                "KIND_ERASE" => Some(Self::Erase),
+                _ => None,
+            }
+        }
+    }
+    /// How a step ended.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Outcome {
+        /// It has not run yet.
+        Unspecified = 0,
+        /// It was done.
+        Done = 1,
+        /// There was nothing left to do at the provider.
+        AlreadyAbsent = 2,
+        /// It failed; `reason` says why, `retry_time` whether it is tried again.
+        Failed = 3,
+        /// The provider has no API for it: a person does it at `action_uri`.
+        Impossible = 4,
+    }
+    impl Outcome {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "OUTCOME_UNSPECIFIED",
+                Self::Done => "OUTCOME_DONE",
+                Self::AlreadyAbsent => "OUTCOME_ALREADY_ABSENT",
+                Self::Failed => "OUTCOME_FAILED",
+                Self::Impossible => "OUTCOME_IMPOSSIBLE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+                "OUTCOME_DONE" => Some(Self::Done),
+                "OUTCOME_ALREADY_ABSENT" => Some(Self::AlreadyAbsent),
+                "OUTCOME_FAILED" => Some(Self::Failed),
+                "OUTCOME_IMPOSSIBLE" => Some(Self::Impossible),
+                _ => None,
+            }
+        }
+    }
+}
+/// Asks for a token for reading code.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchReadCredentialRequest {
+    /// The link: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub link: ::prost::alloc::string::String,
+    /// Stable id or full name of the repository, such as `acme/api`. The token is limited to it where the
+    /// provider can. Empty asks for all that the link reaches, for which the caller needs a right of its own.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    /// How long the token must at least stay valid, from now; absent means 5 minutes, at most 24 hours.
+    #[prost(message, optional, tag = "3")]
+    pub min_remaining: ::core::option::Option<::prost_types::Duration>,
+    /// Refuses to answer with a token that is not limited to the repository.
+    #[prost(bool, tag = "4")]
+    pub require_narrowed: bool,
+}
+/// Asks for a token for reading and writing code.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchReadWriteCredentialRequest {
+    /// The link: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub link: ::prost::alloc::string::String,
+    /// Stable id or full name of the repository, such as `acme/api`. The token is limited to it where the
+    /// provider can. Empty asks for all that the link reaches, for which the caller needs a right of its own.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    /// How long the token must at least stay valid, from now; absent means 5 minutes, at most 24 hours.
+    #[prost(message, optional, tag = "3")]
+    pub min_remaining: ::core::option::Option<::prost_types::Duration>,
+    /// Refuses to answer with a token that is not limited to the repository.
+    #[prost(bool, tag = "4")]
+    pub require_narrowed: bool,
+}
+/// Gives a credential back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeLeaseRequest {
+    /// `namespaces/{namespace}/leases/{lease}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What giving back did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeLeaseResponse {
+    /// The lease afterwards.
+    #[prost(message, optional, tag = "1")]
+    pub lease: ::core::option::Option<Lease>,
+    /// What was done at the provider. `IMPOSSIBLE` where other holders use the same token: it then lives
+    /// until it expires or the link is unlinked.
+    #[prost(message, optional, tag = "2")]
+    pub step: ::core::option::Option<CleanupStep>,
+}
+/// Asks for a page of leases.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLeasesRequest {
+    /// The namespace, `namespaces/{namespace}`, or `namespaces/-` for all that the caller may see.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Which ones: comparisons joined by `AND`. Fields: `link`, `holder`, `permission`. At most 1,000 bytes.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+    /// Also lists leases that ended.
+    #[prost(bool, tag = "5")]
+    pub include_ended: bool,
+}
+/// A page of leases.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLeasesResponse {
+    /// The leases.
+    #[prost(message, repeated, tag = "1")]
+    pub leases: ::prost::alloc::vec::Vec<Lease>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod credential_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Hands out credentials. Reading and writing are separate calls, so that the right to the call is the
+    /// right to the credential. Each hand-out is in the audit log before the answer is sent.
+    #[derive(Debug, Clone)]
+    pub struct CredentialServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CredentialServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CredentialServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CredentialServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CredentialServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Hands out a token for reading code. A token that expires too soon is refreshed first, once for all
+        /// callers that wait. Errors: `NOT_FOUND`, `PERMISSION_DENIED`, `LINK_NOT_BOUND`, `LINK_DISABLED`,
+        /// `HOST_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `TOKEN_TOO_SHORT`, `REFRESH_OUTCOME_UNKNOWN`,
+        /// `REFRESH_FAILED`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `AUDIT_UNAVAILABLE`, `SEALED`,
+        /// `LIMIT_REACHED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        pub async fn fetch_read_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FetchReadCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::Credential>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.CredentialService/FetchReadCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "bindery.v1.CredentialService",
+                        "FetchReadCredential",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Hands out a token for reading and writing code. Errors: as for `FetchReadCredential`.
+        pub async fn fetch_read_write_credential(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FetchReadWriteCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::Credential>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.CredentialService/FetchReadWriteCredential",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "bindery.v1.CredentialService",
+                        "FetchReadWriteCredential",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a credential back: the token is revoked at the provider where it was made for this lease alone.
+        /// Repeating it changes nothing. Errors: `NOT_FOUND`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        pub async fn revoke_lease(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeLeaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeLeaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.CredentialService/RevokeLease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.CredentialService", "RevokeLease"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists leases, the newest first. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        pub async fn list_leases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLeasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLeasesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.CredentialService/ListLeases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.CredentialService", "ListLeases"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod credential_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CredentialServiceServer.
+    #[async_trait]
+    pub trait CredentialService: std::marker::Send + std::marker::Sync + 'static {
+        /// Hands out a token for reading code. A token that expires too soon is refreshed first, once for all
+        /// callers that wait. Errors: `NOT_FOUND`, `PERMISSION_DENIED`, `LINK_NOT_BOUND`, `LINK_DISABLED`,
+        /// `HOST_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `TOKEN_TOO_SHORT`, `REFRESH_OUTCOME_UNKNOWN`,
+        /// `REFRESH_FAILED`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `AUDIT_UNAVAILABLE`, `SEALED`,
+        /// `LIMIT_REACHED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        async fn fetch_read_credential(
+            &self,
+            request: tonic::Request<super::FetchReadCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::Credential>, tonic::Status>;
+        /// Hands out a token for reading and writing code. Errors: as for `FetchReadCredential`.
+        async fn fetch_read_write_credential(
+            &self,
+            request: tonic::Request<super::FetchReadWriteCredentialRequest>,
+        ) -> std::result::Result<tonic::Response<super::Credential>, tonic::Status>;
+        /// Gives a credential back: the token is revoked at the provider where it was made for this lease alone.
+        /// Repeating it changes nothing. Errors: `NOT_FOUND`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        async fn revoke_lease(
+            &self,
+            request: tonic::Request<super::RevokeLeaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeLeaseResponse>,
+            tonic::Status,
+        >;
+        /// Lists leases, the newest first. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        async fn list_leases(
+            &self,
+            request: tonic::Request<super::ListLeasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLeasesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Hands out credentials. Reading and writing are separate calls, so that the right to the call is the
+    /// right to the credential. Each hand-out is in the audit log before the answer is sent.
+    #[derive(Debug)]
+    pub struct CredentialServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CredentialServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CredentialServiceServer<T>
+    where
+        T: CredentialService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bindery.v1.CredentialService/FetchReadCredential" => {
+                    #[allow(non_camel_case_types)]
+                    struct FetchReadCredentialSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::FetchReadCredentialRequest>
+                    for FetchReadCredentialSvc<T> {
+                        type Response = super::Credential;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FetchReadCredentialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::fetch_read_credential(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FetchReadCredentialSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.CredentialService/FetchReadWriteCredential" => {
+                    #[allow(non_camel_case_types)]
+                    struct FetchReadWriteCredentialSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::FetchReadWriteCredentialRequest>
+                    for FetchReadWriteCredentialSvc<T> {
+                        type Response = super::Credential;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::FetchReadWriteCredentialRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::fetch_read_write_credential(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FetchReadWriteCredentialSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.CredentialService/RevokeLease" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeLeaseSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::RevokeLeaseRequest>
+                    for RevokeLeaseSvc<T> {
+                        type Response = super::RevokeLeaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeLeaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::revoke_lease(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeLeaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.CredentialService/ListLeases" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListLeasesSvc<T: CredentialService>(pub Arc<T>);
+                    impl<
+                        T: CredentialService,
+                    > tonic::server::UnaryService<super::ListLeasesRequest>
+                    for ListLeasesSvc<T> {
+                        type Response = super::ListLeasesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListLeasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CredentialService>::list_leases(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListLeasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CredentialServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bindery.v1.CredentialService";
+    impl<T> tonic::server::NamedService for CredentialServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Stable reasons. A reason never changes its meaning or its status code, and is never reused; clients
 /// must treat a reason that they do not know like the status code that it came with. The names carry no
 /// prefix, because they are the literal value of `google.rpc.ErrorInfo.reason`.
@@ -2635,187 +3559,6 @@ pub mod organization {
                 "ACCESS_STATE_SCOPE_TOO_SMALL" => Some(Self::ScopeTooSmall),
                 "ACCESS_STATE_NO_MEMBERSHIP" => Some(Self::NoMembership),
                 "ACCESS_STATE_UNKNOWN" => Some(Self::Unknown),
-                _ => None,
-            }
-        }
-    }
-}
-/// What an unlink did, step by step. It is kept after the link and its secrets are erased, and holds no
-/// secret.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Receipt {
-    /// `namespaces/{namespace}/receipts/{receipt}`; the last id is the id of the link.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// The link: `namespaces/{namespace}/links/{link}`. It may no longer exist.
-    #[prost(string, tag = "2")]
-    pub link: ::prost::alloc::string::String,
-    /// The host of the link: `hosts/{host}`.
-    #[prost(string, tag = "3")]
-    pub host: ::prost::alloc::string::String,
-    /// Login of the identity when it was linked; empty where it was never bound.
-    #[prost(string, tag = "4")]
-    pub login: ::prost::alloc::string::String,
-    /// Who asked for it.
-    #[prost(message, optional, tag = "5")]
-    pub actor: ::core::option::Option<Principal>,
-    /// When it was asked for.
-    #[prost(message, optional, tag = "6")]
-    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the last step ended; absent while steps are left to do.
-    #[prost(message, optional, tag = "7")]
-    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The steps in the order in which they run.
-    #[prost(message, repeated, tag = "8")]
-    pub steps: ::prost::alloc::vec::Vec<CleanupStep>,
-    /// True where no step is `FAILED` or `IMPOSSIBLE`: nothing is left behind at the provider.
-    #[prost(bool, tag = "9")]
-    pub complete: bool,
-    /// Names of other links that lost their grant with this one, since the provider keeps one grant for
-    /// all of them.
-    #[prost(string, repeated, tag = "10")]
-    pub affected_links: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// True where nothing was done and this is only what would be done (`validate_only`).
-    #[prost(bool, tag = "11")]
-    pub preview: bool,
-}
-/// One step of cleaning up at the provider and here.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CleanupStep {
-    /// Which step.
-    #[prost(enumeration = "cleanup_step::Kind", tag = "1")]
-    pub kind: i32,
-    /// How it ended.
-    #[prost(enumeration = "cleanup_step::Outcome", tag = "2")]
-    pub outcome: i32,
-    /// With `FAILED`: the name of a value of `ErrorReason`; empty otherwise.
-    #[prost(string, tag = "3")]
-    pub reason: ::prost::alloc::string::String,
-    /// With `IMPOSSIBLE`: the page where a person does it; empty otherwise.
-    #[prost(string, tag = "4")]
-    pub action_uri: ::prost::alloc::string::String,
-    /// One English sentence for people that says what was done, or what is left and what to do.
-    #[prost(string, tag = "5")]
-    pub message: ::prost::alloc::string::String,
-    /// What it was done to, such as the full name of a repository; empty where it concerns the link.
-    #[prost(string, tag = "6")]
-    pub subject: ::prost::alloc::string::String,
-    /// When it ended; absent while it has not run.
-    #[prost(message, optional, tag = "7")]
-    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it is tried again; absent where it is not.
-    #[prost(message, optional, tag = "8")]
-    pub retry_time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// Nested message and enum types in `CleanupStep`.
-pub mod cleanup_step {
-    /// What is cleaned up, in the order in which it runs: after the grant is gone, hooks can no longer be
-    /// deleted.
-    #[derive(
-        Clone,
-        Copy,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        PartialOrd,
-        Ord,
-        ::prost::Enumeration
-    )]
-    #[repr(i32)]
-    pub enum Kind {
-        /// No step was named.
-        Unspecified = 0,
-        /// No credential is handed out any more.
-        StopHandOut = 1,
-        /// A webhook is deleted at the provider.
-        DeleteHook = 2,
-        /// A deploy key is deleted at the provider.
-        DeleteKey = 3,
-        /// Credentials that were handed out are revoked.
-        RevokeLeases = 4,
-        /// The token or the whole grant is revoked at the provider.
-        RevokeGrant = 5,
-        /// The secrets are erased here, by destroying their key.
-        Erase = 6,
-    }
-    impl Kind {
-        /// String value of the enum field names used in the ProtoBuf definition.
-        ///
-        /// The values are not transformed in any way and thus are considered stable
-        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-        pub fn as_str_name(&self) -> &'static str {
-            match self {
-                Self::Unspecified => "KIND_UNSPECIFIED",
-                Self::StopHandOut => "KIND_STOP_HAND_OUT",
-                Self::DeleteHook => "KIND_DELETE_HOOK",
-                Self::DeleteKey => "KIND_DELETE_KEY",
-                Self::RevokeLeases => "KIND_REVOKE_LEASES",
-                Self::RevokeGrant => "KIND_REVOKE_GRANT",
-                Self::Erase => "KIND_ERASE",
-            }
-        }
-        /// Creates an enum from field names used in the ProtoBuf definition.
-        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-            match value {
-                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
-                "KIND_STOP_HAND_OUT" => Some(Self::StopHandOut),
-                "KIND_DELETE_HOOK" => Some(Self::DeleteHook),
-                "KIND_DELETE_KEY" => Some(Self::DeleteKey),
-                "KIND_REVOKE_LEASES" => Some(Self::RevokeLeases),
-                "KIND_REVOKE_GRANT" => Some(Self::RevokeGrant),
-                "KIND_ERASE" => Some(Self::Erase),
-                _ => None,
-            }
-        }
-    }
-    /// How a step ended.
-    #[derive(
-        Clone,
-        Copy,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        PartialOrd,
-        Ord,
-        ::prost::Enumeration
-    )]
-    #[repr(i32)]
-    pub enum Outcome {
-        /// It has not run yet.
-        Unspecified = 0,
-        /// It was done.
-        Done = 1,
-        /// There was nothing left to do at the provider.
-        AlreadyAbsent = 2,
-        /// It failed; `reason` says why, `retry_time` whether it is tried again.
-        Failed = 3,
-        /// The provider has no API for it: a person does it at `action_uri`.
-        Impossible = 4,
-    }
-    impl Outcome {
-        /// String value of the enum field names used in the ProtoBuf definition.
-        ///
-        /// The values are not transformed in any way and thus are considered stable
-        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-        pub fn as_str_name(&self) -> &'static str {
-            match self {
-                Self::Unspecified => "OUTCOME_UNSPECIFIED",
-                Self::Done => "OUTCOME_DONE",
-                Self::AlreadyAbsent => "OUTCOME_ALREADY_ABSENT",
-                Self::Failed => "OUTCOME_FAILED",
-                Self::Impossible => "OUTCOME_IMPOSSIBLE",
-            }
-        }
-        /// Creates an enum from field names used in the ProtoBuf definition.
-        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-            match value {
-                "OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
-                "OUTCOME_DONE" => Some(Self::Done),
-                "OUTCOME_ALREADY_ABSENT" => Some(Self::AlreadyAbsent),
-                "OUTCOME_FAILED" => Some(Self::Failed),
-                "OUTCOME_IMPOSSIBLE" => Some(Self::Impossible),
                 _ => None,
             }
         }
@@ -6136,6 +6879,3166 @@ pub mod provider_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A repository at a provider, as a link sees it. It is read from the provider and not stored.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Repository {
+    /// `namespaces/{namespace}/links/{link}/repositories/{repository}`; the last id is the provider's stable
+    /// id, percent-encoded.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The provider's id that stays when the repository is renamed or transferred.
+    #[prost(string, tag = "2")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// Path at the provider, such as `acme/api`; it can change there.
+    #[prost(string, tag = "3")]
+    pub full_name: ::prost::alloc::string::String,
+    /// Name for people where the provider has one beside the path; may be empty.
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+    /// What it is about, at most 1,000 bytes; may be empty.
+    #[prost(string, tag = "5")]
+    pub description: ::prost::alloc::string::String,
+    /// Name of the default branch; empty for an empty repository.
+    #[prost(string, tag = "6")]
+    pub default_branch: ::prost::alloc::string::String,
+    /// URL for `git clone` over HTTPS, without user name and password.
+    #[prost(string, tag = "7")]
+    pub clone_uri: ::prost::alloc::string::String,
+    /// URL for `git clone` over SSH; empty where the provider offers none.
+    #[prost(string, tag = "8")]
+    pub ssh_uri: ::prost::alloc::string::String,
+    /// The page of the repository.
+    #[prost(string, tag = "9")]
+    pub web_uri: ::prost::alloc::string::String,
+    /// Who may see it.
+    #[prost(enumeration = "repository::Visibility", tag = "10")]
+    pub visibility: i32,
+    /// Whether it is archived and can't be changed.
+    #[prost(bool, tag = "11")]
+    pub archived: bool,
+    /// Whether it is a fork of another repository.
+    #[prost(bool, tag = "12")]
+    pub fork: bool,
+    /// What the identity may do with it.
+    #[prost(enumeration = "repository::Access", tag = "13")]
+    pub access: i32,
+    /// Whether the link may add a webhook to it.
+    #[prost(enumeration = "Answer", tag = "14")]
+    pub can_add_hook: i32,
+    /// When it was last changed, by the provider's clock; absent where the provider does not tell.
+    #[prost(message, optional, tag = "15")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `Repository`.
+pub mod repository {
+    /// Who may see a repository.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Visibility {
+        /// The provider does not tell.
+        Unspecified = 0,
+        /// Everybody.
+        Public = 1,
+        /// Everybody who is signed in at the host.
+        Internal = 2,
+        /// Only who was given access.
+        Private = 3,
+    }
+    impl Visibility {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "VISIBILITY_UNSPECIFIED",
+                Self::Public => "VISIBILITY_PUBLIC",
+                Self::Internal => "VISIBILITY_INTERNAL",
+                Self::Private => "VISIBILITY_PRIVATE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "VISIBILITY_UNSPECIFIED" => Some(Self::Unspecified),
+                "VISIBILITY_PUBLIC" => Some(Self::Public),
+                "VISIBILITY_INTERNAL" => Some(Self::Internal),
+                "VISIBILITY_PRIVATE" => Some(Self::Private),
+                _ => None,
+            }
+        }
+    }
+    /// What an identity may do with a repository, each including those before.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Access {
+        /// The provider does not tell.
+        Unspecified = 0,
+        /// Nothing.
+        None = 1,
+        /// Read.
+        Read = 2,
+        /// Write.
+        Write = 3,
+        /// Administer.
+        Admin = 4,
+    }
+    impl Access {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ACCESS_UNSPECIFIED",
+                Self::None => "ACCESS_NONE",
+                Self::Read => "ACCESS_READ",
+                Self::Write => "ACCESS_WRITE",
+                Self::Admin => "ACCESS_ADMIN",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ACCESS_UNSPECIFIED" => Some(Self::Unspecified),
+                "ACCESS_NONE" => Some(Self::None),
+                "ACCESS_READ" => Some(Self::Read),
+                "ACCESS_WRITE" => Some(Self::Write),
+                "ACCESS_ADMIN" => Some(Self::Admin),
+                _ => None,
+            }
+        }
+    }
+}
+/// A branch or tag.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Ref {
+    /// Full name, such as `refs/heads/main` or `refs/tags/v1.0`.
+    #[prost(string, tag = "1")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// What it is.
+    #[prost(enumeration = "r#ref::Kind", tag = "2")]
+    pub kind: i32,
+    /// Id of the commit that it points at, in hexadecimal; annotated tags are peeled where the provider
+    /// tells the commit.
+    #[prost(string, tag = "3")]
+    pub commit_id: ::prost::alloc::string::String,
+    /// Whether it is the default branch.
+    #[prost(bool, tag = "4")]
+    pub is_default: bool,
+    /// Whether the provider protects it against changes.
+    #[prost(bool, tag = "5")]
+    pub protected: bool,
+}
+/// Nested message and enum types in `Ref`.
+pub mod r#ref {
+    /// What a ref is.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// A branch.
+        Branch = 1,
+        /// A tag.
+        Tag = 2,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::Branch => "KIND_BRANCH",
+                Self::Tag => "KIND_TAG",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_BRANCH" => Some(Self::Branch),
+                "KIND_TAG" => Some(Self::Tag),
+                _ => None,
+            }
+        }
+    }
+}
+/// An answer that may be unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Answer {
+    /// It is not known.
+    Unspecified = 0,
+    /// Yes.
+    Yes = 1,
+    /// No.
+    No = 2,
+}
+impl Answer {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ANSWER_UNSPECIFIED",
+            Self::Yes => "ANSWER_YES",
+            Self::No => "ANSWER_NO",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ANSWER_UNSPECIFIED" => Some(Self::Unspecified),
+            "ANSWER_YES" => Some(Self::Yes),
+            "ANSWER_NO" => Some(Self::No),
+            _ => None,
+        }
+    }
+}
+/// Asks for a page of repositories.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRepositoriesRequest {
+    /// The link: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000. A page may be
+    /// shorter although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Text that the path contains, without regard to case, at most 200 bytes; empty means all.
+    #[prost(string, tag = "4")]
+    pub query: ::prost::alloc::string::String,
+    /// Login or path of the organization or user that owns them; empty means all.
+    #[prost(string, tag = "5")]
+    pub owner: ::prost::alloc::string::String,
+    /// Only those that the link may add a webhook to.
+    #[prost(bool, tag = "6")]
+    pub can_add_hook_only: bool,
+}
+/// A page of repositories.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRepositoriesResponse {
+    /// The repositories.
+    #[prost(message, repeated, tag = "1")]
+    pub repositories: ::prost::alloc::vec::Vec<Repository>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// True where the provider leaves repositories out, for example of organizations that restrict access;
+    /// `ListOrganizations` says which.
+    #[prost(bool, tag = "3")]
+    pub partial: bool,
+    /// One English sentence for people that says what may be missing; empty unless `partial`.
+    #[prost(string, tag = "4")]
+    pub partial_message: ::prost::alloc::string::String,
+}
+/// Asks for one repository.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRepositoryRequest {
+    /// `namespaces/{namespace}/links/{link}/repositories/{repository}`; the last id is the stable id or the
+    /// full name, percent-encoded.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of refs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRefsRequest {
+    /// The repository: `namespaces/{namespace}/links/{link}/repositories/{repository}`; the last id is the
+    /// stable id or the full name, percent-encoded.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000. A page may be
+    /// shorter although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Which kind; unspecified means branches, then tags.
+    #[prost(enumeration = "r#ref::Kind", tag = "4")]
+    pub kind: i32,
+    /// Text that the short name contains, at most 200 bytes; empty means all.
+    #[prost(string, tag = "5")]
+    pub query: ::prost::alloc::string::String,
+}
+/// A page of refs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRefsResponse {
+    /// The refs.
+    #[prost(message, repeated, tag = "1")]
+    pub refs: ::prost::alloc::vec::Vec<Ref>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks whether the link can do something.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckAccessRequest {
+    /// `namespaces/{namespace}/links/{link}/repositories/{repository}`; the last id is the stable id or the
+    /// full name, percent-encoded.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it wants to do.
+    #[prost(enumeration = "Permission", tag = "2")]
+    pub permission: i32,
+}
+/// Whether the link can do something.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckAccessResponse {
+    /// Whether it can.
+    #[prost(enumeration = "Answer", tag = "1")]
+    pub allowed: i32,
+    /// Who may see the repository; unspecified where the link can't find out.
+    #[prost(enumeration = "repository::Visibility", tag = "2")]
+    pub visibility: i32,
+    /// Why not, who can change it, and where; empty where it can.
+    #[prost(message, repeated, tag = "3")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+    /// The repository; absent where the link can't see it.
+    #[prost(message, optional, tag = "4")]
+    pub repository: ::core::option::Option<Repository>,
+}
+/// Generated client implementations.
+pub mod repository_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads repositories and refs from the provider. Every call can answer `NOT_FOUND`, `LINK_NOT_BOUND`,
+    /// `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `HOST_UNREACHABLE_*`, `HOST_CERTIFICATE_UNKNOWN`,
+    /// `PROVIDER_*`, `PLUGIN_*` and `SEALED`.
+    #[derive(Debug, Clone)]
+    pub struct RepositoryServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RepositoryServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RepositoryServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RepositoryServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RepositoryServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the repositories that the link can see and the caller may use, in the provider's order. Errors,
+        /// besides those of the service: `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`, `FIELD_INVALID`.
+        pub async fn list_repositories(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRepositoriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRepositoriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.RepositoryService/ListRepositories",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.RepositoryService", "ListRepositories"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets one repository. Errors, besides those of the service: `REPOSITORY_NOT_ACCESSIBLE`.
+        pub async fn get_repository(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRepositoryRequest>,
+        ) -> std::result::Result<tonic::Response<super::Repository>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.RepositoryService/GetRepository",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.RepositoryService", "GetRepository"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists branches and tags, in the provider's order. Errors, besides those of the service:
+        /// `REPOSITORY_NOT_ACCESSIBLE`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_refs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRefsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRefsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.RepositoryService/ListRefs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.RepositoryService", "ListRefs"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says whether the link can do something with a repository and, if not, why and who can change it. A
+        /// "no" is an answer, not an error.
+        pub async fn check_access(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckAccessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckAccessResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.RepositoryService/CheckAccess",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.RepositoryService", "CheckAccess"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod repository_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RepositoryServiceServer.
+    #[async_trait]
+    pub trait RepositoryService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the repositories that the link can see and the caller may use, in the provider's order. Errors,
+        /// besides those of the service: `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`, `FIELD_INVALID`.
+        async fn list_repositories(
+            &self,
+            request: tonic::Request<super::ListRepositoriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRepositoriesResponse>,
+            tonic::Status,
+        >;
+        /// Gets one repository. Errors, besides those of the service: `REPOSITORY_NOT_ACCESSIBLE`.
+        async fn get_repository(
+            &self,
+            request: tonic::Request<super::GetRepositoryRequest>,
+        ) -> std::result::Result<tonic::Response<super::Repository>, tonic::Status>;
+        /// Lists branches and tags, in the provider's order. Errors, besides those of the service:
+        /// `REPOSITORY_NOT_ACCESSIBLE`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_refs(
+            &self,
+            request: tonic::Request<super::ListRefsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRefsResponse>,
+            tonic::Status,
+        >;
+        /// Says whether the link can do something with a repository and, if not, why and who can change it. A
+        /// "no" is an answer, not an error.
+        async fn check_access(
+            &self,
+            request: tonic::Request<super::CheckAccessRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckAccessResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Reads repositories and refs from the provider. Every call can answer `NOT_FOUND`, `LINK_NOT_BOUND`,
+    /// `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `HOST_UNREACHABLE_*`, `HOST_CERTIFICATE_UNKNOWN`,
+    /// `PROVIDER_*`, `PLUGIN_*` and `SEALED`.
+    #[derive(Debug)]
+    pub struct RepositoryServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RepositoryServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RepositoryServiceServer<T>
+    where
+        T: RepositoryService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bindery.v1.RepositoryService/ListRepositories" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRepositoriesSvc<T: RepositoryService>(pub Arc<T>);
+                    impl<
+                        T: RepositoryService,
+                    > tonic::server::UnaryService<super::ListRepositoriesRequest>
+                    for ListRepositoriesSvc<T> {
+                        type Response = super::ListRepositoriesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRepositoriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepositoryService>::list_repositories(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRepositoriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.RepositoryService/GetRepository" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRepositorySvc<T: RepositoryService>(pub Arc<T>);
+                    impl<
+                        T: RepositoryService,
+                    > tonic::server::UnaryService<super::GetRepositoryRequest>
+                    for GetRepositorySvc<T> {
+                        type Response = super::Repository;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRepositoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepositoryService>::get_repository(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRepositorySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.RepositoryService/ListRefs" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRefsSvc<T: RepositoryService>(pub Arc<T>);
+                    impl<
+                        T: RepositoryService,
+                    > tonic::server::UnaryService<super::ListRefsRequest>
+                    for ListRefsSvc<T> {
+                        type Response = super::ListRefsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRefsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepositoryService>::list_refs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRefsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.RepositoryService/CheckAccess" => {
+                    #[allow(non_camel_case_types)]
+                    struct CheckAccessSvc<T: RepositoryService>(pub Arc<T>);
+                    impl<
+                        T: RepositoryService,
+                    > tonic::server::UnaryService<super::CheckAccessRequest>
+                    for CheckAccessSvc<T> {
+                        type Response = super::CheckAccessResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CheckAccessRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RepositoryService>::check_access(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CheckAccessSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RepositoryServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bindery.v1.RepositoryService";
+    impl<T> tonic::server::NamedService for RepositoryServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// One repository of a link, used as an automated build source.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Source {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`; the last id is made by the daemon where the
+    /// caller gives none. It never changes and is never reused.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Stable id or full name of the repository on creation; the stable id afterwards. It can't change.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    /// Path of the repository at the provider now; it follows renames and transfers.
+    #[prost(string, tag = "3")]
+    pub repository_full_name: ::prost::alloc::string::String,
+    /// Name for people, at most 200 bytes; may be empty.
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Which changes become events, and what is built for them; the first rule that matches counts. Empty
+    /// means every branch and tag. At most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+    /// How many events of it may trigger in a minute; 0 means no limit. What exceeds it is kept as an event
+    /// that is marked as held back.
+    #[prost(uint32, tag = "6")]
+    pub max_triggers_per_minute: u32,
+    /// Emits events also for commits whose message says `\[skip ci\]` or `\[ci skip\]`.
+    #[prost(bool, tag = "7")]
+    pub ignore_skip_marks: bool,
+    /// True where no event of it triggers; the hook stays.
+    #[prost(bool, tag = "8")]
+    pub paused: bool,
+    /// How often the daemon compares the refs at the provider with what deliveries told; absent means the
+    /// daemon's default, zero never. At least one minute otherwise.
+    #[prost(message, optional, tag = "9")]
+    pub reconcile_interval: ::core::option::Option<::prost_types::Duration>,
+    /// The hook that serves it.
+    #[prost(message, optional, tag = "10")]
+    pub hook: ::core::option::Option<Hook>,
+    /// Free key-value pairs for selection: at most 64, keys of 1 to 63 bytes, values of at most 63.
+    #[prost(btree_map = "string, string", tag = "11")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Free key-value pairs for other programs: at most 64, together at most 16 KiB. Not selectable.
+    #[prost(btree_map = "string, string", tag = "12")]
+    pub annotations: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Who created it.
+    #[prost(message, optional, tag = "13")]
+    pub created_by: ::core::option::Option<Principal>,
+    /// When it was created.
+    #[prost(message, optional, tag = "14")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last changed.
+    #[prost(message, optional, tag = "15")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change; hand it in to change only what was read.
+    #[prost(string, tag = "16")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// Which changes become events, and what is built for them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Rule {
+    /// Id within the source, 1 to 63 of `a-z`, `0-9` and `-`; events name it.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// How it treats what it matches.
+    #[prost(enumeration = "rule::Action", tag = "2")]
+    pub action: i32,
+    /// Which branches, by short name; empty and no `tags` means all branches and tags.
+    #[prost(message, repeated, tag = "3")]
+    pub branches: ::prost::alloc::vec::Vec<Pattern>,
+    /// Which tags, by short name.
+    #[prost(message, repeated, tag = "4")]
+    pub tags: ::prost::alloc::vec::Vec<Pattern>,
+    /// Only changes to one of these paths; empty means any. A delivery that does not tell the paths matches.
+    #[prost(message, repeated, tag = "5")]
+    pub paths: ::prost::alloc::vec::Vec<Pattern>,
+    /// What the registry builds.
+    #[prost(message, optional, tag = "6")]
+    pub build: ::core::option::Option<Build>,
+}
+/// Nested message and enum types in `Rule`.
+pub mod rule {
+    /// How a rule treats what it matches.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Action {
+        /// As `INCLUDE`.
+        Unspecified = 0,
+        /// It becomes an event that triggers.
+        Include = 1,
+        /// It triggers nothing.
+        Exclude = 2,
+    }
+    impl Action {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ACTION_UNSPECIFIED",
+                Self::Include => "ACTION_INCLUDE",
+                Self::Exclude => "ACTION_EXCLUDE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+                "ACTION_INCLUDE" => Some(Self::Include),
+                "ACTION_EXCLUDE" => Some(Self::Exclude),
+                _ => None,
+            }
+        }
+    }
+}
+/// A pattern for names or paths.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pattern {
+    /// How it is written.
+    #[prost(oneof = "pattern::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<pattern::Kind>,
+}
+/// Nested message and enum types in `Pattern`.
+pub mod pattern {
+    /// How it is written.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// A glob: `*` matches within a path segment, `**` across, `?` one character; at most 256 bytes.
+        #[prost(string, tag = "1")]
+        Glob(::prost::alloc::string::String),
+        /// A regular expression in the syntax of Rust's `regex`, which must match the whole name; at most 256
+        /// bytes.
+        #[prost(string, tag = "2")]
+        Regex(::prost::alloc::string::String),
+    }
+}
+/// What a registry builds for a rule. Bindery carries it and does not interpret it, but for the tag
+/// template.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Build {
+    /// Repository of the registry to push to, such as `acme/api`.
+    #[prost(string, tag = "1")]
+    pub image_repository: ::prost::alloc::string::String,
+    /// Template of the image tag: `{branch}`, `{tag}`, `{commit}`, `{short_commit}` and, for a rule with a
+    /// regular expression, `{1}` to `{9}`. At most 128 bytes.
+    #[prost(string, tag = "2")]
+    pub tag_template: ::prost::alloc::string::String,
+    /// Path of the build context in the repository, without a leading slash.
+    #[prost(string, tag = "3")]
+    pub context_path: ::prost::alloc::string::String,
+    /// Path of the build file within the context, such as `Dockerfile`.
+    #[prost(string, tag = "4")]
+    pub file_path: ::prost::alloc::string::String,
+    /// Build arguments; no place for secrets, since events carry them. At most 64.
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub arguments: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// A webhook at a provider. One hook serves every source that uses the same repository through the same
+/// host.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hook {
+    /// The provider's id of the hook; empty while there is none.
+    #[prost(string, tag = "1")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// What is known about it.
+    #[prost(enumeration = "hook::State", tag = "2")]
+    pub state: i32,
+    /// One English sentence for people that says what is and what to do.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// Who must act.
+    #[prost(enumeration = "WhoMustAct", tag = "4")]
+    pub who_must_act: i32,
+    /// The page of the hook at the provider; may be empty.
+    #[prost(string, tag = "5")]
+    pub action_uri: ::prost::alloc::string::String,
+    /// Where deliveries go: the public URL and an opaque id. It holds no credential.
+    #[prost(string, tag = "6")]
+    pub delivery_uri: ::prost::alloc::string::String,
+    /// When Bindery last saw a signed ping or delivery of its own; absent before the first.
+    #[prost(message, optional, tag = "7")]
+    pub verify_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When a delivery last came in, rejected ones included; absent before the first.
+    #[prost(message, optional, tag = "8")]
+    pub last_delivery_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What can be told about the secret that deliveries are signed with.
+    #[prost(message, optional, tag = "9")]
+    pub secret_facts: ::core::option::Option<SecretFacts>,
+    /// Until when the secret before is accepted too; absent where it is not.
+    #[prost(message, optional, tag = "10")]
+    pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many sources it serves, of other namespaces too.
+    #[prost(int32, tag = "11")]
+    pub source_count: i32,
+}
+/// Nested message and enum types in `Hook`.
+pub mod hook {
+    /// What is known about a hook.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// It is being created.
+        Pending = 1,
+        /// Bindery saw its own signed ping or delivery arrive.
+        Verified = 2,
+        /// It is there as it should be, but nothing has arrived.
+        Silent = 3,
+        /// Deliveries arrive and are rejected, for example because of a wrong signature.
+        Rejecting = 4,
+        /// The provider switched it off.
+        DisabledByProvider = 5,
+        /// It is not there.
+        Missing = 6,
+        /// The link may not see or change hooks of the repository.
+        Forbidden = 7,
+        /// It is there, but with another URL or other events than it should have.
+        Changed = 8,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Pending => "STATE_PENDING",
+                Self::Verified => "STATE_VERIFIED",
+                Self::Silent => "STATE_SILENT",
+                Self::Rejecting => "STATE_REJECTING",
+                Self::DisabledByProvider => "STATE_DISABLED_BY_PROVIDER",
+                Self::Missing => "STATE_MISSING",
+                Self::Forbidden => "STATE_FORBIDDEN",
+                Self::Changed => "STATE_CHANGED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_PENDING" => Some(Self::Pending),
+                "STATE_VERIFIED" => Some(Self::Verified),
+                "STATE_SILENT" => Some(Self::Silent),
+                "STATE_REJECTING" => Some(Self::Rejecting),
+                "STATE_DISABLED_BY_PROVIDER" => Some(Self::DisabledByProvider),
+                "STATE_MISSING" => Some(Self::Missing),
+                "STATE_FORBIDDEN" => Some(Self::Forbidden),
+                "STATE_CHANGED" => Some(Self::Changed),
+                _ => None,
+            }
+        }
+    }
+}
+/// One delivery of a hook that was accepted, as it is kept until retention removes it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Delivery {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The provider's id of the delivery; empty where it sends none.
+    #[prost(string, tag = "2")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// The provider's name of the event, such as `push`.
+    #[prost(string, tag = "3")]
+    pub provider_event: ::prost::alloc::string::String,
+    /// When it came in.
+    #[prost(message, optional, tag = "4")]
+    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What became of it.
+    #[prost(enumeration = "delivery::State", tag = "5")]
+    pub state: i32,
+    /// One English sentence for people that says why; may be empty.
+    #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
+    /// Names of the events that it became.
+    #[prost(string, repeated, tag = "7")]
+    pub events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many bytes the body has.
+    #[prost(int64, tag = "8")]
+    pub body_size: i64,
+    /// The body as it was signed; only where `include_body` asks for it.
+    #[prost(bytes = "vec", tag = "9")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+}
+/// Nested message and enum types in `Delivery`.
+pub mod delivery {
+    /// What became of a delivery.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// It is stored and not parsed yet.
+        Stored = 1,
+        /// It became events.
+        Processed = 2,
+        /// It is valid and there was nothing to do.
+        Ignored = 3,
+        /// It repeats another delivery, by id or by body.
+        Duplicate = 4,
+        /// It could not be parsed; it is kept and can be processed again.
+        Unparsed = 5,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Stored => "STATE_STORED",
+                Self::Processed => "STATE_PROCESSED",
+                Self::Ignored => "STATE_IGNORED",
+                Self::Duplicate => "STATE_DUPLICATE",
+                Self::Unparsed => "STATE_UNPARSED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_STORED" => Some(Self::Stored),
+                "STATE_PROCESSED" => Some(Self::Processed),
+                "STATE_IGNORED" => Some(Self::Ignored),
+                "STATE_DUPLICATE" => Some(Self::Duplicate),
+                "STATE_UNPARSED" => Some(Self::Unparsed),
+                _ => None,
+            }
+        }
+    }
+}
+/// A hook at a provider that points at this Bindery and belongs to no source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrphanHook {
+    /// The link that found it: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub link: ::prost::alloc::string::String,
+    /// Stable id of the repository.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    /// Path of the repository.
+    #[prost(string, tag = "3")]
+    pub repository_full_name: ::prost::alloc::string::String,
+    /// The provider's id of the hook.
+    #[prost(string, tag = "4")]
+    pub hook_id: ::prost::alloc::string::String,
+    /// Where it delivers to.
+    #[prost(string, tag = "5")]
+    pub delivery_uri: ::prost::alloc::string::String,
+    /// The page of the hook at the provider; may be empty.
+    #[prost(string, tag = "6")]
+    pub action_uri: ::prost::alloc::string::String,
+}
+/// The rotation of the secrets of many hooks. It goes on by itself, over restarts too.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookRotation {
+    /// `namespaces/{namespace}/hookRotations/{hook_rotation}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How far it is.
+    #[prost(enumeration = "hook_rotation::State", tag = "2")]
+    pub state: i32,
+    /// How many hooks it concerns.
+    #[prost(int32, tag = "3")]
+    pub total_count: i32,
+    /// How many have their new secret.
+    #[prost(int32, tag = "4")]
+    pub done_count: i32,
+    /// How many could not get it; the old secret goes on working for them.
+    #[prost(int32, tag = "5")]
+    pub failed_count: i32,
+    /// How long old and new secret are both accepted.
+    #[prost(message, optional, tag = "6")]
+    pub overlap: ::core::option::Option<::prost_types::Duration>,
+    /// Who asked for it.
+    #[prost(message, optional, tag = "7")]
+    pub actor: ::core::option::Option<Principal>,
+    /// When it was asked for.
+    #[prost(message, optional, tag = "8")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the last hook was dealt with; absent while it runs.
+    #[prost(message, optional, tag = "9")]
+    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `HookRotation`.
+pub mod hook_rotation {
+    /// How far a rotation is.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// Hooks are being changed.
+        Running = 1,
+        /// All hooks have their new secret.
+        Done = 2,
+        /// It ended, and some hooks could not be changed.
+        DoneWithFailures = 3,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Running => "STATE_RUNNING",
+                Self::Done => "STATE_DONE",
+                Self::DoneWithFailures => "STATE_DONE_WITH_FAILURES",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_RUNNING" => Some(Self::Running),
+                "STATE_DONE" => Some(Self::Done),
+                "STATE_DONE_WITH_FAILURES" => Some(Self::DoneWithFailures),
+                _ => None,
+            }
+        }
+    }
+}
+/// What the rotation did to one hook.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookRotationReport {
+    /// The source that the hook serves; of several, the first.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// How it went; `RUNNING` where it has not been dealt with.
+    #[prost(enumeration = "hook_rotation::State", tag = "2")]
+    pub state: i32,
+    /// The name of a value of `ErrorReason`; empty where it did not fail.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// One English sentence for people.
+    #[prost(string, tag = "4")]
+    pub message: ::prost::alloc::string::String,
+    /// Until when the old secret is accepted.
+    #[prost(message, optional, tag = "5")]
+    pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Asks to connect a repository.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateSourceRequest {
+    /// The link: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// The id: 1 to 63 of `a-z`, `0-9` and `-`; empty lets the daemon make one.
+    #[prost(string, tag = "2")]
+    pub source_id: ::prost::alloc::string::String,
+    /// The source; `name` is ignored.
+    #[prost(message, optional, tag = "3")]
+    pub source: ::core::option::Option<Source>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything, also at the provider, and changes nothing.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+}
+/// Asks for one source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSourceRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of sources.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSourcesRequest {
+    /// The link, `namespaces/{namespace}/links/{link}`; `-` stands for any namespace or link that the caller
+    /// may see.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Which ones: comparisons joined by `AND`. Fields: `repository`, `hook.state`, `paused`, `labels.KEY`. At
+    /// most 1,000 bytes.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+}
+/// A page of sources.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSourcesResponse {
+    /// The sources.
+    #[prost(message, repeated, tag = "1")]
+    pub sources: ::prost::alloc::vec::Vec<Source>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for a change of a source.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateSourceRequest {
+    /// The source with its new values. `name` says which; a set `etag` must match.
+    #[prost(message, optional, tag = "1")]
+    pub source: ::core::option::Option<Source>,
+    /// Which fields to change; absent means every field that is set, `*` means all that can change.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// Asks to disconnect a source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSourceRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Where set, it must match the source's.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Leaves the hook at the provider.
+    #[prost(bool, tag = "3")]
+    pub keep_hook: bool,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+    /// Succeeds where the source does not exist.
+    #[prost(bool, tag = "6")]
+    pub allow_missing: bool,
+}
+/// What disconnecting did.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeleteSourceResponse {
+    /// What was done about the hook and the deploy keys.
+    #[prost(message, repeated, tag = "1")]
+    pub steps: ::prost::alloc::vec::Vec<CleanupStep>,
+}
+/// Asks to verify a source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifySourceRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks to repair a source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepairSourceRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks for new secrets for many hooks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateHookSecretsRequest {
+    /// The namespace, `namespaces/{namespace}`, or `namespaces/-` for all that the caller may change.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// Which sources: comparisons joined by `AND`. Fields: `host`, `link`, `repository`, `labels.KEY`. Empty
+    /// means all. At most 1,000 bytes.
+    #[prost(string, tag = "2")]
+    pub filter: ::prost::alloc::string::String,
+    /// How long old and new secret are both accepted; absent means one hour, at most seven days.
+    #[prost(message, optional, tag = "3")]
+    pub overlap: ::core::option::Option<::prost_types::Duration>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Counts the hooks and changes nothing.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+}
+/// Asks for a rotation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHookRotationRequest {
+    /// `namespaces/{namespace}/hookRotations/{hook_rotation}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of what a rotation did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHookRotationReportsRequest {
+    /// `namespaces/{namespace}/hookRotations/{hook_rotation}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of what a rotation did.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListHookRotationReportsResponse {
+    /// One report for each hook.
+    #[prost(message, repeated, tag = "1")]
+    pub reports: ::prost::alloc::vec::Vec<HookRotationReport>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks to catch up what was missed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CatchUpSourceRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// From when on; absent means from the last delivery that is known. Providers keep deliveries for days
+    /// only.
+    #[prost(message, optional, tag = "2")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What catching up did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CatchUpSourceResponse {
+    /// How many deliveries were fetched again from the provider.
+    #[prost(int32, tag = "1")]
+    pub recovered_deliveries: i32,
+    /// How many refs had changed without a delivery.
+    #[prost(int32, tag = "2")]
+    pub changed_refs: i32,
+    /// Names of the events that were emitted.
+    #[prost(string, repeated, tag = "3")]
+    pub events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Asks for a page of deliveries.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeliveriesRequest {
+    /// The source: `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only those in this state; unspecified means all.
+    #[prost(enumeration = "delivery::State", tag = "4")]
+    pub state: i32,
+}
+/// A page of deliveries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeliveriesResponse {
+    /// The deliveries, without their bodies.
+    #[prost(message, repeated, tag = "1")]
+    pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for one delivery.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDeliveryRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether to answer with the body.
+    #[prost(bool, tag = "2")]
+    pub include_body: bool,
+}
+/// Asks to process a delivery again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDeliveryRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks for a page of orphaned hooks.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOrphanHooksRequest {
+    /// The link, `namespaces/{namespace}/links/{link}`; `-` stands for any namespace or link that the caller
+    /// may see.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000. A page may be
+    /// shorter although more follow.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of orphaned hooks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOrphanHooksResponse {
+    /// The hooks.
+    #[prost(message, repeated, tag = "1")]
+    pub hooks: ::prost::alloc::vec::Vec<OrphanHook>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// Names of links that could not be looked through now.
+    #[prost(string, repeated, tag = "3")]
+    pub unreachable: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Asks to delete orphaned hooks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoveOrphanHooksRequest {
+    /// The namespace, `namespaces/{namespace}`, or `namespaces/-`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// The hooks, as `ListOrphanHooks` returned them; at most 1,000.
+    #[prost(message, repeated, tag = "2")]
+    pub hooks: ::prost::alloc::vec::Vec<OrphanHook>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// What deleting orphaned hooks did.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoveOrphanHooksResponse {
+    /// One step for each hook.
+    #[prost(message, repeated, tag = "1")]
+    pub steps: ::prost::alloc::vec::Vec<CleanupStep>,
+}
+/// Generated client implementations.
+pub mod source_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Connects repositories as automated build sources and looks after their hooks. Calls that reach the
+    /// provider can also answer `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
+    /// `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`.
+    #[derive(Debug, Clone)]
+    pub struct SourceServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SourceServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SourceServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SourceServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SourceServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Connects a repository and registers its hook, or adopts the one that is there. Errors: `NOT_FOUND`,
+        /// `SOURCE_EXISTS`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`,
+        /// `FIELD_INVALID`, `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
+        pub async fn create_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/CreateSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "CreateSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets a source with what is known about its hook. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        pub async fn get_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/GetSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "GetSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists sources in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_sources(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSourcesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSourcesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/ListSources",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "ListSources"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes rules, limits and names. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`,
+        /// `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        pub async fn update_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/UpdateSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "UpdateSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Disconnects a source and deletes its hook, unless other sources use it. What stays at the provider is
+        /// said, with the page where a person removes it. Errors: `NOT_FOUND`, `ETAG_MISMATCH`.
+        pub async fn delete_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSourceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/DeleteSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "DeleteSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Compares the hook at the provider with what it should be, asks the provider for a ping where it can,
+        /// and waits up to 30 seconds for it to arrive. What is wrong is in the hook's state. Errors:
+        /// `NOT_FOUND`.
+        pub async fn verify_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifySourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/VerifySource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "VerifySource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts the hook right in place: URL, events, secret, activity; creates it where it is missing. Errors:
+        /// `NOT_FOUND`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`.
+        pub async fn repair_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RepairSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/RepairSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "RepairSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives many hooks new secrets; old and new are both accepted during the overlap. It returns at once and
+        /// goes on by itself. Errors: `NOT_FOUND`, `FILTER_INVALID`, `FIELD_INVALID`.
+        pub async fn rotate_hook_secrets(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateHookSecretsRequest>,
+        ) -> std::result::Result<tonic::Response<super::HookRotation>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/RotateHookSecrets",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.SourceService", "RotateHookSecrets"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets how far a rotation is. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        pub async fn get_hook_rotation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHookRotationRequest>,
+        ) -> std::result::Result<tonic::Response<super::HookRotation>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/GetHookRotation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "GetHookRotation"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what a rotation did, hook by hook. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        pub async fn list_hook_rotation_reports(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListHookRotationReportsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHookRotationReportsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/ListHookRotationReports",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "bindery.v1.SourceService",
+                        "ListHookRotationReports",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Fetches deliveries that were missed, and compares refs, and emits what was missed exactly once. Errors:
+        /// `NOT_FOUND`.
+        pub async fn catch_up_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CatchUpSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CatchUpSourceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/CatchUpSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "CatchUpSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the deliveries that are kept, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        pub async fn list_deliveries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeliveriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/ListDeliveries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "ListDeliveries"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets one delivery, with its body if asked. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        pub async fn get_delivery(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDeliveryRequest>,
+        ) -> std::result::Result<tonic::Response<super::Delivery>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/GetDelivery",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "GetDelivery"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Processes a kept delivery again, for example after an update of the plugin; what it became before is
+        /// not emitted twice. Errors: `NOT_FOUND`, `PLUGIN_*`.
+        pub async fn retry_delivery(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryDeliveryRequest>,
+        ) -> std::result::Result<tonic::Response<super::Delivery>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/RetryDelivery",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "RetryDelivery"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Looks through the repositories of the links for hooks that point at this Bindery and belong to no
+        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_orphan_hooks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOrphanHooksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrphanHooksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/ListOrphanHooks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.SourceService", "ListOrphanHooks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes hooks that `ListOrphanHooks` found; a hook that belongs to a source by now is left alone.
+        /// Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        pub async fn remove_orphan_hooks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveOrphanHooksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveOrphanHooksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.SourceService/RemoveOrphanHooks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.SourceService", "RemoveOrphanHooks"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod source_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SourceServiceServer.
+    #[async_trait]
+    pub trait SourceService: std::marker::Send + std::marker::Sync + 'static {
+        /// Connects a repository and registers its hook, or adopts the one that is there. Errors: `NOT_FOUND`,
+        /// `SOURCE_EXISTS`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`,
+        /// `FIELD_INVALID`, `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
+        async fn create_source(
+            &self,
+            request: tonic::Request<super::CreateSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
+        /// Gets a source with what is known about its hook. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        async fn get_source(
+            &self,
+            request: tonic::Request<super::GetSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
+        /// Lists sources in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_sources(
+            &self,
+            request: tonic::Request<super::ListSourcesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSourcesResponse>,
+            tonic::Status,
+        >;
+        /// Changes rules, limits and names. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`,
+        /// `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        async fn update_source(
+            &self,
+            request: tonic::Request<super::UpdateSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
+        /// Disconnects a source and deletes its hook, unless other sources use it. What stays at the provider is
+        /// said, with the page where a person removes it. Errors: `NOT_FOUND`, `ETAG_MISMATCH`.
+        async fn delete_source(
+            &self,
+            request: tonic::Request<super::DeleteSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSourceResponse>,
+            tonic::Status,
+        >;
+        /// Compares the hook at the provider with what it should be, asks the provider for a ping where it can,
+        /// and waits up to 30 seconds for it to arrive. What is wrong is in the hook's state. Errors:
+        /// `NOT_FOUND`.
+        async fn verify_source(
+            &self,
+            request: tonic::Request<super::VerifySourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
+        /// Puts the hook right in place: URL, events, secret, activity; creates it where it is missing. Errors:
+        /// `NOT_FOUND`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`.
+        async fn repair_source(
+            &self,
+            request: tonic::Request<super::RepairSourceRequest>,
+        ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
+        /// Gives many hooks new secrets; old and new are both accepted during the overlap. It returns at once and
+        /// goes on by itself. Errors: `NOT_FOUND`, `FILTER_INVALID`, `FIELD_INVALID`.
+        async fn rotate_hook_secrets(
+            &self,
+            request: tonic::Request<super::RotateHookSecretsRequest>,
+        ) -> std::result::Result<tonic::Response<super::HookRotation>, tonic::Status>;
+        /// Gets how far a rotation is. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        async fn get_hook_rotation(
+            &self,
+            request: tonic::Request<super::GetHookRotationRequest>,
+        ) -> std::result::Result<tonic::Response<super::HookRotation>, tonic::Status>;
+        /// Lists what a rotation did, hook by hook. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        async fn list_hook_rotation_reports(
+            &self,
+            request: tonic::Request<super::ListHookRotationReportsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHookRotationReportsResponse>,
+            tonic::Status,
+        >;
+        /// Fetches deliveries that were missed, and compares refs, and emits what was missed exactly once. Errors:
+        /// `NOT_FOUND`.
+        async fn catch_up_source(
+            &self,
+            request: tonic::Request<super::CatchUpSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CatchUpSourceResponse>,
+            tonic::Status,
+        >;
+        /// Lists the deliveries that are kept, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        async fn list_deliveries(
+            &self,
+            request: tonic::Request<super::ListDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeliveriesResponse>,
+            tonic::Status,
+        >;
+        /// Gets one delivery, with its body if asked. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        async fn get_delivery(
+            &self,
+            request: tonic::Request<super::GetDeliveryRequest>,
+        ) -> std::result::Result<tonic::Response<super::Delivery>, tonic::Status>;
+        /// Processes a kept delivery again, for example after an update of the plugin; what it became before is
+        /// not emitted twice. Errors: `NOT_FOUND`, `PLUGIN_*`.
+        async fn retry_delivery(
+            &self,
+            request: tonic::Request<super::RetryDeliveryRequest>,
+        ) -> std::result::Result<tonic::Response<super::Delivery>, tonic::Status>;
+        /// Looks through the repositories of the links for hooks that point at this Bindery and belong to no
+        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_orphan_hooks(
+            &self,
+            request: tonic::Request<super::ListOrphanHooksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOrphanHooksResponse>,
+            tonic::Status,
+        >;
+        /// Deletes hooks that `ListOrphanHooks` found; a hook that belongs to a source by now is left alone.
+        /// Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        async fn remove_orphan_hooks(
+            &self,
+            request: tonic::Request<super::RemoveOrphanHooksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveOrphanHooksResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Connects repositories as automated build sources and looks after their hooks. Calls that reach the
+    /// provider can also answer `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
+    /// `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`.
+    #[derive(Debug)]
+    pub struct SourceServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SourceServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SourceServiceServer<T>
+    where
+        T: SourceService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bindery.v1.SourceService/CreateSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateSourceSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::CreateSourceRequest>
+                    for CreateSourceSvc<T> {
+                        type Response = super::Source;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::create_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/GetSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSourceSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::GetSourceRequest>
+                    for GetSourceSvc<T> {
+                        type Response = super::Source;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::get_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/ListSources" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSourcesSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::ListSourcesRequest>
+                    for ListSourcesSvc<T> {
+                        type Response = super::ListSourcesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSourcesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::list_sources(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSourcesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/UpdateSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateSourceSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::UpdateSourceRequest>
+                    for UpdateSourceSvc<T> {
+                        type Response = super::Source;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::update_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/DeleteSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteSourceSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::DeleteSourceRequest>
+                    for DeleteSourceSvc<T> {
+                        type Response = super::DeleteSourceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::delete_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/VerifySource" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifySourceSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::VerifySourceRequest>
+                    for VerifySourceSvc<T> {
+                        type Response = super::Source;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifySourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::verify_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifySourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/RepairSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct RepairSourceSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::RepairSourceRequest>
+                    for RepairSourceSvc<T> {
+                        type Response = super::Source;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RepairSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::repair_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RepairSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/RotateHookSecrets" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateHookSecretsSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::RotateHookSecretsRequest>
+                    for RotateHookSecretsSvc<T> {
+                        type Response = super::HookRotation;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateHookSecretsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::rotate_hook_secrets(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateHookSecretsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/GetHookRotation" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHookRotationSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::GetHookRotationRequest>
+                    for GetHookRotationSvc<T> {
+                        type Response = super::HookRotation;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHookRotationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::get_hook_rotation(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHookRotationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/ListHookRotationReports" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListHookRotationReportsSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::ListHookRotationReportsRequest>
+                    for ListHookRotationReportsSvc<T> {
+                        type Response = super::ListHookRotationReportsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::ListHookRotationReportsRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::list_hook_rotation_reports(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListHookRotationReportsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/CatchUpSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct CatchUpSourceSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::CatchUpSourceRequest>
+                    for CatchUpSourceSvc<T> {
+                        type Response = super::CatchUpSourceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CatchUpSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::catch_up_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CatchUpSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/ListDeliveries" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeliveriesSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::ListDeliveriesRequest>
+                    for ListDeliveriesSvc<T> {
+                        type Response = super::ListDeliveriesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeliveriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::list_deliveries(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeliveriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/GetDelivery" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetDeliverySvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::GetDeliveryRequest>
+                    for GetDeliverySvc<T> {
+                        type Response = super::Delivery;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetDeliveryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::get_delivery(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetDeliverySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/RetryDelivery" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryDeliverySvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::RetryDeliveryRequest>
+                    for RetryDeliverySvc<T> {
+                        type Response = super::Delivery;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryDeliveryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::retry_delivery(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryDeliverySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/ListOrphanHooks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOrphanHooksSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::ListOrphanHooksRequest>
+                    for ListOrphanHooksSvc<T> {
+                        type Response = super::ListOrphanHooksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOrphanHooksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::list_orphan_hooks(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOrphanHooksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.SourceService/RemoveOrphanHooks" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveOrphanHooksSvc<T: SourceService>(pub Arc<T>);
+                    impl<
+                        T: SourceService,
+                    > tonic::server::UnaryService<super::RemoveOrphanHooksRequest>
+                    for RemoveOrphanHooksSvc<T> {
+                        type Response = super::RemoveOrphanHooksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveOrphanHooksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SourceService>::remove_orphan_hooks(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveOrphanHooksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SourceServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bindery.v1.SourceService";
+    impl<T> tonic::server::NamedService for SourceServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 impl ::core::fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("AccessToken")
@@ -6176,6 +10079,21 @@ impl ::core::fmt::Debug for ConfirmLinkRequest {
             .field("allow_personal_account", &self.allow_personal_account)
             .field("etag", &self.etag)
             .field("request_id", &self.request_id)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("Credential")
+            .field("token", &::core::format_args!("[redacted]"))
+            .field("git_username", &self.git_username)
+            .field("expire_time", &self.expire_time)
+            .field("lease", &self.lease)
+            .field("narrowed", &self.narrowed)
+            .field("permission", &self.permission())
+            .field("repository", &self.repository)
+            .field("clone_uri", &self.clone_uri)
+            .field("api_uri", &self.api_uri)
             .finish()
     }
 }
