@@ -133,7 +133,13 @@ impl Flow {
                 self.confirm_digest.as_ref() == Some(*confirm_digest)
                     && self.browser_digest.as_ref() == Some(*browser_digest)
             }
-            ConfirmProof::Principal(principal) => self.principal == *principal,
+            ConfirmProof::Starter {
+                principal,
+                confirm_digest,
+            } => {
+                self.confirm_digest.as_ref() == Some(*confirm_digest)
+                    && self.principal == *principal
+            }
         };
         if !proven {
             return Err(mismatch());
@@ -153,8 +159,13 @@ pub enum ConfirmProof<'a> {
         /// SHA-256 of the cookie.
         browser_digest: &'a [u8; 32],
     },
-    /// The principal that started, by API.
-    Principal(&'a str),
+    /// The principal that started, by API, with the code that only the browser was shown.
+    Starter {
+        /// The principal.
+        principal: &'a str,
+        /// SHA-256 of the confirm code.
+        confirm_digest: &'a [u8; 32],
+    },
 }
 
 /// Why a link whose flow ends unconfirmed needs authorization again.

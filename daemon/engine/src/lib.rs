@@ -1,1 +1,192 @@
-//! Use cases over ports: linking, refresh, credentials, unlink
+//! Use cases over ports: linking, refresh, credentials, repositories, unlinking.
+//!
+//! [`Engine`] is the whole of Bindery without its edges. It talks to the ports of `bindery-core` only: it never sees a
+//! socket, a file or a plugin, and it puts no secret into a request itself.
+//!
+//! | Module | Use cases |
+//! |---|---|
+//! | [`hosts`], [`namespaces`] | what the operator configures |
+//! | [`links`] | create, read, enable, disable, check |
+//! | [`flows`] | start page, callback, confirmation |
+//! | [`credentials`] | hand-out of tokens |
+//! | [`repositories`] | repositories, refs, organizations |
+//! | [`unlink`] | the saga that ends in a receipt |
+//! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
+#![forbid(unsafe_code)]
+
+pub mod credentials;
+mod digest;
+pub mod flows;
+pub mod hosts;
+pub mod links;
+mod memory;
+pub mod namespaces;
+mod operation;
+mod records;
+mod refresh;
+pub mod repositories;
+pub mod sweep;
+pub mod unlink;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bindery_core::{
+    name::{LinkId, NamespaceName},
+    port::{Clock, Egress, Entropy, Providers, Vault, VaultHealth},
+    problem::Problem,
+    provider::Description,
+    time::Timestamp,
+};
+use tokio::sync::broadcast;
+
+use crate::refresh::Flights;
+pub use crate::{
+    digest::sha256,
+    memory::RequestKey,
+    records::{LinkFilter, Listed, Versioned},
+};
+
+/// The adapters that the engine stands on.
+#[derive(Clone)]
+pub struct Ports {
+    /// Sealed records.
+    pub vault: Arc<dyn Vault>,
+    /// The way out.
+    pub egress: Arc<dyn Egress>,
+    /// The plugins.
+    pub providers: Arc<dyn Providers>,
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+/// What the operator decides about linking.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Base URL under which browsers reach the web listener, without a trailing slash.
+    pub public_url: String,
+    /// Registered return addresses: id to URL. A flow may name an id, never a URL (THREATS O5).
+    pub return_addresses: BTreeMap<String, String>,
+}
+
+/// A link was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkChanged {
+    /// Its namespace.
+    pub namespace: NamespaceName,
+    /// Its id.
+    pub link: LinkId,
+}
+
+/// All use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ports: Ports,
+    config: EngineConfig,
+    flights: Flights,
+    unlinks: unlink::Sagas,
+    changes: broadcast::Sender<LinkChanged>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine over `ports`. Call [`Engine::recover`] before the first request.
+    #[must_use]
+    pub fn new(ports: Ports, config: EngineConfig) -> Self {
+        let (changes, _) = broadcast::channel(1024);
+        let (flights, unlinks) = (Flights::default(), unlink::Sagas::default());
+        Self {
+            inner: Arc::new(Inner {
+                ports,
+                config,
+                flights,
+                unlinks,
+                changes,
+            }),
+        }
+    }
+
+    /// Tells of every link that is written from now on. A receiver that falls behind must read its link again.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<LinkChanged> {
+        self.inner.changes.subscribe()
+    }
+
+    /// How the vault is.
+    #[must_use]
+    pub fn health(&self) -> VaultHealth {
+        self.ports().vault.health()
+    }
+
+    /// What is loaded.
+    #[must_use]
+    pub fn providers(&self) -> Vec<Arc<Description>> {
+        self.ports().providers.list()
+    }
+
+    /// One provider.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` when no plugin of this name is loaded.
+    pub fn provider(&self, name: &str) -> Result<Arc<Description>, Problem> {
+        bindery_core::name::ProviderName::parse(name)
+            .ok()
+            .and_then(|name| self.ports().providers.describe(&name))
+            .ok_or_else(|| Problem::not_found(format!("providers/{name}")))
+    }
+
+    /// What the operator decided.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.inner.ports
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ports().clock.now()
+    }
+
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.ports().entropy.fill(&mut bytes);
+        bytes
+    }
+
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.inner.flights
+    }
+
+    pub(crate) fn sagas(&self) -> &unlink::Sagas {
+        &self.inner.unlinks
+    }
+
+    pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {
+        // Nobody listening is no error.
+        let _ = self.inner.changes.send(LinkChanged {
+            namespace: namespace.clone(),
+            link: link.clone(),
+        });
+    }
+}

@@ -100,12 +100,17 @@ fn o1_only_the_starter_confirms() {
         confirm_digest: confirm,
         browser_digest: cookie,
     };
+    let starter = |principal, confirm_digest| ConfirmProof::Starter {
+        principal,
+        confirm_digest,
+    };
     for (proof, passes) in [
         (browser(&[3; 32], &[2; 32]), true),
         (browser(&[3; 32], &[9; 32]), false),
         (browser(&[9; 32], &[2; 32]), false),
-        (ConfirmProof::Principal("uid:1000"), true),
-        (ConfirmProof::Principal("uid:1001"), false),
+        (starter("uid:1000", &[3; 32]), true),
+        (starter("uid:1000", &[9; 32]), false),
+        (starter("uid:1001", &[3; 32]), false),
     ] {
         let mut flow = Flow {
             stage: FlowStage::Granted,

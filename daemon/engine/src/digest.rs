@@ -1,0 +1,45 @@
+//! Digests and random texts.
+
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+use ring::digest;
+
+use crate::Engine;
+
+/// SHA-256 of `bytes`.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
+}
+
+impl Engine {
+    /// 26 characters of lower-case base32 over 128 random bits.
+    pub(crate) fn new_id(&self) -> String {
+        BASE32_NOPAD
+            .encode(&self.random::<16>())
+            .to_ascii_lowercase()
+    }
+
+    /// 43 characters of base64url over 256 random bits.
+    pub(crate) fn new_ticket(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.random::<32>())
+    }
+}
+
+/// The S256 challenge of a PKCE verifier (RFC 7636 section 4.2).
+pub(crate) fn pkce_challenge(verifier: &str) -> String {
+    BASE64URL_NOPAD.encode(&sha256(verifier.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 7636 appendix B.
+    #[test]
+    fn pkce_vector() {
+        let challenge = pkce_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        assert_eq!(challenge, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+}

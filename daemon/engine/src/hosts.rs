@@ -1,0 +1,377 @@
+//! Hosts: the forges that the operator configured.
+
+use std::collections::BTreeMap;
+
+use bindery_core::{
+    exchange::ProbeReport,
+    host::{Host, HostNetwork, HostSecrets},
+    name::{HostName, ProviderName},
+    port::{Change, Expect, Key, Listing, Record},
+    problem::{Problem, Reason},
+    provider::{CredentialFacts, Description, Input, Output, ServerFacts},
+    secret::{Secret, SecretSet},
+    time::Timestamp,
+};
+
+use crate::{
+    Engine, Listed, RequestKey, Versioned,
+    namespaces::{check_etag, taken},
+    operation::Context,
+    records::{as_link, change, origins},
+};
+
+/// What the operator says about a host.
+#[derive(Debug)]
+pub struct NewHost {
+    /// Its name.
+    pub name: HostName,
+    /// Which provider.
+    pub provider: ProviderName,
+    /// Name for people; may be empty.
+    pub display_name: String,
+    /// Web base URL.
+    pub web_url: String,
+    /// API base URL; empty to derive it from the web base URL.
+    pub api_url: String,
+    /// Base URL for the daemon's own calls to the OAuth endpoints; may be empty.
+    pub internal_web_url: String,
+    /// Network rules.
+    pub network: HostNetwork,
+    /// OAuth client id.
+    pub oauth_client_id: Option<String>,
+    /// OAuth client secrets in the order in which they are tried.
+    pub client_secrets: Vec<Secret>,
+    /// Free settings for the plugin.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What the operator changes about a host; `None` leaves a field as it is.
+#[derive(Debug, Default)]
+pub struct HostUpdate {
+    /// Name for people.
+    pub display_name: Option<String>,
+    /// Web base URL.
+    pub web_url: Option<String>,
+    /// API base URL.
+    pub api_url: Option<String>,
+    /// Base URL for the daemon's own calls to the OAuth endpoints.
+    pub internal_web_url: Option<String>,
+    /// Network rules.
+    pub network: Option<HostNetwork>,
+    /// OAuth client id; empty removes it.
+    pub oauth_client_id: Option<String>,
+    /// All client secrets, in order.
+    pub client_secrets: Option<Vec<Secret>>,
+    /// All settings.
+    pub settings: Option<BTreeMap<String, String>>,
+}
+
+/// How far one gets to a host.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// Steps to the web base URL.
+    pub web: ProbeReport,
+    /// Steps to the API base URL.
+    pub api: ProbeReport,
+    /// What the API says, as the plugin reads it.
+    pub server: Result<ServerFacts, Problem>,
+    /// When it was done.
+    pub at: Timestamp,
+}
+
+impl Engine {
+    /// Makes a host. Nothing is sent to it.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS`, `PROVIDER_NOT_LOADED`, the first network rule that is broken, and what the vault says.
+    pub async fn create_host(
+        &self,
+        new: NewHost,
+        request: Option<&RequestKey>,
+    ) -> Result<Versioned<Host>, Problem> {
+        if self.recall(request).await?.is_some() {
+            return self.host(&new.name).await;
+        }
+        let (record, secrets) = self.admit_host(new)?;
+        let resource = format!("hosts/{}", record.name);
+        let mut changes = vec![
+            change(
+                Key::Host(record.name.clone()),
+                Expect::Absent,
+                Some(Record::Host(record.clone())),
+            ),
+            secrets_change(&record, secrets)?,
+        ];
+        changes.extend(self.remember(request, &resource));
+        self.commit(changes)
+            .await
+            .map_err(|problem| taken(problem, &resource))?;
+        Ok(Versioned { record, version: 1 })
+    }
+
+    /// Checks what the operator said about a host, without making it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::create_host`].
+    pub fn admit_host(&self, new: NewHost) -> Result<(Host, HostSecrets), Problem> {
+        let description = self.description(&new.provider)?;
+        let web_url = trimmed(&new.web_url);
+        let api_url = match trimmed(&new.api_url) {
+            empty if empty.is_empty() => description.endpoints.api_base(&web_url),
+            given => given,
+        };
+        let now = self.now();
+        let host = Host {
+            name: new.name,
+            provider: new.provider,
+            display_name: new.display_name,
+            web_url,
+            api_url,
+            internal_web_url: trimmed(&new.internal_web_url),
+            network: new.network,
+            oauth_client_id: new.oauth_client_id.filter(|id| !id.is_empty()),
+            client_secret_count: u32::try_from(new.client_secrets.len()).unwrap_or(u32::MAX),
+            redirect_id: self.new_id(),
+            issuer: None,
+            settings: new.settings,
+            probed_version: String::new(),
+            created: now,
+            updated: now,
+        };
+        self.ports().egress.admit(&host)?;
+        origins(&host)?;
+        Ok((
+            host,
+            HostSecrets {
+                client_secrets: new.client_secrets,
+            },
+        ))
+    }
+
+    /// A host.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, and what the vault says.
+    pub async fn host(&self, name: &HostName) -> Result<Versioned<Host>, Problem> {
+        let found = self.find_host(name).await?;
+        found.ok_or_else(|| Problem::not_found(format!("hosts/{name}")))
+    }
+
+    /// Hosts in a stable order.
+    ///
+    /// # Errors
+    ///
+    /// What the vault says.
+    pub async fn list_hosts(
+        &self,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Listed<Host>, Problem> {
+        self.list(&Listing::Hosts, after, limit, as_host).await
+    }
+
+    /// Changes a host. Where its origins change no link may be on it: a token is never pointed at another place.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, `ETAG_MISMATCH`, `HAS_CHILDREN`, the first network rule that is broken, and what the vault says.
+    pub async fn update_host(
+        &self,
+        name: &HostName,
+        update: HostUpdate,
+        expect: Option<u64>,
+    ) -> Result<Versioned<Host>, Problem> {
+        let Versioned {
+            record: old,
+            version,
+        } = self.host(name).await?;
+        check_etag(expect, version)?;
+        let (before, kept) = (origins(&old)?, self.host_secrets(&old).await?);
+        let (host, secrets) = apply(old.clone(), update, kept, self.now());
+        self.ports().egress.admit(&host)?;
+        let mut changes = vec![
+            change(
+                Key::Host(name.clone()),
+                Expect::Version(version),
+                Some(Record::Host(host.clone())),
+            ),
+            secrets_change(&host, secrets)?,
+        ];
+        if origins(&host)? != before {
+            self.no_links_on(name).await?;
+            changes.push(change(
+                Key::HostSecrets(name.clone(), before),
+                Expect::Any,
+                None,
+            ));
+        }
+        self.commit(changes).await?;
+        Ok(Versioned {
+            record: host,
+            version: version + 1,
+        })
+    }
+
+    /// Removes a host without links.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, `ETAG_MISMATCH`, `HAS_CHILDREN`, and what the vault says.
+    pub async fn delete_host(&self, name: &HostName, expect: Option<u64>) -> Result<(), Problem> {
+        let Versioned { record, version } = self.host(name).await?;
+        check_etag(expect, version)?;
+        self.no_links_on(name).await?;
+        let secrets = Key::HostSecrets(name.clone(), origins(&record)?);
+        self.commit(vec![
+            change(Key::Host(name.clone()), Expect::Version(version), None),
+            change(secrets, Expect::Any, None),
+        ])
+        .await
+    }
+
+    /// Looks how far one gets to a host, and notes the version that it tells.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, and what the vault says. What the probe finds is no error.
+    pub async fn probe_host(&self, name: &HostName) -> Result<Probe, Problem> {
+        let Versioned {
+            record: host,
+            version,
+        } = self.host(name).await?;
+        let egress = &self.ports().egress;
+        let web = egress.probe(&host.web_url, &host.network).await;
+        let api = egress.probe(&host.api_url, &host.network).await;
+        let server = self.ask_version(&host).await;
+        if let Ok(facts) = &server
+            && facts.version != host.probed_version
+        {
+            let probed = Host {
+                probed_version: facts.version.clone(),
+                ..host
+            };
+            let put = change(
+                Key::Host(name.clone()),
+                Expect::Version(version),
+                Some(Record::Host(probed)),
+            );
+            // Somebody who changes the host at the same time wins; the next probe notes the version.
+            let _ = self.commit(vec![put]).await;
+        }
+        Ok(Probe {
+            web,
+            api,
+            server,
+            at: self.now(),
+        })
+    }
+
+    async fn ask_version(&self, host: &Host) -> Result<ServerFacts, Problem> {
+        let context = Context::new(host, CredentialFacts::default(), SecretSet::new())?;
+        match self.run(context, Input::Probe).await?.last {
+            Output::Server(facts) => Ok(facts),
+            _ => Err(crate::operation::off_topic(host)),
+        }
+    }
+
+    /// The secrets of a host; none when there are none.
+    pub(crate) async fn host_secrets(&self, host: &Host) -> Result<HostSecrets, Problem> {
+        let found = self.find_host_secrets(&host.name, &origins(host)?).await?;
+        Ok(found.map(|entry| entry.record).unwrap_or_default())
+    }
+
+    /// The description of a provider that must be loaded.
+    pub(crate) fn description(
+        &self,
+        provider: &ProviderName,
+    ) -> Result<std::sync::Arc<Description>, Problem> {
+        self.ports().providers.describe(provider).ok_or_else(|| {
+            let message = format!(
+                "no plugin for provider {provider} is loaded; enable it and reload the plugins"
+            );
+            Problem::new(Reason::ProviderNotLoaded, message).with("provider", provider.as_str())
+        })
+    }
+
+    async fn no_links_on(&self, host: &HostName) -> Result<(), Problem> {
+        for namespace in self
+            .list_all(&Listing::Namespaces, as_namespace_name)
+            .await?
+        {
+            let links = self
+                .list_all(&Listing::Links(namespace.record), as_link)
+                .await?;
+            let lives = |link: &bindery_core::link::Link| {
+                link.host == *host && link.observed.stage != bindery_core::link::Stage::Unlinked
+            };
+            if let Some(entry) = links.iter().find(|entry| lives(&entry.record)) {
+                let message = format!(
+                    "hosts/{host} still has links ({}); unlink them first",
+                    entry.record.resource()
+                );
+                return Err(Problem::new(Reason::HasChildren, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Base URLs are kept without a trailing slash.
+fn trimmed(url: &str) -> String {
+    url.trim().trim_end_matches('/').to_owned()
+}
+
+fn apply(
+    mut host: Host,
+    update: HostUpdate,
+    kept: HostSecrets,
+    now: Timestamp,
+) -> (Host, HostSecrets) {
+    fn set<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    set(&mut host.display_name, update.display_name);
+    set(&mut host.web_url, update.web_url.as_deref().map(trimmed));
+    set(&mut host.api_url, update.api_url.as_deref().map(trimmed));
+    set(
+        &mut host.internal_web_url,
+        update.internal_web_url.as_deref().map(trimmed),
+    );
+    set(&mut host.network, update.network);
+    set(&mut host.settings, update.settings);
+    if let Some(id) = update.oauth_client_id {
+        host.oauth_client_id = (!id.is_empty()).then_some(id);
+    }
+    let secrets = update
+        .client_secrets
+        .map_or(kept, |client_secrets| HostSecrets { client_secrets });
+    host.client_secret_count = u32::try_from(secrets.client_secrets.len()).unwrap_or(u32::MAX);
+    host.updated = now;
+    (host, secrets)
+}
+
+fn secrets_change(host: &Host, secrets: HostSecrets) -> Result<Change, Problem> {
+    let key = Key::HostSecrets(host.name.clone(), origins(host)?);
+    Ok(change(key, Expect::Any, Some(Record::HostSecrets(secrets))))
+}
+
+fn as_host(record: Record) -> Option<Host> {
+    if let Record::Host(host) = record {
+        Some(host)
+    } else {
+        None
+    }
+}
+
+pub(crate) fn as_namespace_name(record: Record) -> Option<bindery_core::name::NamespaceName> {
+    if let Record::Namespace(namespace) = record {
+        Some(namespace.name)
+    } else {
+        None
+    }
+}

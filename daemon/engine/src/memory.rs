@@ -1,0 +1,75 @@
+//! Request ids: the same request asked twice has one effect.
+
+use std::time::Duration;
+
+use bindery_core::{
+    port::{Change, Expect, Key, Record, RequestMemory},
+    problem::{Problem, Reason},
+};
+
+use crate::{Engine, digest::sha256};
+
+/// How long a request id is remembered.
+const MEMORY: Duration = Duration::from_secs(3600);
+
+/// A request id with all that makes it unique.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RequestKey {
+    /// Who asked, what for, and the id.
+    key: String,
+    /// SHA-256 of the request.
+    digest: [u8; 32],
+}
+
+impl RequestKey {
+    /// `None` for an empty id. `request` is the encoded request.
+    #[must_use]
+    pub fn new(principal: &str, method: &str, request_id: &str, request: &[u8]) -> Option<Self> {
+        let named = !request_id.is_empty();
+        named.then(|| Self {
+            key: format!("{}:{principal} {method} {request_id}", principal.len()),
+            digest: sha256(request),
+        })
+    }
+}
+
+impl Engine {
+    /// The resource that this request led to before.
+    pub(crate) async fn recall(
+        &self,
+        request: Option<&RequestKey>,
+    ) -> Result<Option<String>, Problem> {
+        let Some(request) = request else {
+            return Ok(None);
+        };
+        let Some(memory) = self.request(&request.key).await? else {
+            return Ok(None);
+        };
+        if memory.expires <= self.now() {
+            return Ok(None);
+        }
+        if memory.request_digest != request.digest {
+            return Err(Problem::new(
+                Reason::RequestIdReused,
+                "this request_id came with another request; use a new one",
+            ));
+        }
+        Ok(Some(memory.resource))
+    }
+
+    /// The change that remembers what a request led to.
+    pub(crate) fn remember(&self, request: Option<&RequestKey>, resource: &str) -> Option<Change> {
+        let request = request?;
+        let memory = RequestMemory {
+            key: request.key.clone(),
+            request_digest: request.digest,
+            resource: resource.to_owned(),
+            expires: self.now().after(MEMORY),
+        };
+        Some(Change {
+            key: Key::Request(request.key.clone()),
+            expect: Expect::Any,
+            write: Some(Record::Request(memory)),
+        })
+    }
+}

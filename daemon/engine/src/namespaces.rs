@@ -1,0 +1,178 @@
+//! Namespaces: users, organizations, registry instances.
+
+use bindery_core::{
+    name::NamespaceName,
+    namespace::{Namespace, NamespaceKind},
+    port::{Expect, Key, Listing, Record},
+    problem::{Problem, Reason},
+};
+
+use crate::{Engine, LinkFilter, Listed, RequestKey, Versioned, records::change};
+
+/// What a new namespace is.
+#[derive(Clone, Debug)]
+pub struct NewNamespace {
+    /// Its name.
+    pub name: NamespaceName,
+    /// What it is.
+    pub kind: NamespaceKind,
+    /// Name for people; may be empty.
+    pub display_name: String,
+}
+
+impl Engine {
+    /// Makes a namespace.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS`, and what the vault says.
+    pub async fn create_namespace(
+        &self,
+        new: NewNamespace,
+        request: Option<&RequestKey>,
+    ) -> Result<Versioned<Namespace>, Problem> {
+        if self.recall(request).await?.is_some() {
+            return self.namespace(&new.name).await;
+        }
+        let (name, created) = (new.name, self.now());
+        let record = Namespace {
+            name: name.clone(),
+            kind: new.kind,
+            display_name: new.display_name,
+            created,
+        };
+        let resource = format!("namespaces/{name}");
+        let put = change(
+            Key::Namespace(name),
+            Expect::Absent,
+            Some(Record::Namespace(record.clone())),
+        );
+        let changes = [Some(put), self.remember(request, &resource)]
+            .into_iter()
+            .flatten()
+            .collect();
+        self.commit(changes)
+            .await
+            .map_err(|problem| taken(problem, &resource))?;
+        Ok(Versioned { record, version: 1 })
+    }
+
+    /// A namespace.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, and what the vault says.
+    pub async fn namespace(&self, name: &NamespaceName) -> Result<Versioned<Namespace>, Problem> {
+        let found = self.find_namespace(name).await?;
+        found.ok_or_else(|| Problem::not_found(format!("namespaces/{name}")))
+    }
+
+    /// Namespaces in a stable order.
+    ///
+    /// # Errors
+    ///
+    /// What the vault says.
+    pub async fn list_namespaces(
+        &self,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Listed<Namespace>, Problem> {
+        self.list(&Listing::Namespaces, after, limit, as_namespace)
+            .await
+    }
+
+    /// Changes the name for people.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, `ETAG_MISMATCH` when it is not at `expect` any more, and what the vault says.
+    pub async fn rename_namespace(
+        &self,
+        name: &NamespaceName,
+        display_name: String,
+        expect: Option<u64>,
+    ) -> Result<Versioned<Namespace>, Problem> {
+        let Versioned {
+            mut record,
+            version,
+        } = self.namespace(name).await?;
+        check_etag(expect, version)?;
+        record.display_name = display_name;
+        let write = Some(Record::Namespace(record.clone()));
+        self.commit(vec![change(
+            Key::Namespace(name.clone()),
+            Expect::Version(version),
+            write,
+        )])
+        .await?;
+        Ok(Versioned {
+            record,
+            version: version + 1,
+        })
+    }
+
+    /// Removes a namespace without links.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, `HAS_CHILDREN`, `ETAG_MISMATCH`, and what the vault says.
+    pub async fn delete_namespace(
+        &self,
+        name: &NamespaceName,
+        expect: Option<u64>,
+    ) -> Result<(), Problem> {
+        let version = self.namespace(name).await?.version;
+        check_etag(expect, version)?;
+        let mut after = None;
+        loop {
+            let page = self
+                .list_links(name, &LinkFilter::default(), after.as_deref(), 256)
+                .await?;
+            if !page.items.is_empty() {
+                let message = format!("namespaces/{name} still has links; unlink them first");
+                return Err(Problem::new(Reason::HasChildren, message));
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        self.commit(vec![change(
+            Key::Namespace(name.clone()),
+            Expect::Version(version),
+            None,
+        )])
+        .await
+    }
+}
+
+fn as_namespace(record: Record) -> Option<Namespace> {
+    if let Record::Namespace(namespace) = record {
+        Some(namespace)
+    } else {
+        None
+    }
+}
+
+/// Names a conflict on a new record what it is.
+pub(crate) fn taken(problem: Problem, resource: &str) -> Problem {
+    match problem.reason {
+        Reason::StoreConflict => Problem::new(
+            Reason::AlreadyExists,
+            format!("{resource} exists already; choose another name"),
+        )
+        .with("resource", resource),
+        _ => problem,
+    }
+}
+
+/// Refuses a change of a record that is not at the version that the caller saw.
+pub(crate) fn check_etag(expect: Option<u64>, version: u64) -> Result<(), Problem> {
+    if expect.is_none_or(|expect| expect == version) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Reason::EtagMismatch,
+        "it was changed meanwhile; read it again and repeat the change",
+    ))
+}

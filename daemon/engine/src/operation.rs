@@ -1,0 +1,318 @@
+//! Runs one operation of a plugin: effects out through egress, results back in, until it ends.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use bindery_core::{
+    exchange::{Answer, Effect, EffectKind, EffectResult, HttpRequest, Route},
+    host::Host,
+    origin::OriginSet,
+    port::{Next, Operation, Started, Step},
+    problem::{Problem, Reason, Who},
+    provider::{Call, CredentialFacts, Failure, FailureCode, Input, Output},
+    secret::SecretSet,
+};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use ring::hmac;
+use tracing::Instrument;
+
+use crate::{Engine, records::origins};
+
+/// An operation as a whole may take this long.
+const WHOLE_OPERATION: Duration = Duration::from_secs(120);
+
+/// What an operation runs on: a host, facts about a credential, and the secrets that its requests may name.
+pub(crate) struct Context<'a> {
+    host: &'a Host,
+    origins: OriginSet,
+    facts: CredentialFacts,
+    secrets: Arc<SecretSet>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        host: &'a Host,
+        facts: CredentialFacts,
+        secrets: SecretSet,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
+            host,
+            origins: origins(host)?,
+            facts,
+            secrets: Arc::new(secrets),
+        })
+    }
+}
+
+/// What an operation gave.
+pub(crate) struct Outcome {
+    /// Pages that came before the end.
+    pub(crate) pages: Vec<Output>,
+    /// The end.
+    pub(crate) last: Output,
+}
+
+impl Engine {
+    /// Runs an operation to its end.
+    pub(crate) async fn run(&self, context: Context<'_>, input: Input) -> Result<Outcome, Problem> {
+        let span = tracing::debug_span!("call", provider = %context.host.provider, operation = ?input.kind());
+        let limit = self
+            .ports()
+            .clock
+            .sleep_until(self.now().after(WHOLE_OPERATION));
+        let host = context.host;
+        let work = self.drive(context, input).instrument(span);
+        futures_util::pin_mut!(work);
+        match futures_util::future::select(work, limit).await {
+            futures_util::future::Either::Left((outcome, _)) => outcome,
+            futures_util::future::Either::Right(_) => Err(Problem::new(
+                Reason::ProviderUnavailable,
+                format!("{} did not finish in time; try again later", host.name),
+            )),
+        }
+    }
+
+    async fn drive(&self, mut context: Context<'_>, input: Input) -> Result<Outcome, Problem> {
+        let host = context.host;
+        let call = self.call(&context, input);
+        let started = self.ports().providers.start(&host.provider, call).await;
+        let Started {
+            mut operation,
+            step,
+        } = started.map_err(|failure| refused(failure, host))?;
+        let mut run = Run {
+            pages: Vec::new(),
+            cancelled: HashSet::new(),
+        };
+        let mut running = FuturesUnordered::new();
+        let mut effects = match run.take(step) {
+            Next::Done(last) => {
+                return Ok(Outcome {
+                    pages: run.pages,
+                    last,
+                });
+            }
+            Next::Effects(effects) => effects,
+        };
+        loop {
+            for effect in effects.drain(..) {
+                running.push(self.carry_out(
+                    host,
+                    context.origins.clone(),
+                    Arc::clone(&context.secrets),
+                    effect,
+                ));
+            }
+            let results = run.collect(&mut running, &mut context).await;
+            let step = resume(operation.as_mut(), results, host).await?;
+            effects = match run.take(step) {
+                Next::Done(last) => {
+                    return Ok(Outcome {
+                        pages: run.pages,
+                        last,
+                    });
+                }
+                Next::Effects(effects) => effects,
+            };
+        }
+    }
+
+    fn call(&self, context: &Context<'_>, input: Input) -> Call {
+        Call {
+            now: self.now(),
+            seed: self.random(),
+            api_base: context.host.api_url.clone(),
+            web_base: context.host.web_url.clone(),
+            settings: context.host.settings.clone(),
+            credential: context.facts.clone(),
+            input,
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        host: &Host,
+        origins: OriginSet,
+        secrets: Arc<SecretSet>,
+        effect: Effect,
+    ) -> (EffectResult, SecretSet) {
+        let (answer, captured) = match effect.kind {
+            EffectKind::Http(request) => self.exchange(host, &origins, &secrets, &request).await,
+            EffectKind::VerifyMac {
+                secret,
+                algorithm,
+                message,
+                mac,
+            } => (
+                verify(&secrets, &secret, &algorithm, &message, &mac),
+                SecretSet::new(),
+            ),
+            EffectKind::SignJwt { .. } => {
+                let message = "this host has no private key to sign with; configure an app first";
+                (
+                    Answer::Failed(Problem::new(Reason::ProviderUnsupported, message)),
+                    SecretSet::new(),
+                )
+            }
+        };
+        (
+            EffectResult {
+                id: effect.id,
+                answer,
+            },
+            captured,
+        )
+    }
+
+    async fn exchange(
+        &self,
+        host: &Host,
+        origins: &OriginSet,
+        secrets: &SecretSet,
+        request: &HttpRequest,
+    ) -> (Answer, SecretSet) {
+        let route = Route {
+            network: &host.network,
+            origins,
+            secrets,
+        };
+        match self.ports().egress.send(request, route).await {
+            Ok(exchanged) => (Answer::Http(exchanged.response), exchanged.captured),
+            Err(problem) => (Answer::Failed(problem), SecretSet::new()),
+        }
+    }
+}
+
+/// What is collected while an operation runs.
+struct Run {
+    pages: Vec<Output>,
+    cancelled: HashSet<u32>,
+}
+
+impl Run {
+    fn take(&mut self, step: Step) -> Next {
+        self.pages.extend(step.partial);
+        self.cancelled.extend(step.cancelled);
+        step.next
+    }
+
+    /// Waits for one result and takes all others that are there; cancelled ones are dropped.
+    async fn collect(
+        &mut self,
+        running: &mut FuturesUnordered<impl Future<Output = (EffectResult, SecretSet)>>,
+        context: &mut Context<'_>,
+    ) -> Vec<EffectResult> {
+        let mut results = Vec::new();
+        while let Some((result, captured)) = running.next().await {
+            if captured.iter().next().is_some() {
+                context.secrets = Arc::new(merged(&context.secrets, captured));
+            }
+            if !self.cancelled.remove(&result.id) {
+                results.push(result);
+            }
+            while let Some(Some((result, _))) = running.next().now_or_never() {
+                if !self.cancelled.remove(&result.id) {
+                    results.push(result);
+                }
+            }
+            if !results.is_empty() {
+                break;
+            }
+        }
+        results
+    }
+}
+
+fn merged(old: &SecretSet, new: SecretSet) -> SecretSet {
+    let mut all = SecretSet::new();
+    for (name, secret) in old.iter() {
+        all.insert(name, secret.duplicate());
+    }
+    all.extend(new);
+    all
+}
+
+async fn resume(
+    operation: &mut dyn Operation,
+    results: Vec<EffectResult>,
+    host: &Host,
+) -> Result<Step, Problem> {
+    operation
+        .resume(results)
+        .await
+        .map_err(|failure| refused(failure, host))
+}
+
+/// Checks a MAC in constant time. An unknown key or algorithm is a mismatch, never an error that tells more.
+fn verify(secrets: &SecretSet, name: &str, algorithm: &str, message: &[u8], mac: &[u8]) -> Answer {
+    let key = secrets.get(name).filter(|secret| !secret.is_empty());
+    let right = key.is_some_and(|secret| match algorithm {
+        "hmac-sha256" => mac_matches(hmac::HMAC_SHA256, secret.expose(), message, mac),
+        "hmac-sha1" => mac_matches(
+            hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            secret.expose(),
+            message,
+            mac,
+        ),
+        "equal" => same(secret.expose().as_bytes(), mac),
+        _ => false,
+    });
+    Answer::Verified(right)
+}
+
+fn mac_matches(algorithm: hmac::Algorithm, key: &str, message: &[u8], mac: &[u8]) -> bool {
+    hmac::verify(&hmac::Key::new(algorithm, key.as_bytes()), message, mac).is_ok()
+}
+
+/// Compares in constant time: equal texts have equal MACs under any key.
+fn same(secret: &[u8], presented: &[u8]) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    hmac::verify(&key, presented, hmac::sign(&key, secret).as_ref()).is_ok()
+}
+
+/// A plugin answered something else than it was asked for.
+pub(crate) fn off_topic(host: &Host) -> Problem {
+    let message = format!(
+        "provider({}): the plugin answered another question; report it to its author",
+        host.provider
+    );
+    Problem::new(Reason::PluginFailed, message)
+}
+
+/// What a plugin's failure means to a caller.
+pub(crate) fn refused(failure: Failure, host: &Host) -> Problem {
+    let mut problem = Problem::new(reason(failure.code), failure.message)
+        .retry(failure.retry_after)
+        .with("host", host.name.as_str())
+        .with("provider", host.provider.as_str());
+    for scope in failure.missing_scopes {
+        problem = problem.with("missing_scope", scope);
+    }
+    if failure.action_uri.is_empty() {
+        return problem;
+    }
+    let who = match failure.code {
+        FailureCode::OrganizationRestricted => Who::OrganizationOwner,
+        _ => Who::User,
+    };
+    problem.act(who, failure.action_uri)
+}
+
+const fn reason(code: FailureCode) -> Reason {
+    match code {
+        FailureCode::Unsupported => Reason::ProviderUnsupported,
+        FailureCode::InvalidArgument => Reason::InvalidArgument,
+        FailureCode::Unauthenticated => Reason::TokenRefused,
+        FailureCode::PermissionDenied => Reason::ProviderDenied,
+        FailureCode::NotFound => Reason::ProviderNotFound,
+        FailureCode::Conflict => Reason::StoreConflict,
+        FailureCode::RateLimited => Reason::ProviderRateLimited,
+        FailureCode::Upstream | FailureCode::MalformedResponse => Reason::ProviderUnavailable,
+        FailureCode::Transport => Reason::HostUnreachable,
+        FailureCode::ScopeMissing => Reason::ScopeMissing,
+        FailureCode::OrganizationRestricted => Reason::OrganizationRestricted,
+        FailureCode::Panic | FailureCode::Protocol | FailureCode::Stuck => Reason::PluginFailed,
+        FailureCode::Crashed => Reason::PluginCrashed,
+        FailureCode::Timeout => Reason::PluginTimeout,
+        FailureCode::RequestNotAllowed => Reason::RequestNotAllowed,
+    }
+}

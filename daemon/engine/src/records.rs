@@ -1,0 +1,288 @@
+//! Typed access to the vault, and what its errors mean to a caller.
+
+use bindery_core::{
+    flow::Flow,
+    host::{Host, HostSecrets},
+    link::{Grant, Link, Stage},
+    name::{FlowId, HostName, LinkId, NamespaceName},
+    namespace::Namespace,
+    origin::OriginSet,
+    port::{Change, Entry, Expect, Key, Listing, Record, RequestMemory, VaultError},
+    problem::{Problem, Reason},
+    receipt::Receipt,
+    refresh::Intent,
+};
+
+use crate::Engine;
+
+/// A record and the version that makes its etag.
+pub type Versioned<T> = Entry<T>;
+
+/// A page of records.
+#[derive(Debug)]
+pub struct Listed<T> {
+    /// The records.
+    pub items: Vec<Versioned<T>>,
+    /// Opaque place to go on; `None` at the end.
+    pub next: Option<Vec<u8>>,
+}
+
+/// Which links to list.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LinkFilter {
+    /// Only on this host.
+    pub host: Option<HostName>,
+    /// Unlinked ones as well.
+    pub include_unlinked: bool,
+}
+
+impl LinkFilter {
+    fn admits(&self, link: &Link) -> bool {
+        let host = self.host.as_ref().is_none_or(|host| *host == link.host);
+        host && (self.include_unlinked || link.observed.stage != Stage::Unlinked)
+    }
+}
+
+macro_rules! reader {
+    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $record:ident, $key:expr) => {
+        $(#[$doc])*
+        pub(crate) async fn $name(&self, $($arg: $type),*) -> Result<Option<Versioned<$record>>, Problem> {
+            let key = $key;
+            match self.ports().vault.get(&key).await.map_err(problem)? {
+                Some(Entry { record: Record::$record(record), version }) => Ok(Some(Entry { record, version })),
+                Some(_) => Err(problem(VaultError::Tampered)),
+                None => Ok(None),
+            }
+        }
+    };
+}
+
+impl Engine {
+    reader!(
+        /// A host, if there is one.
+        find_host(name: &HostName) -> Host, Key::Host(name.clone())
+    );
+    reader!(
+        /// The secrets of a host.
+        find_host_secrets(name: &HostName, origins: &OriginSet) -> HostSecrets,
+        Key::HostSecrets(name.clone(), origins.clone())
+    );
+    reader!(
+        /// A namespace, if there is one.
+        find_namespace(name: &NamespaceName) -> Namespace, Key::Namespace(name.clone())
+    );
+    reader!(
+        /// A link, if there is one.
+        find_link(namespace: &NamespaceName, id: &LinkId) -> Link, Key::Link(namespace.clone(), id.clone())
+    );
+    reader!(
+        /// The journal entry of a link's refresh.
+        find_intent(namespace: &NamespaceName, id: &LinkId) -> Intent, Key::Intent(namespace.clone(), id.clone())
+    );
+    reader!(
+        /// A flow, if there is one.
+        find_flow(id: &FlowId) -> Flow, Key::Flow(id.clone())
+    );
+    reader!(
+        /// A receipt, if there is one.
+        find_receipt(namespace: &NamespaceName, id: &LinkId) -> Receipt, Key::Receipt(namespace.clone(), id.clone())
+    );
+    reader!(
+        /// The credentials of a link.
+        find_grant_at(namespace: &NamespaceName, id: &LinkId, host: &HostName, origins: &OriginSet) -> Grant,
+        Key::Grant(namespace.clone(), id.clone(), host.clone(), origins.clone())
+    );
+
+    /// The credentials of `link` on `host`.
+    pub(crate) async fn find_grant(
+        &self,
+        link: &Link,
+        host: &Host,
+    ) -> Result<Option<Versioned<Grant>>, Problem> {
+        self.find_grant_at(&link.namespace, &link.id, &link.host, &origins(host)?)
+            .await
+    }
+
+    /// What a request id led to.
+    pub(crate) async fn request(&self, key: &str) -> Result<Option<RequestMemory>, Problem> {
+        match self
+            .ports()
+            .vault
+            .get(&Key::Request(key.to_owned()))
+            .await
+            .map_err(problem)?
+        {
+            Some(Entry {
+                record: Record::Request(memory),
+                ..
+            }) => Ok(Some(memory)),
+            Some(_) => Err(problem(VaultError::Tampered)),
+            None => Ok(None),
+        }
+    }
+
+    /// A link.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, and what the vault says.
+    pub async fn link(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+    ) -> Result<Versioned<Link>, Problem> {
+        let found = self.find_link(namespace, id).await?;
+        found.ok_or_else(|| Problem::not_found(format!("namespaces/{namespace}/links/{id}")))
+    }
+
+    /// Writes one link and tells those who watch it.
+    pub(crate) async fn put_link(
+        &self,
+        link: Link,
+        expect: Expect,
+        mut others: Vec<Change>,
+    ) -> Result<(), Problem> {
+        let (namespace, id) = (link.namespace.clone(), link.id.clone());
+        others.push(Change {
+            key: Key::Link(namespace.clone(), id.clone()),
+            expect,
+            write: Some(Record::Link(link)),
+        });
+        self.commit(others).await?;
+        self.announce(&namespace, &id);
+        Ok(())
+    }
+
+    /// Changes a link, again and again until no other writer is in between.
+    pub(crate) async fn change_link(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        mut change: impl FnMut(&mut Link) -> Result<(), Problem>,
+    ) -> Result<Versioned<Link>, Problem> {
+        loop {
+            let Entry {
+                record: mut link,
+                version,
+            } = self.link(namespace, id).await?;
+            change(&mut link)?;
+            match self
+                .put_link(link.clone(), Expect::Version(version), Vec::new())
+                .await
+            {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                Err(problem) => return Err(problem),
+                Ok(()) => {
+                    return Ok(Entry {
+                        record: link,
+                        version: version + 1,
+                    });
+                }
+            }
+        }
+    }
+
+    /// All of the changes or none.
+    pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), Problem> {
+        self.ports().vault.commit(changes).await.map_err(problem)
+    }
+
+    /// Links of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// What the vault says.
+    pub async fn list_links(
+        &self,
+        namespace: &NamespaceName,
+        filter: &LinkFilter,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Listed<Link>, Problem> {
+        let mut listed = self
+            .list(&Listing::Links(namespace.clone()), after, limit, as_link)
+            .await?;
+        listed.items.retain(|entry| filter.admits(&entry.record));
+        Ok(listed)
+    }
+
+    /// One page of records of one type.
+    pub(crate) async fn list<T>(
+        &self,
+        listing: &Listing,
+        after: Option<&[u8]>,
+        limit: usize,
+        pick: fn(Record) -> Option<T>,
+    ) -> Result<Listed<T>, Problem> {
+        let page = self
+            .ports()
+            .vault
+            .page(listing, after, limit)
+            .await
+            .map_err(problem)?;
+        let picked = |entry: Entry<Record>| {
+            let version = entry.version;
+            pick(entry.record).map(|record| Entry { record, version })
+        };
+        Ok(Listed {
+            items: page.entries.into_iter().filter_map(picked).collect(),
+            next: page.next,
+        })
+    }
+
+    /// All records of a listing. Only for what is few, or for the sweep.
+    pub(crate) async fn list_all<T>(
+        &self,
+        listing: &Listing,
+        pick: fn(Record) -> Option<T>,
+    ) -> Result<Vec<Versioned<T>>, Problem> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.list(listing, after.as_deref(), 256, pick).await?;
+            all.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+pub(crate) fn as_link(record: Record) -> Option<Link> {
+    if let Record::Link(link) = record {
+        Some(link)
+    } else {
+        None
+    }
+}
+
+pub(crate) fn as_flow(record: Record) -> Option<Flow> {
+    if let Record::Flow(flow) = record {
+        Some(flow)
+    } else {
+        None
+    }
+}
+
+/// The allowed origins of a host.
+pub(crate) fn origins(host: &Host) -> Result<OriginSet, Problem> {
+    host.allowed_origins()
+        .map_err(|error| Problem::new(Reason::Internal, error.to_string()))
+}
+
+/// What a vault error means to a caller.
+pub(crate) fn problem(error: VaultError) -> Problem {
+    let reason = match &error {
+        VaultError::Conflict => Reason::StoreConflict,
+        VaultError::Sealed => Reason::Sealed,
+        VaultError::Tampered => Reason::RecordTampered,
+        VaultError::ReadOnly => Reason::StoreReadOnly,
+        _ => Reason::StoreFailed,
+    };
+    Problem::new(reason, error.to_string())
+}
+
+/// A change of one record.
+pub(crate) fn change(key: Key, expect: Expect, write: Option<Record>) -> Change {
+    Change { key, expect, write }
+}

@@ -1,0 +1,204 @@
+//! Repositories, refs and organizations, as the provider shows them now.
+
+use bindery_core::{
+    host::Host,
+    link::Link,
+    name::{LinkId, NamespaceName},
+    problem::{Problem, Reason},
+    provider::{Input, Organization, Output, Ref, RefKind, Repository},
+};
+
+use crate::{
+    Engine,
+    links::context,
+    operation::{Outcome, off_topic},
+};
+
+/// Where a listing goes on, and how much of it is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Paging {
+    /// Opaque cursor of the provider; empty for the start.
+    pub cursor: String,
+    /// Items, 1 to 100.
+    pub size: u32,
+}
+
+/// A page of a provider's listing.
+#[derive(Debug)]
+pub struct RemotePage<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where it goes on; empty at the end.
+    pub next_cursor: String,
+    /// The provider itself marks the list as incomplete.
+    pub partial: bool,
+}
+
+impl Engine {
+    /// Repositories that the link sees.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, the reasons of an unusable link, and what the provider says.
+    pub async fn list_repositories(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        owner: &str,
+        query: &str,
+        paging: Paging,
+    ) -> Result<RemotePage<Repository>, Problem> {
+        let input = Input::ListRepositories {
+            owner: owner.to_owned(),
+            query: query.to_owned(),
+            cursor: paging.cursor,
+            page_size: paging.size,
+            max_pages: 1,
+        };
+        let (outcome, host) = self.ask(namespace, id, input).await?;
+        let mut page = RemotePage {
+            items: Vec::new(),
+            next_cursor: String::new(),
+            partial: false,
+        };
+        for output in outputs(outcome) {
+            match output {
+                Output::Repositories {
+                    items,
+                    next_cursor,
+                    partial,
+                } => {
+                    page.items.extend(items);
+                    page.next_cursor = next_cursor;
+                    page.partial |= partial;
+                }
+                Output::Empty => {}
+                _ => return Err(off_topic(&host)),
+            }
+        }
+        Ok(page)
+    }
+
+    /// One repository, by `owner/name`, or by its stable id behind `id:`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::list_repositories`]; `PROVIDER_NOT_FOUND` when the link does not see it.
+    pub async fn repository(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        name: &str,
+    ) -> Result<Repository, Problem> {
+        let input = Input::GetRepository {
+            repository: name.to_owned(),
+        };
+        let (outcome, host) = self.ask(namespace, id, input).await?;
+        match outcome.last {
+            Output::Repository(repository) => Ok(repository),
+            _ => Err(off_topic(&host)),
+        }
+    }
+
+    /// Branches and tags of a repository.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::repository`].
+    pub async fn list_refs(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        repository: &str,
+        kind: Option<RefKind>,
+        paging: Paging,
+    ) -> Result<RemotePage<Ref>, Problem> {
+        let input = Input::ListRefs {
+            repository: repository.to_owned(),
+            kind,
+            cursor: paging.cursor,
+            page_size: paging.size,
+            max_pages: 1,
+        };
+        let (outcome, host) = self.ask(namespace, id, input).await?;
+        let mut page = RemotePage {
+            items: Vec::new(),
+            next_cursor: String::new(),
+            partial: false,
+        };
+        for output in outputs(outcome) {
+            match output {
+                Output::Refs { items, next_cursor } => {
+                    page.items.extend(items);
+                    page.next_cursor = next_cursor;
+                }
+                Output::Empty => {}
+                _ => return Err(off_topic(&host)),
+            }
+        }
+        Ok(page)
+    }
+
+    /// Organizations of the identity: for each one whether the link may act on it, and who can change that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::list_repositories`].
+    pub async fn list_organizations(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+    ) -> Result<RemotePage<Organization>, Problem> {
+        let (outcome, host) = self
+            .ask(namespace, id, Input::ListOrganizations { page_size: 100 })
+            .await?;
+        let mut page = RemotePage {
+            items: Vec::new(),
+            next_cursor: String::new(),
+            partial: false,
+        };
+        for output in outputs(outcome) {
+            match output {
+                Output::Organizations { items, partial } => {
+                    page.items.extend(items);
+                    page.partial |= partial;
+                }
+                Output::Empty => {}
+                _ => return Err(off_topic(&host)),
+            }
+        }
+        Ok(page)
+    }
+
+    /// Runs an operation on behalf of a usable link. A refused token is refreshed once, in case that it ended early.
+    async fn ask(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        input: Input,
+    ) -> Result<(Outcome, Host), Problem> {
+        let link = self.link(namespace, id).await?.record;
+        link.usable()?;
+        let host = self.host(&link.host).await?.record;
+        let outcome = match self.ask_once(&link, &host, input.clone()).await {
+            Err(problem) if problem.reason == Reason::TokenRefused && link.refreshable => {
+                self.refresh_now(&link).await?;
+                self.ask_once(&link, &host, input).await?
+            }
+            outcome => outcome?,
+        };
+        Ok((outcome, host))
+    }
+
+    async fn ask_once(&self, link: &Link, host: &Host, input: Input) -> Result<Outcome, Problem> {
+        let token = self.fresh_token(link, host).await?;
+        self.run(context(link, host, &token)?, input).await
+    }
+}
+
+fn outputs(outcome: Outcome) -> impl Iterator<Item = Output> {
+    outcome
+        .pages
+        .into_iter()
+        .chain(std::iter::once(outcome.last))
+}

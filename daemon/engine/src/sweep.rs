@@ -1,0 +1,89 @@
+//! What runs by itself: flows that end, unlinks that go on, request ids that are forgotten.
+
+use std::time::Duration;
+
+use bindery_core::{
+    port::{Expect, Key, Listing, Record},
+    problem::{Problem, Reason},
+};
+
+use crate::{
+    Engine,
+    records::{as_flow, change},
+};
+
+/// Time between two sweeps.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Makes good what the last stop cut off. Call it before the first request.
+    ///
+    /// # Errors
+    ///
+    /// What the vault says.
+    pub async fn recover(&self) -> Result<(), Problem> {
+        self.recover_intents().await
+    }
+
+    /// Sweeps until the future is dropped.
+    pub async fn sweep_forever(&self) {
+        loop {
+            if let Err(problem) = self.sweep().await {
+                tracing::warn!(reason = problem.reason.as_str(), error = %problem, "Sweep failed; it is repeated");
+            }
+            let next = self.now().after(BETWEEN_SWEEPS);
+            self.ports().clock.sleep_until(next).await;
+        }
+    }
+
+    /// One sweep.
+    ///
+    /// # Errors
+    ///
+    /// What the vault says.
+    pub async fn sweep(&self) -> Result<(), Problem> {
+        self.end_flows().await?;
+        self.resume_unlinks().await?;
+        self.forget_requests().await
+    }
+
+    /// Ends the flows that are over: their links are gone, and pending grants are revoked.
+    async fn end_flows(&self) -> Result<(), Problem> {
+        let now = self.now();
+        for entry in self.list_all(&Listing::Flows, as_flow).await? {
+            let flow = entry.record;
+            if flow.is_open(now) {
+                continue;
+            }
+            match self
+                .end_pending(&flow.namespace, &flow.link, "it was not finished in time")
+                .await
+            {
+                Err(problem) if problem.reason != Reason::NotFound => return Err(problem),
+                _ => {}
+            }
+            self.commit(vec![change(Key::Flow(flow.id), Expect::Any, None)])
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn forget_requests(&self) -> Result<(), Problem> {
+        let now = self.now();
+        let pick = |record| {
+            if let Record::Request(memory) = record {
+                Some(memory)
+            } else {
+                None
+            }
+        };
+        for entry in self.list_all(&Listing::Requests, pick).await? {
+            if entry.record.expires <= now {
+                let key = Key::Request(entry.record.key);
+                self.commit(vec![change(key, Expect::Version(entry.version), None)])
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
