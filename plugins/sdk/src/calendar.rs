@@ -1,0 +1,94 @@
+//! The little of a calendar that providers' headers need
+
+/// Seconds since the epoch of a UTC date and time of the Gregorian calendar; none when a part is out of range.
+///
+/// ```
+/// use bindery_plugin_sdk::calendar::unix_from_utc;
+///
+/// assert_eq!(unix_from_utc(1970, 1, 1, 0, 0, 0), Some(0));
+/// assert_eq!(unix_from_utc(2021, 10, 7, 19, 7, 53), Some(1_633_633_673));
+/// ```
+pub fn unix_from_utc(
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+) -> Option<i64> {
+    let sane = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && (0..=23).contains(&hour)
+        && (0..=59).contains(&minute)
+        && (0..=60).contains(&second);
+    sane.then(|| days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// Seconds since the epoch of an HTTP date in its only current form: `Thu, 07 Oct 2021 19:07:53 GMT`.
+pub fn parse_http_date(text: &str) -> Option<i64> {
+    let mut words = text.trim().split_once(", ")?.1.split(' ');
+    let day = words.next()?.parse().ok()?;
+    let month = month(words.next()?)?;
+    let year = words.next()?.parse().ok()?;
+    let (hour, minute, second) = parse_clock(words.next()?)?;
+    (words.next() == Some("GMT"))
+        .then(|| unix_from_utc(year, month, day, hour, minute, second))
+        .flatten()
+}
+
+/// Hours, minutes and seconds of `19:07:53`.
+pub fn parse_clock(text: &str) -> Option<(i64, i64, i64)> {
+    let mut parts = text.splitn(3, ':').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+fn month(name: &str) -> Option<i64> {
+    const NAMES: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    (1..)
+        .zip(NAMES)
+        .find_map(|(n, known)| (known == name).then_some(n))
+}
+
+/// Days since the epoch, counted in eras of 400 years that start on the first of March, so that leap days come last.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year / 400;
+    let year_of_era = year - era * 400;
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Leap years and both ends of a year are counted as everybody counts them.
+    #[test]
+    fn dates_are_counted() {
+        assert_eq!(unix_from_utc(2000, 2, 29, 0, 0, 0), Some(951_782_400));
+        assert_eq!(unix_from_utc(2026, 12, 31, 23, 59, 59), Some(1_798_761_599));
+        assert_eq!(unix_from_utc(2027, 1, 1, 0, 0, 0), Some(1_798_761_600));
+        assert_eq!(unix_from_utc(2027, 13, 1, 0, 0, 0), None);
+    }
+
+    /// An HTTP date is read, and anything else is not guessed at.
+    #[test]
+    fn http_dates_are_read() {
+        assert_eq!(
+            parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(784_111_777)
+        );
+        for bad in [
+            "",
+            "60",
+            "Sun, 06 Nov 1994 08:49:37 +0100",
+            "Sun, 06 Foo 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(parse_http_date(bad), None, "{bad}");
+        }
+    }
+}
