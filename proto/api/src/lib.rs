@@ -36,8 +36,13 @@ pub mod admin {
     pub mod v1 {
         include!("gen/bindery.admin.v1.rs");
     }
+
+    /// The schema of `bindery.admin.v1` with its imports, comments and custom options, as an encoded
+    /// `google.protobuf.FileDescriptorSet`.
+    pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/bindery.admin.v1.binpb");
 }
 
-/// Every schema of this crate with its imports, comments and custom options, as an encoded
-/// `google.protobuf.FileDescriptorSet`: for reflection, and for tests that walk the surface.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/descriptor.binpb");
+/// The schema of `bindery.v1` with its imports, comments and custom options, as an encoded
+/// `google.protobuf.FileDescriptorSet`: for reflection, and for tests that walk the surface. It does
+/// not hold [`admin`], whose calls exist on the admin socket only.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/bindery.v1.binpb");

@@ -37,9 +37,12 @@ pub fn run(schema: &Schema) -> Result<Generated> {
         generated.files.insert(path, code.into_bytes());
     }
     if schema.services {
-        let path = format!("{}/descriptor.binpb", schema.output);
-        let set = compiler.encode_file_descriptor_set();
-        generated.files.insert(path, set);
+        for package in schema.packages {
+            let path = format!("{}/{package}.binpb", schema.output);
+            let set = compile_files(&schema::files_of_package(package)?)?;
+            let set = set.encode_file_descriptor_set();
+            generated.files.insert(path, set);
+        }
     }
     if let Some(path) = schema.reference {
         let page = reference::page(schema.packages, &compiler.file_descriptor_set().file);
@@ -53,12 +56,16 @@ pub fn run(schema: &Schema) -> Result<Generated> {
 /// # Errors
 /// A file can't be read or does not compile; the message names file, line and column.
 pub fn compile(schema: &Schema) -> Result<Compiler> {
+    compile_files(&schema::files(schema)?)
+}
+
+fn compile_files(files: &[String]) -> Result<Compiler> {
     let root = schema::root();
     let mut compiler = Compiler::new([root.clone(), root.join("third_party")])?;
     compiler.include_imports(true).include_source_info(true);
-    for file in schema::files(schema)? {
+    for file in files {
         compiler
-            .open_file(&file)
+            .open_file(file)
             .map_err(|error| anyhow::anyhow!("{error:?}"))
             .with_context(|| format!("compile {file}"))?;
     }

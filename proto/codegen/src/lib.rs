@@ -20,6 +20,7 @@ pub mod tree;
 use anyhow::Result;
 
 pub use generate::Generated;
+pub use protox::prost_reflect;
 
 /// Generates the public API: messages, clients, servers, the descriptor set and its reference page.
 ///

@@ -12,7 +12,7 @@ pub struct Schema {
     pub packages: &'static [&'static str],
     /// Folder of the generated files, below `proto/`.
     pub output: &'static str,
-    /// Whether the crate carries gRPC clients and servers and the descriptor set.
+    /// Whether the crate carries gRPC clients and servers and each package's descriptor set.
     pub services: bool,
     /// Reference page generated from the comments, below `proto/`.
     pub reference: Option<&'static str>,
@@ -62,7 +62,10 @@ pub fn files(schema: &Schema) -> Result<Vec<String>> {
 }
 
 /// The `.proto` files in the folder of one package; none if the folder doesn't exist.
-fn files_of_package(package: &str) -> Result<Vec<String>> {
+///
+/// # Errors
+/// The folder exists but can't be read.
+pub fn files_of_package(package: &str) -> Result<Vec<String>> {
     let folder = package.replace('.', "/");
     let path = root().join(&folder);
     if !path.is_dir() {

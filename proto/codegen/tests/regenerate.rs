@@ -1,5 +1,8 @@
-//! The committed code of every schema is what the schema yields.
+//! The committed code of every schema is what the schema yields, and the schema keeps its promises.
 #![forbid(unsafe_code)]
+
+#[path = "regenerate/surface.rs"]
+mod surface;
 
 use anyhow::Result;
 

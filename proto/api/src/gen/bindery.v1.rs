@@ -1533,6 +1533,3423 @@ impl ErrorReason {
         }
     }
 }
+/// One repository of a link, used as an automated build source.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Source {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`; the last id is made by the daemon where the
+    /// caller gives none. It never changes and is never reused.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Stable id or full name of the repository on creation; the stable id afterwards. It can't change.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    /// Path of the repository at the provider now; it follows renames and transfers.
+    #[prost(string, tag = "3")]
+    pub repository_full_name: ::prost::alloc::string::String,
+    /// Name for people, at most 200 bytes; may be empty.
+    #[prost(string, tag = "4")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Which changes become events, and what is built for them; the first rule that matches counts. Empty
+    /// means every branch and tag. At most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+    /// How many events of it may trigger in a minute; 0 means no limit. What exceeds it is kept as an event
+    /// that is marked as held back.
+    #[prost(uint32, tag = "6")]
+    pub max_triggers_per_minute: u32,
+    /// Emits events also for commits whose message says `\[skip ci\]` or `\[ci skip\]`.
+    #[prost(bool, tag = "7")]
+    pub ignore_skip_marks: bool,
+    /// True where no event of it triggers; the hook stays.
+    #[prost(bool, tag = "8")]
+    pub paused: bool,
+    /// How often the daemon compares the refs at the provider with what deliveries told; absent means the
+    /// daemon's default, zero never. At least one minute otherwise.
+    #[prost(message, optional, tag = "9")]
+    pub reconcile_interval: ::core::option::Option<::prost_types::Duration>,
+    /// The hook that serves it.
+    #[prost(message, optional, tag = "10")]
+    pub hook: ::core::option::Option<Hook>,
+    /// Free key-value pairs for selection: at most 64, keys of 1 to 63 bytes, values of at most 63.
+    #[prost(btree_map = "string, string", tag = "11")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Free key-value pairs for other programs: at most 64, together at most 16 KiB. Not selectable.
+    #[prost(btree_map = "string, string", tag = "12")]
+    pub annotations: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Who created it.
+    #[prost(message, optional, tag = "13")]
+    pub created_by: ::core::option::Option<Principal>,
+    /// When it was created.
+    #[prost(message, optional, tag = "14")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last changed.
+    #[prost(message, optional, tag = "15")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change; hand it in to change only what was read.
+    #[prost(string, tag = "16")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// Which changes become events, and what is built for them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Rule {
+    /// Id within the source, 1 to 63 of `a-z`, `0-9` and `-`; events name it.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// How it treats what it matches.
+    #[prost(enumeration = "rule::Action", tag = "2")]
+    pub action: i32,
+    /// Which branches, by short name; empty and no `tags` means all branches and tags.
+    #[prost(message, repeated, tag = "3")]
+    pub branches: ::prost::alloc::vec::Vec<Pattern>,
+    /// Which tags, by short name.
+    #[prost(message, repeated, tag = "4")]
+    pub tags: ::prost::alloc::vec::Vec<Pattern>,
+    /// Only changes to one of these paths; empty means any. A delivery that does not tell the paths matches.
+    #[prost(message, repeated, tag = "5")]
+    pub paths: ::prost::alloc::vec::Vec<Pattern>,
+    /// What the registry builds.
+    #[prost(message, optional, tag = "6")]
+    pub build: ::core::option::Option<Build>,
+}
+/// Nested message and enum types in `Rule`.
+pub mod rule {
+    /// How a rule treats what it matches.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Action {
+        /// As `INCLUDE`.
+        Unspecified = 0,
+        /// It becomes an event that triggers.
+        Include = 1,
+        /// It triggers nothing.
+        Exclude = 2,
+    }
+    impl Action {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ACTION_UNSPECIFIED",
+                Self::Include => "ACTION_INCLUDE",
+                Self::Exclude => "ACTION_EXCLUDE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+                "ACTION_INCLUDE" => Some(Self::Include),
+                "ACTION_EXCLUDE" => Some(Self::Exclude),
+                _ => None,
+            }
+        }
+    }
+}
+/// A pattern for names or paths.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pattern {
+    /// How it is written.
+    #[prost(oneof = "pattern::Kind", tags = "1, 2")]
+    pub kind: ::core::option::Option<pattern::Kind>,
+}
+/// Nested message and enum types in `Pattern`.
+pub mod pattern {
+    /// How it is written.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        /// A glob: `*` matches within a path segment, `**` across, `?` one character; at most 256 bytes.
+        #[prost(string, tag = "1")]
+        Glob(::prost::alloc::string::String),
+        /// A regular expression in the syntax of Rust's `regex`, which must match the whole name; at most 256
+        /// bytes.
+        #[prost(string, tag = "2")]
+        Regex(::prost::alloc::string::String),
+    }
+}
+/// What a registry builds for a rule. Bindery carries it and does not interpret it, but for the tag
+/// template.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Build {
+    /// Repository of the registry to push to, such as `acme/api`.
+    #[prost(string, tag = "1")]
+    pub image_repository: ::prost::alloc::string::String,
+    /// Template of the image tag: `{branch}`, `{tag}`, `{commit}`, `{short_commit}` and, for a rule with a
+    /// regular expression, `{1}` to `{9}`. At most 128 bytes.
+    #[prost(string, tag = "2")]
+    pub tag_template: ::prost::alloc::string::String,
+    /// Path of the build context in the repository, without a leading slash.
+    #[prost(string, tag = "3")]
+    pub context_path: ::prost::alloc::string::String,
+    /// Path of the build file within the context, such as `Dockerfile`.
+    #[prost(string, tag = "4")]
+    pub file_path: ::prost::alloc::string::String,
+    /// Build arguments; no place for secrets, since events carry them. At most 64.
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub arguments: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// A webhook at a provider. One hook serves every source that uses the same repository through the same
+/// host.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hook {
+    /// The provider's id of the hook; empty while there is none.
+    #[prost(string, tag = "1")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// What is known about it.
+    #[prost(enumeration = "hook::State", tag = "2")]
+    pub state: i32,
+    /// One English sentence for people that says what is and what to do.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// Who must act.
+    #[prost(enumeration = "WhoMustAct", tag = "4")]
+    pub who_must_act: i32,
+    /// The page of the hook at the provider; may be empty.
+    #[prost(string, tag = "5")]
+    pub action_uri: ::prost::alloc::string::String,
+    /// Where deliveries go: the public URL and an opaque id. It holds no credential.
+    #[prost(string, tag = "6")]
+    pub delivery_uri: ::prost::alloc::string::String,
+    /// When Bindery last saw a signed ping or delivery of its own; absent before the first.
+    #[prost(message, optional, tag = "7")]
+    pub verify_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When a delivery last came in, rejected ones included; absent before the first.
+    #[prost(message, optional, tag = "8")]
+    pub last_delivery_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What can be told about the secret that deliveries are signed with.
+    #[prost(message, optional, tag = "9")]
+    pub secret_facts: ::core::option::Option<SecretFacts>,
+    /// Until when the secret before is accepted too; absent where it is not.
+    #[prost(message, optional, tag = "10")]
+    pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many sources it serves, of other namespaces too.
+    #[prost(int32, tag = "11")]
+    pub source_count: i32,
+}
+/// Nested message and enum types in `Hook`.
+pub mod hook {
+    /// What is known about a hook.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// It is being created.
+        Pending = 1,
+        /// Bindery saw its own signed ping or delivery arrive.
+        Verified = 2,
+        /// It is there as it should be, but nothing has arrived.
+        Silent = 3,
+        /// Deliveries arrive and are rejected, for example because of a wrong signature.
+        Rejecting = 4,
+        /// The provider switched it off.
+        DisabledByProvider = 5,
+        /// It is not there.
+        Missing = 6,
+        /// The link may not see or change hooks of the repository.
+        Forbidden = 7,
+        /// It is there, but with another URL or other events than it should have.
+        Changed = 8,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Pending => "STATE_PENDING",
+                Self::Verified => "STATE_VERIFIED",
+                Self::Silent => "STATE_SILENT",
+                Self::Rejecting => "STATE_REJECTING",
+                Self::DisabledByProvider => "STATE_DISABLED_BY_PROVIDER",
+                Self::Missing => "STATE_MISSING",
+                Self::Forbidden => "STATE_FORBIDDEN",
+                Self::Changed => "STATE_CHANGED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_PENDING" => Some(Self::Pending),
+                "STATE_VERIFIED" => Some(Self::Verified),
+                "STATE_SILENT" => Some(Self::Silent),
+                "STATE_REJECTING" => Some(Self::Rejecting),
+                "STATE_DISABLED_BY_PROVIDER" => Some(Self::DisabledByProvider),
+                "STATE_MISSING" => Some(Self::Missing),
+                "STATE_FORBIDDEN" => Some(Self::Forbidden),
+                "STATE_CHANGED" => Some(Self::Changed),
+                _ => None,
+            }
+        }
+    }
+}
+/// One delivery of a hook that was accepted, as it is kept until retention removes it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Delivery {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The provider's id of the delivery; empty where it sends none.
+    #[prost(string, tag = "2")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// The provider's name of the event, such as `push`.
+    #[prost(string, tag = "3")]
+    pub provider_event: ::prost::alloc::string::String,
+    /// When it came in.
+    #[prost(message, optional, tag = "4")]
+    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What became of it.
+    #[prost(enumeration = "delivery::State", tag = "5")]
+    pub state: i32,
+    /// One English sentence for people that says why; may be empty.
+    #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
+    /// Names of the events that it became.
+    #[prost(string, repeated, tag = "7")]
+    pub events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many bytes the body has.
+    #[prost(int64, tag = "8")]
+    pub body_size: i64,
+    /// The body as it was signed; only where `include_body` asks for it.
+    #[prost(bytes = "vec", tag = "9")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+}
+/// Nested message and enum types in `Delivery`.
+pub mod delivery {
+    /// What became of a delivery.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// It is stored and not parsed yet.
+        Stored = 1,
+        /// It became events.
+        Processed = 2,
+        /// It is valid and there was nothing to do.
+        Ignored = 3,
+        /// It repeats another delivery, by id or by body.
+        Duplicate = 4,
+        /// It could not be parsed; it is kept and can be processed again.
+        Unparsed = 5,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Stored => "STATE_STORED",
+                Self::Processed => "STATE_PROCESSED",
+                Self::Ignored => "STATE_IGNORED",
+                Self::Duplicate => "STATE_DUPLICATE",
+                Self::Unparsed => "STATE_UNPARSED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_STORED" => Some(Self::Stored),
+                "STATE_PROCESSED" => Some(Self::Processed),
+                "STATE_IGNORED" => Some(Self::Ignored),
+                "STATE_DUPLICATE" => Some(Self::Duplicate),
+                "STATE_UNPARSED" => Some(Self::Unparsed),
+                _ => None,
+            }
+        }
+    }
+}
+/// A hook at a provider that points at this Bindery and belongs to no source.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrphanHook {
+    /// The link that found it: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "1")]
+    pub link: ::prost::alloc::string::String,
+    /// Stable id of the repository.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    /// Path of the repository.
+    #[prost(string, tag = "3")]
+    pub repository_full_name: ::prost::alloc::string::String,
+    /// The provider's id of the hook.
+    #[prost(string, tag = "4")]
+    pub hook_id: ::prost::alloc::string::String,
+    /// Where it delivers to.
+    #[prost(string, tag = "5")]
+    pub delivery_uri: ::prost::alloc::string::String,
+    /// The page of the hook at the provider; may be empty.
+    #[prost(string, tag = "6")]
+    pub action_uri: ::prost::alloc::string::String,
+}
+/// The rotation of the secrets of many hooks. It goes on by itself, over restarts too.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookRotation {
+    /// `namespaces/{namespace}/hookRotations/{hook_rotation}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How far it is.
+    #[prost(enumeration = "hook_rotation::State", tag = "2")]
+    pub state: i32,
+    /// How many hooks it concerns.
+    #[prost(int32, tag = "3")]
+    pub total_count: i32,
+    /// How many have their new secret.
+    #[prost(int32, tag = "4")]
+    pub done_count: i32,
+    /// How many could not get it; the old secret goes on working for them.
+    #[prost(int32, tag = "5")]
+    pub failed_count: i32,
+    /// How long old and new secret are both accepted.
+    #[prost(message, optional, tag = "6")]
+    pub overlap: ::core::option::Option<::prost_types::Duration>,
+    /// Who asked for it.
+    #[prost(message, optional, tag = "7")]
+    pub actor: ::core::option::Option<Principal>,
+    /// When it was asked for.
+    #[prost(message, optional, tag = "8")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the last hook was dealt with; absent while it runs.
+    #[prost(message, optional, tag = "9")]
+    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Nested message and enum types in `HookRotation`.
+pub mod hook_rotation {
+    /// How far a rotation is.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum State {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// Hooks are being changed.
+        Running = 1,
+        /// All hooks have their new secret.
+        Done = 2,
+        /// It ended, and some hooks could not be changed.
+        DoneWithFailures = 3,
+    }
+    impl State {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "STATE_UNSPECIFIED",
+                Self::Running => "STATE_RUNNING",
+                Self::Done => "STATE_DONE",
+                Self::DoneWithFailures => "STATE_DONE_WITH_FAILURES",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
+                "STATE_RUNNING" => Some(Self::Running),
+                "STATE_DONE" => Some(Self::Done),
+                "STATE_DONE_WITH_FAILURES" => Some(Self::DoneWithFailures),
+                _ => None,
+            }
+        }
+    }
+}
+/// What the rotation did to one hook.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookRotationReport {
+    /// The source that the hook serves; of several, the first.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// How it went; `RUNNING` where it has not been dealt with.
+    #[prost(enumeration = "hook_rotation::State", tag = "2")]
+    pub state: i32,
+    /// The name of a value of `ErrorReason`; empty where it did not fail.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// One English sentence for people.
+    #[prost(string, tag = "4")]
+    pub message: ::prost::alloc::string::String,
+    /// Until when the old secret is accepted.
+    #[prost(message, optional, tag = "5")]
+    pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A normalised change at a provider. Events of a namespace are numbered in order and without gaps; the
+/// same event can be sent more than once, with the same number.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Event {
+    /// `namespaces/{namespace}/events/{event}`; the last id is the sequence number in decimal.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Number within the namespace, 1 for the first.
+    #[prost(int64, tag = "2")]
+    pub sequence: i64,
+    /// The link: `namespaces/{namespace}/links/{link}`.
+    #[prost(string, tag = "3")]
+    pub link: ::prost::alloc::string::String,
+    /// The source; empty where it concerns a link as a whole.
+    #[prost(string, tag = "4")]
+    pub source: ::prost::alloc::string::String,
+    /// The host: `hosts/{host}`.
+    #[prost(string, tag = "5")]
+    pub host: ::prost::alloc::string::String,
+    /// The provider's id of the repository; empty where it concerns none.
+    #[prost(string, tag = "6")]
+    pub repository_stable_id: ::prost::alloc::string::String,
+    /// Path of the repository when it happened.
+    #[prost(string, tag = "7")]
+    pub repository_full_name: ::prost::alloc::string::String,
+    /// When it happened, by the provider's clock; absent where the provider does not tell.
+    #[prost(message, optional, tag = "8")]
+    pub provider_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When Bindery learned of it.
+    #[prost(message, optional, tag = "9")]
+    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How Bindery learned of it.
+    #[prost(enumeration = "event::Origin", tag = "10")]
+    pub origin: i32,
+    /// Name of the delivery that it came from; empty where it came from none.
+    #[prost(string, tag = "11")]
+    pub delivery: ::prost::alloc::string::String,
+    /// Who did it; absent where the provider does not tell.
+    #[prost(message, optional, tag = "12")]
+    pub actor: ::core::option::Option<EventActor>,
+    /// What the rules of the source say about it.
+    #[prost(enumeration = "event::TriggerVerdict", tag = "20")]
+    pub verdict: i32,
+    /// Id of the rule that decided; empty where none matched.
+    #[prost(string, tag = "21")]
+    pub rule: ::prost::alloc::string::String,
+    /// What the registry builds, with the tag template filled in; absent where there is nothing to build.
+    #[prost(message, optional, tag = "22")]
+    pub build: ::core::option::Option<Build>,
+    /// The body of the delivery as the provider signed it; only where `include_payload` asks for it.
+    #[prost(bytes = "vec", tag = "23")]
+    pub payload: ::prost::alloc::vec::Vec<u8>,
+    /// What happened.
+    #[prost(oneof = "event::Change", tags = "13, 14, 15, 16, 17, 18, 19")]
+    pub change: ::core::option::Option<event::Change>,
+}
+/// Nested message and enum types in `Event`.
+pub mod event {
+    /// How Bindery learned of an event.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Origin {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// A delivery of a hook.
+        Delivery = 1,
+        /// A delivery that was missed and fetched from the provider afterwards.
+        Redelivery = 2,
+        /// Comparing refs at the provider.
+        Reconciliation = 3,
+        /// A trigger of Bindery.
+        Trigger = 4,
+        /// The daemon itself, such as a change of a hook's state.
+        Daemon = 5,
+    }
+    impl Origin {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "ORIGIN_UNSPECIFIED",
+                Self::Delivery => "ORIGIN_DELIVERY",
+                Self::Redelivery => "ORIGIN_REDELIVERY",
+                Self::Reconciliation => "ORIGIN_RECONCILIATION",
+                Self::Trigger => "ORIGIN_TRIGGER",
+                Self::Daemon => "ORIGIN_DAEMON",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
+                "ORIGIN_DELIVERY" => Some(Self::Delivery),
+                "ORIGIN_REDELIVERY" => Some(Self::Redelivery),
+                "ORIGIN_RECONCILIATION" => Some(Self::Reconciliation),
+                "ORIGIN_TRIGGER" => Some(Self::Trigger),
+                "ORIGIN_DAEMON" => Some(Self::Daemon),
+                _ => None,
+            }
+        }
+    }
+    /// What the rules of a source say about an event.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum TriggerVerdict {
+        /// The event is not one that triggers.
+        Unspecified = 0,
+        /// Build it.
+        Trigger = 1,
+        /// The rules exclude it.
+        Excluded = 2,
+        /// The commit says that it wants no build.
+        Skipped = 3,
+        /// There were more triggers in a minute than the source allows.
+        HeldBack = 4,
+        /// The source is paused.
+        Paused = 5,
+    }
+    impl TriggerVerdict {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "TRIGGER_VERDICT_UNSPECIFIED",
+                Self::Trigger => "TRIGGER_VERDICT_TRIGGER",
+                Self::Excluded => "TRIGGER_VERDICT_EXCLUDED",
+                Self::Skipped => "TRIGGER_VERDICT_SKIPPED",
+                Self::HeldBack => "TRIGGER_VERDICT_HELD_BACK",
+                Self::Paused => "TRIGGER_VERDICT_PAUSED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "TRIGGER_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+                "TRIGGER_VERDICT_TRIGGER" => Some(Self::Trigger),
+                "TRIGGER_VERDICT_EXCLUDED" => Some(Self::Excluded),
+                "TRIGGER_VERDICT_SKIPPED" => Some(Self::Skipped),
+                "TRIGGER_VERDICT_HELD_BACK" => Some(Self::HeldBack),
+                "TRIGGER_VERDICT_PAUSED" => Some(Self::Paused),
+                _ => None,
+            }
+        }
+    }
+    /// What happened.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Change {
+        /// Commits came onto a branch, or a branch was created.
+        #[prost(message, tag = "13")]
+        Push(super::Push),
+        /// A tag was created or moved.
+        #[prost(message, tag = "14")]
+        TagCreated(super::TagChange),
+        /// A branch or tag was deleted.
+        #[prost(message, tag = "15")]
+        RefDeleted(super::RefDeletion),
+        /// A repository was renamed, transferred, archived or deleted.
+        #[prost(message, tag = "16")]
+        RepositoryChanged(super::RepositoryChange),
+        /// A link lost its access to a repository or organization, or got it back.
+        #[prost(message, tag = "17")]
+        AccessChanged(super::AccessChange),
+        /// The state of a hook changed.
+        #[prost(message, tag = "18")]
+        HookChanged(super::HookChange),
+        /// A person or script fired a trigger.
+        #[prost(message, tag = "19")]
+        TriggerFired(super::TriggerFiring),
+    }
+}
+/// Who did something at a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventActor {
+    /// The provider's stable id; empty where it does not tell.
+    #[prost(string, tag = "1")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// Login name.
+    #[prost(string, tag = "2")]
+    pub login: ::prost::alloc::string::String,
+    /// Name for people; may be empty.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+}
+/// One commit of a push.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Commit {
+    /// Id in hexadecimal.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Message, at most 4 KiB; a longer one is cut.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// Name of the author, as the commit says.
+    #[prost(string, tag = "3")]
+    pub author_name: ::prost::alloc::string::String,
+    /// E-mail address of the author, as the commit says.
+    #[prost(string, tag = "4")]
+    pub author_email: ::prost::alloc::string::String,
+    /// When it was made, as the commit says.
+    #[prost(message, optional, tag = "5")]
+    pub commit_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The page of the commit; may be empty.
+    #[prost(string, tag = "6")]
+    pub web_uri: ::prost::alloc::string::String,
+}
+/// Commits came onto a branch.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Push {
+    /// Full name of the branch, such as `refs/heads/main`.
+    #[prost(string, tag = "1")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// Commit before, in hexadecimal; empty for a new branch.
+    #[prost(string, tag = "2")]
+    pub before_commit_id: ::prost::alloc::string::String,
+    /// Commit after, in hexadecimal.
+    #[prost(string, tag = "3")]
+    pub after_commit_id: ::prost::alloc::string::String,
+    /// Whether history was rewritten; false also where the provider does not tell.
+    #[prost(bool, tag = "4")]
+    pub forced: bool,
+    /// The commits, the oldest first; at most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub commits: ::prost::alloc::vec::Vec<Commit>,
+    /// How many commits there are, those that are left out included; 0 where the provider does not tell.
+    #[prost(int32, tag = "6")]
+    pub commit_count: i32,
+    /// Paths that were added, changed or removed; at most 1,000.
+    #[prost(string, repeated, tag = "7")]
+    pub changed_paths: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// True where `changed_paths` is complete.
+    #[prost(bool, tag = "8")]
+    pub changed_paths_complete: bool,
+}
+/// A tag was created or moved. There is one event for a tag, however many the provider sends.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TagChange {
+    /// Full name of the tag, such as `refs/tags/v1.0`.
+    #[prost(string, tag = "1")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// The commit that the tag points at, peeled, in hexadecimal.
+    #[prost(string, tag = "2")]
+    pub commit_id: ::prost::alloc::string::String,
+    /// The tag object of an annotated tag, in hexadecimal; empty for a light one or where it is not told.
+    #[prost(string, tag = "3")]
+    pub tag_object_id: ::prost::alloc::string::String,
+    /// The commit that it pointed at before; empty for a new tag.
+    #[prost(string, tag = "4")]
+    pub before_commit_id: ::prost::alloc::string::String,
+    /// Message of an annotated tag, at most 4 KiB; may be empty.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+}
+/// A branch or tag was deleted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefDeletion {
+    /// Full name, such as `refs/heads/old`.
+    #[prost(string, tag = "1")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// The commit that it pointed at; empty where it is not told.
+    #[prost(string, tag = "2")]
+    pub before_commit_id: ::prost::alloc::string::String,
+}
+/// A repository changed as a whole.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepositoryChange {
+    /// How.
+    #[prost(enumeration = "repository_change::Kind", tag = "1")]
+    pub kind: i32,
+    /// Path before.
+    #[prost(string, tag = "2")]
+    pub before_full_name: ::prost::alloc::string::String,
+    /// Path after; empty for a deletion.
+    #[prost(string, tag = "3")]
+    pub after_full_name: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `RepositoryChange`.
+pub mod repository_change {
+    /// How a repository changed.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// It has a new name.
+        Renamed = 1,
+        /// It has a new owner.
+        Transferred = 2,
+        /// It was deleted.
+        Deleted = 3,
+        /// It was archived.
+        Archived = 4,
+        /// It is no longer archived.
+        Unarchived = 5,
+        /// Who may see it changed.
+        VisibilityChanged = 6,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "KIND_UNSPECIFIED",
+                Self::Renamed => "KIND_RENAMED",
+                Self::Transferred => "KIND_TRANSFERRED",
+                Self::Deleted => "KIND_DELETED",
+                Self::Archived => "KIND_ARCHIVED",
+                Self::Unarchived => "KIND_UNARCHIVED",
+                Self::VisibilityChanged => "KIND_VISIBILITY_CHANGED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "KIND_UNSPECIFIED" => Some(Self::Unspecified),
+                "KIND_RENAMED" => Some(Self::Renamed),
+                "KIND_TRANSFERRED" => Some(Self::Transferred),
+                "KIND_DELETED" => Some(Self::Deleted),
+                "KIND_ARCHIVED" => Some(Self::Archived),
+                "KIND_UNARCHIVED" => Some(Self::Unarchived),
+                "KIND_VISIBILITY_CHANGED" => Some(Self::VisibilityChanged),
+                _ => None,
+            }
+        }
+    }
+}
+/// A link lost its access, or got it back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccessChange {
+    /// True where it was lost.
+    #[prost(bool, tag = "1")]
+    pub lost: bool,
+    /// Login or path of the organization; empty where it concerns one repository only.
+    #[prost(string, tag = "2")]
+    pub organization: ::prost::alloc::string::String,
+    /// Why, who must act, and where.
+    #[prost(message, optional, tag = "3")]
+    pub finding: ::core::option::Option<Finding>,
+}
+/// The state of a hook changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookChange {
+    /// State before.
+    #[prost(enumeration = "hook::State", tag = "1")]
+    pub before: i32,
+    /// The hook after.
+    #[prost(message, optional, tag = "2")]
+    pub hook: ::core::option::Option<Hook>,
+}
+/// A person or script fired a trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriggerFiring {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    #[prost(string, tag = "1")]
+    pub trigger: ::prost::alloc::string::String,
+    /// Full name of the branch or tag to build.
+    #[prost(string, tag = "2")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// Commit that the ref pointed at, in hexadecimal; empty where it was not looked up.
+    #[prost(string, tag = "3")]
+    pub commit_id: ::prost::alloc::string::String,
+    /// Who fired it, where the call told; absent for a trigger URL.
+    #[prost(message, optional, tag = "4")]
+    pub principal: ::core::option::Option<Principal>,
+}
+/// One who follows the events of a namespace and acknowledges them. It comes into being with its first
+/// watch.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Consumer {
+    /// `namespaces/{namespace}/consumers/{consumer}`; the last id has 1 to 63 of `a-z`, `0-9` and `-`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The last event that it acknowledged; 0 before the first.
+    #[prost(int64, tag = "2")]
+    pub acknowledged_sequence: i64,
+    /// The last event that was sent to it; 0 before the first.
+    #[prost(int64, tag = "3")]
+    pub sent_sequence: i64,
+    /// How many events it has not acknowledged.
+    #[prost(int64, tag = "4")]
+    pub backlog: i64,
+    /// Whether it is watching now.
+    #[prost(bool, tag = "5")]
+    pub connected: bool,
+    /// Who watched the last time.
+    #[prost(message, optional, tag = "6")]
+    pub principal: ::core::option::Option<Principal>,
+    /// When it last watched or acknowledged.
+    #[prost(message, optional, tag = "7")]
+    pub active_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A URL by which people and scripts start a build of a source. Its token goes into a header, never into
+/// the URL.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Trigger {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Name for people, at most 200 bytes; may be empty.
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Full name of the branch or tag to build where a firing names none, such as `refs/heads/main`.
+    #[prost(string, tag = "3")]
+    pub default_ref: ::prost::alloc::string::String,
+    /// The URL to `POST` to, with the token in the header `Authorization: Bearer`.
+    #[prost(string, tag = "4")]
+    pub trigger_uri: ::prost::alloc::string::String,
+    /// What can be told about the token.
+    #[prost(message, optional, tag = "5")]
+    pub token_facts: ::core::option::Option<SecretFacts>,
+    /// Until when the token before is accepted too; absent where it is not.
+    #[prost(message, optional, tag = "6")]
+    pub previous_token_until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// True where it is switched off.
+    #[prost(bool, tag = "7")]
+    pub disabled: bool,
+    /// When it was last fired; absent before the first time.
+    #[prost(message, optional, tag = "8")]
+    pub fire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was created.
+    #[prost(message, optional, tag = "9")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change; hand it in to change only what was read.
+    #[prost(string, tag = "10")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// A URL of a registry that events are delivered to by HTTP, signed as Standard Webhooks describes. A
+/// failed delivery is tried again after 5 s, 30 s, 2 min, 15 min, 1 h, 6 h and 24 h, and is then a dead
+/// letter.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Subscription {
+    /// `namespaces/{namespace}/subscriptions/{subscription}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Name for people, at most 200 bytes; may be empty.
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// The `http` or `https` URL to `POST` to, without user name, password and credentials. The port policy
+    /// applies: for `http` 80, 21, 443, 70, 210, 280, 488, 591, 777 and 1025 to 65535, for `https` 443,
+    /// unless the operator allows more.
+    #[prost(string, tag = "3")]
+    pub endpoint_uri: ::prost::alloc::string::String,
+    /// Which events: comparisons joined by `AND`. Fields: `link`, `source`, `repository`, `change`, `ref`,
+    /// `verdict`. Empty means all. At most 1,000 bytes.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+    /// Whether deliveries carry the provider's body.
+    #[prost(bool, tag = "5")]
+    pub include_payload: bool,
+    /// True where nothing is delivered; events wait.
+    #[prost(bool, tag = "6")]
+    pub paused: bool,
+    /// What can be told about the signing secret.
+    #[prost(message, optional, tag = "7")]
+    pub secret_facts: ::core::option::Option<SecretFacts>,
+    /// Until when deliveries carry a second signature made with the secret before; absent where they do not.
+    #[prost(message, optional, tag = "8")]
+    pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The last event that the endpoint accepted; 0 before the first.
+    #[prost(int64, tag = "9")]
+    pub delivered_sequence: i64,
+    /// How many events are dead letters.
+    #[prost(int32, tag = "10")]
+    pub dead_letter_count: i32,
+    /// When the endpoint last accepted a delivery; absent before the first time.
+    #[prost(message, optional, tag = "11")]
+    pub last_success_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When a delivery last failed; absent where none did.
+    #[prost(message, optional, tag = "12")]
+    pub last_failure_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// One English sentence for people that says why it failed; empty where none did.
+    #[prost(string, tag = "13")]
+    pub last_failure_message: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "14")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last changed.
+    #[prost(message, optional, tag = "15")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with every change; hand it in to change only what was read.
+    #[prost(string, tag = "16")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// An event that an endpoint did not accept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeadLetter {
+    /// `namespaces/{namespace}/events/{event}`.
+    #[prost(string, tag = "1")]
+    pub event: ::prost::alloc::string::String,
+    /// How often it was tried.
+    #[prost(int32, tag = "2")]
+    pub attempts: i32,
+    /// When it was last tried.
+    #[prost(message, optional, tag = "3")]
+    pub last_attempt_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Status of the last answer; 0 where there was none.
+    #[prost(int32, tag = "4")]
+    pub http_status: i32,
+    /// One English sentence for people that says why it failed.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+}
+/// Asks to follow events.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchEventsRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// Id of the consumer, 1 to 63 of `a-z`, `0-9` and `-`. One watcher at a time: a new one takes over.
+    /// Empty follows without a place that is kept, and nothing is acknowledged.
+    #[prost(string, tag = "2")]
+    pub consumer_id: ::prost::alloc::string::String,
+    /// Starts after this event. Absent means after the last one that the consumer acknowledged, or, without
+    /// a consumer or before its first acknowledgement, with the next event that comes; 0 means with the
+    /// oldest that is kept.
+    #[prost(int64, optional, tag = "3")]
+    pub after_sequence: ::core::option::Option<i64>,
+    /// Which events: comparisons joined by `AND`. Fields: `link`, `source`, `repository`, `change`, `ref`,
+    /// `verdict`. Empty means all. At most 1,000 bytes.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+    /// Whether to answer with the provider's bodies, for which the caller needs a right of its own.
+    #[prost(bool, tag = "5")]
+    pub include_payload: bool,
+    /// How often a heartbeat is sent while there are no events; absent means 30 seconds, at least 1 second.
+    #[prost(message, optional, tag = "6")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+    /// How many events may be sent and not acknowledged before the daemon waits; 0 means 1,000, at most
+    /// 10,000. Without a consumer it has no meaning.
+    #[prost(int32, tag = "7")]
+    pub max_unacknowledged: i32,
+}
+/// One message of the stream of events.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchEventsResponse {
+    /// What it is.
+    #[prost(oneof = "watch_events_response::Message", tags = "1, 2")]
+    pub message: ::core::option::Option<watch_events_response::Message>,
+}
+/// Nested message and enum types in `WatchEventsResponse`.
+pub mod watch_events_response {
+    /// There is nothing to send now. Events that the filter leaves out advance it.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Heartbeat {
+        /// All events up to this one were sent or left out by the filter.
+        #[prost(int64, tag = "1")]
+        pub sequence: i64,
+        /// The daemon's clock.
+        #[prost(message, optional, tag = "2")]
+        pub server_time: ::core::option::Option<::prost_types::Timestamp>,
+    }
+    /// What it is.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Message {
+        /// An event.
+        #[prost(message, tag = "1")]
+        Event(super::Event),
+        /// There is nothing to send now.
+        #[prost(message, tag = "2")]
+        Heartbeat(Heartbeat),
+    }
+}
+/// Acknowledges events.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AckEventsRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// Id of the consumer.
+    #[prost(string, tag = "2")]
+    pub consumer_id: ::prost::alloc::string::String,
+    /// The consumer is done with all events up to this one. A smaller number than before changes nothing.
+    #[prost(int64, tag = "3")]
+    pub sequence: i64,
+}
+/// The consumer after an acknowledgement.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AckEventsResponse {
+    /// The consumer.
+    #[prost(message, optional, tag = "1")]
+    pub consumer: ::core::option::Option<Consumer>,
+}
+/// Asks for one event.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetEventRequest {
+    /// `namespaces/{namespace}/events/{event}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether to answer with the provider's bodies, for which the caller needs a right of its own.
+    #[prost(bool, tag = "2")]
+    pub include_payload: bool,
+}
+/// Asks for a page of events.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListEventsRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Which events: comparisons joined by `AND`. Fields: `link`, `source`, `repository`, `change`, `ref`,
+    /// `verdict`. Empty means all. At most 1,000 bytes.
+    #[prost(string, tag = "4")]
+    pub filter: ::prost::alloc::string::String,
+    /// Only events that were received at this time or later; absent means all that are kept.
+    #[prost(message, optional, tag = "5")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only events that were received before this time; absent means up to now.
+    #[prost(message, optional, tag = "6")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Lists the newest first instead of the oldest.
+    #[prost(bool, tag = "7")]
+    pub newest_first: bool,
+    /// Whether to answer with the provider's bodies, for which the caller needs a right of its own.
+    #[prost(bool, tag = "8")]
+    pub include_payload: bool,
+}
+/// A page of events.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListEventsResponse {
+    /// The events.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// The oldest event that is still kept; 0 where there is none.
+    #[prost(int64, tag = "3")]
+    pub oldest_sequence: i64,
+}
+/// Asks to send events again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplayEventsRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// From events that were received at this time on. Either this or `since_sequence` is required.
+    #[prost(message, optional, tag = "4")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Up to events that were received before this time; absent means up to now. Consumers always get all
+    /// that follow.
+    #[prost(message, optional, tag = "5")]
+    pub until_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// From this event on.
+    #[prost(int64, tag = "6")]
+    pub since_sequence: i64,
+    /// For a subscription: only events that its endpoint did not accept.
+    #[prost(bool, tag = "7")]
+    pub missing_only: bool,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "8")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "9")]
+    pub validate_only: bool,
+    /// To whom.
+    #[prost(oneof = "replay_events_request::Target", tags = "2, 3")]
+    pub target: ::core::option::Option<replay_events_request::Target>,
+}
+/// Nested message and enum types in `ReplayEventsRequest`.
+pub mod replay_events_request {
+    /// To whom.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Target {
+        /// Id of a consumer: its acknowledgement is set back, so that its watcher gets them again.
+        #[prost(string, tag = "2")]
+        ConsumerId(::prost::alloc::string::String),
+        /// `namespaces/{namespace}/subscriptions/{subscription}`: they are delivered to its endpoint again.
+        #[prost(string, tag = "3")]
+        Subscription(::prost::alloc::string::String),
+    }
+}
+/// What is sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReplayEventsResponse {
+    /// The first event that is sent again; 0 where there is none.
+    #[prost(int64, tag = "1")]
+    pub first_sequence: i64,
+    /// The last event that is sent again; 0 where there is none.
+    #[prost(int64, tag = "2")]
+    pub last_sequence: i64,
+    /// How many are sent again.
+    #[prost(int64, tag = "3")]
+    pub event_count: i64,
+}
+/// Asks for a page of consumers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListConsumersRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of consumers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListConsumersResponse {
+    /// The consumers.
+    #[prost(message, repeated, tag = "1")]
+    pub consumers: ::prost::alloc::vec::Vec<Consumer>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks to forget a consumer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteConsumerRequest {
+    /// `namespaces/{namespace}/consumers/{consumer}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "2")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Succeeds where the consumer does not exist.
+    #[prost(bool, tag = "3")]
+    pub allow_missing: bool,
+}
+/// Asks for a new trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateTriggerRequest {
+    /// The source: `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// The id: 1 to 63 of `a-z`, `0-9` and `-`; empty lets the daemon make one.
+    #[prost(string, tag = "2")]
+    pub trigger_id: ::prost::alloc::string::String,
+    /// The trigger; `name` is ignored.
+    #[prost(message, optional, tag = "3")]
+    pub trigger: ::core::option::Option<Trigger>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+}
+/// A new trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CreateTriggerResponse {
+    /// The trigger.
+    #[prost(message, optional, tag = "1")]
+    pub trigger: ::core::option::Option<Trigger>,
+    /// Its token. It is shown in this answer only, and again only to a repetition with the same
+    /// `request_id`.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+}
+/// A trigger with a new token.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RotateTriggerTokenResponse {
+    /// The trigger.
+    #[prost(message, optional, tag = "1")]
+    pub trigger: ::core::option::Option<Trigger>,
+    /// Its token. It is shown in this answer only, and again only to a repetition with the same
+    /// `request_id`.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+}
+/// Asks for one trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTriggerRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of triggers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTriggersRequest {
+    /// The source: `namespaces/{namespace}/links/{link}/sources/{source}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of triggers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTriggersResponse {
+    /// The triggers.
+    #[prost(message, repeated, tag = "1")]
+    pub triggers: ::prost::alloc::vec::Vec<Trigger>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for a change of a trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateTriggerRequest {
+    /// The trigger with its new values. `name` says which; a set `etag` must match.
+    #[prost(message, optional, tag = "1")]
+    pub trigger: ::core::option::Option<Trigger>,
+    /// Which fields to change; absent means every field that is set, `*` means all that can change.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// Asks for a new token of a trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateTriggerTokenRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How long old and new are both accepted; absent means one hour, zero ends the old one at once, at most
+    /// seven days.
+    #[prost(message, optional, tag = "2")]
+    pub overlap: ::core::option::Option<::prost_types::Duration>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks for the deletion of a trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTriggerRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Where set, it must match the trigger's.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Succeeds where the trigger does not exist.
+    #[prost(bool, tag = "4")]
+    pub allow_missing: bool,
+}
+/// Asks to fire a trigger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FireTriggerRequest {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Full name of the branch or tag to build; empty means the trigger's `default_ref`, then the default
+    /// branch.
+    #[prost(string, tag = "2")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What firing a trigger did.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FireTriggerResponse {
+    /// The event.
+    #[prost(message, optional, tag = "1")]
+    pub event: ::core::option::Option<Event>,
+}
+/// Asks for a new subscription.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSubscriptionRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// The id: 1 to 63 of `a-z`, `0-9` and `-`; empty lets the daemon make one.
+    #[prost(string, tag = "2")]
+    pub subscription_id: ::prost::alloc::string::String,
+    /// The subscription; `name` is ignored.
+    #[prost(message, optional, tag = "3")]
+    pub subscription: ::core::option::Option<Subscription>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+}
+/// A new subscription.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CreateSubscriptionResponse {
+    /// The subscription.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+    /// The secret that its deliveries are signed with: `whsec_` and 32 bytes in base64. It is shown in this
+    /// answer only, and again only to a repetition with the same `request_id`.
+    #[prost(string, tag = "2")]
+    pub signing_secret: ::prost::alloc::string::String,
+}
+/// A subscription with a new signing secret.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RotateSubscriptionSecretResponse {
+    /// The subscription.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+    /// The secret that its deliveries are signed with: `whsec_` and 32 bytes in base64. It is shown in this
+    /// answer only, and again only to a repetition with the same `request_id`.
+    #[prost(string, tag = "2")]
+    pub signing_secret: ::prost::alloc::string::String,
+}
+/// Asks for one subscription.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSubscriptionRequest {
+    /// `namespaces/{namespace}/subscriptions/{subscription}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Asks for a page of subscriptions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSubscriptionsRequest {
+    /// The namespace: `namespaces/{namespace}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of subscriptions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSubscriptionsResponse {
+    /// The subscriptions.
+    #[prost(message, repeated, tag = "1")]
+    pub subscriptions: ::prost::alloc::vec::Vec<Subscription>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for a change of a subscription.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateSubscriptionRequest {
+    /// The subscription with its new values. `name` says which; a set `etag` must match.
+    #[prost(message, optional, tag = "1")]
+    pub subscription: ::core::option::Option<Subscription>,
+    /// Which fields to change; absent means every field that is set, `*` means all that can change.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Checks everything and changes nothing.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// Asks for a new signing secret of a subscription.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateSubscriptionSecretRequest {
+    /// `namespaces/{namespace}/subscriptions/{subscription}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How long old and new are both signed with; absent means one hour, zero ends the old one at once, at most
+    /// seven days.
+    #[prost(message, optional, tag = "2")]
+    pub overlap: ::core::option::Option<::prost_types::Duration>,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Asks for the deletion of a subscription.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSubscriptionRequest {
+    /// `namespaces/{namespace}/subscriptions/{subscription}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Where set, it must match the subscription's.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Succeeds where the subscription does not exist.
+    #[prost(bool, tag = "4")]
+    pub allow_missing: bool,
+}
+/// Asks for a page of dead letters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeadLettersRequest {
+    /// `namespaces/{namespace}/subscriptions/{subscription}`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// How many to return at most; 0 means 50, and more than 1,000 is treated as 1,000.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// `next_page_token` of the page before; empty for the first page. All other fields must stay the same.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of dead letters.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeadLettersResponse {
+    /// The dead letters.
+    #[prost(message, repeated, tag = "1")]
+    pub dead_letters: ::prost::alloc::vec::Vec<DeadLetter>,
+    /// Token of the next page; empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod event_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Tells what changed at the providers, by stream or by HTTP, and lets people and scripts trigger builds.
+    /// Every call answers `NOT_FOUND` both where something is absent and where the caller may not know of it.
+    #[derive(Debug, Clone)]
+    pub struct EventServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl EventServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> EventServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> EventServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            EventServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Sends the events of a namespace in order and without gaps, and goes on with those that come, until the
+        /// caller goes away. An event is sent again after a reconnection unless it was acknowledged. Errors:
+        /// `NOT_FOUND`, `CURSOR_TOO_OLD`, `FILTER_INVALID`, `WATCHER_TOO_SLOW`, `CONSUMER_TAKEN_OVER`,
+        /// `LIMIT_REACHED`, `NOT_READY` when the daemon stops.
+        pub async fn watch_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchEventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/WatchEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "WatchEvents"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Acknowledges all events of a consumer up to one. It is durable when the call returns. Errors:
+        /// `NOT_FOUND`, `FIELD_INVALID` for an event that does not exist yet, `STORE_READ_ONLY`.
+        pub async fn ack_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AckEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AckEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/AckEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "AckEvents"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets one event. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        pub async fn get_event(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetEventRequest>,
+        ) -> std::result::Result<tonic::Response<super::Event>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/GetEvent",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "GetEvent"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the events that are kept. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        pub async fn list_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/ListEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "ListEvents"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends events again, to a consumer or to a subscription. Errors: `NOT_FOUND`, `CURSOR_TOO_OLD`,
+        /// `FIELD_REQUIRED`, `FIELD_INVALID`.
+        pub async fn replay_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplayEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReplayEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/ReplayEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "ReplayEvents"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists consumers with how far they are, in the order of their names. Errors: `NOT_FOUND`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_consumers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListConsumersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConsumersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/ListConsumers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "ListConsumers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets a consumer and its place. Errors: `NOT_FOUND`.
+        pub async fn delete_consumer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteConsumerRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/DeleteConsumer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "DeleteConsumer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a trigger and its token. Errors: `NOT_FOUND`, `ALREADY_EXISTS`, `FIELD_INVALID`,
+        /// `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
+        pub async fn create_trigger(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateTriggerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateTriggerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/CreateTrigger",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "CreateTrigger"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets a trigger, without its token. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        pub async fn get_trigger(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTriggerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Trigger>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/GetTrigger",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "GetTrigger"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the triggers of a source, without their tokens. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        pub async fn list_triggers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTriggersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTriggersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/ListTriggers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "ListTriggers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a trigger. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`.
+        pub async fn update_trigger(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateTriggerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Trigger>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/UpdateTrigger",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "UpdateTrigger"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a trigger a new token. Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        pub async fn rotate_trigger_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateTriggerTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateTriggerTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/RotateTriggerToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.EventService", "RotateTriggerToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a trigger; its token stops working at once. Errors: `NOT_FOUND`, `ETAG_MISMATCH`.
+        pub async fn delete_trigger(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteTriggerRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/DeleteTrigger",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "DeleteTrigger"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Fires a trigger without its token, by right of the caller. Errors: `NOT_FOUND`,
+        /// `TRIGGER_LIMIT_REACHED`, `FIELD_INVALID`, `LINK_DISABLED`.
+        pub async fn fire_trigger(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FireTriggerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FireTriggerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/FireTrigger",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "FireTrigger"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a subscription and its signing secret. Errors: `NOT_FOUND`, `ALREADY_EXISTS`,
+        /// `FIELD_INVALID`, `ORIGIN_NOT_ALLOWED` (it says which ports are allowed), `STORE_LOW_SPACE`,
+        /// `STORE_READ_ONLY`.
+        pub async fn create_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSubscriptionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/CreateSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.EventService", "CreateSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gets a subscription, without its signing secret. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        pub async fn get_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSubscriptionRequest>,
+        ) -> std::result::Result<tonic::Response<super::Subscription>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/GetSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "GetSubscription"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the subscriptions of a namespace, without their signing secrets. Errors: `NOT_FOUND`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_subscriptions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSubscriptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscriptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/ListSubscriptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "ListSubscriptions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a subscription. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`,
+        /// `ORIGIN_NOT_ALLOWED`.
+        pub async fn update_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateSubscriptionRequest>,
+        ) -> std::result::Result<tonic::Response<super::Subscription>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/UpdateSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.EventService", "UpdateSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a subscription a new signing secret; during the overlap deliveries carry two signatures. Errors:
+        /// `NOT_FOUND`, `FIELD_INVALID`.
+        pub async fn rotate_subscription_secret(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateSubscriptionSecretRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateSubscriptionSecretResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/RotateSubscriptionSecret",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "bindery.v1.EventService",
+                        "RotateSubscriptionSecret",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a subscription; what was not delivered is dropped. Errors: `NOT_FOUND`, `ETAG_MISMATCH`.
+        pub async fn delete_subscription(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSubscriptionRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/DeleteSubscription",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("bindery.v1.EventService", "DeleteSubscription"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the events that an endpoint did not accept, the oldest first. Errors: `NOT_FOUND`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        pub async fn list_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.EventService/ListDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.EventService", "ListDeadLetters"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod event_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with EventServiceServer.
+    #[async_trait]
+    pub trait EventService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the WatchEvents method.
+        type WatchEventsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchEventsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sends the events of a namespace in order and without gaps, and goes on with those that come, until the
+        /// caller goes away. An event is sent again after a reconnection unless it was acknowledged. Errors:
+        /// `NOT_FOUND`, `CURSOR_TOO_OLD`, `FILTER_INVALID`, `WATCHER_TOO_SLOW`, `CONSUMER_TAKEN_OVER`,
+        /// `LIMIT_REACHED`, `NOT_READY` when the daemon stops.
+        async fn watch_events(
+            &self,
+            request: tonic::Request<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchEventsStream>,
+            tonic::Status,
+        >;
+        /// Acknowledges all events of a consumer up to one. It is durable when the call returns. Errors:
+        /// `NOT_FOUND`, `FIELD_INVALID` for an event that does not exist yet, `STORE_READ_ONLY`.
+        async fn ack_events(
+            &self,
+            request: tonic::Request<super::AckEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AckEventsResponse>,
+            tonic::Status,
+        >;
+        /// Gets one event. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        async fn get_event(
+            &self,
+            request: tonic::Request<super::GetEventRequest>,
+        ) -> std::result::Result<tonic::Response<super::Event>, tonic::Status>;
+        /// Lists the events that are kept. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        async fn list_events(
+            &self,
+            request: tonic::Request<super::ListEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListEventsResponse>,
+            tonic::Status,
+        >;
+        /// Sends events again, to a consumer or to a subscription. Errors: `NOT_FOUND`, `CURSOR_TOO_OLD`,
+        /// `FIELD_REQUIRED`, `FIELD_INVALID`.
+        async fn replay_events(
+            &self,
+            request: tonic::Request<super::ReplayEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReplayEventsResponse>,
+            tonic::Status,
+        >;
+        /// Lists consumers with how far they are, in the order of their names. Errors: `NOT_FOUND`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_consumers(
+            &self,
+            request: tonic::Request<super::ListConsumersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConsumersResponse>,
+            tonic::Status,
+        >;
+        /// Forgets a consumer and its place. Errors: `NOT_FOUND`.
+        async fn delete_consumer(
+            &self,
+            request: tonic::Request<super::DeleteConsumerRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status>;
+        /// Creates a trigger and its token. Errors: `NOT_FOUND`, `ALREADY_EXISTS`, `FIELD_INVALID`,
+        /// `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
+        async fn create_trigger(
+            &self,
+            request: tonic::Request<super::CreateTriggerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateTriggerResponse>,
+            tonic::Status,
+        >;
+        /// Gets a trigger, without its token. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        async fn get_trigger(
+            &self,
+            request: tonic::Request<super::GetTriggerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Trigger>, tonic::Status>;
+        /// Lists the triggers of a source, without their tokens. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
+        /// `PAGE_TOKEN_INVALID`.
+        async fn list_triggers(
+            &self,
+            request: tonic::Request<super::ListTriggersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTriggersResponse>,
+            tonic::Status,
+        >;
+        /// Changes a trigger. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`.
+        async fn update_trigger(
+            &self,
+            request: tonic::Request<super::UpdateTriggerRequest>,
+        ) -> std::result::Result<tonic::Response<super::Trigger>, tonic::Status>;
+        /// Gives a trigger a new token. Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        async fn rotate_trigger_token(
+            &self,
+            request: tonic::Request<super::RotateTriggerTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateTriggerTokenResponse>,
+            tonic::Status,
+        >;
+        /// Deletes a trigger; its token stops working at once. Errors: `NOT_FOUND`, `ETAG_MISMATCH`.
+        async fn delete_trigger(
+            &self,
+            request: tonic::Request<super::DeleteTriggerRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status>;
+        /// Fires a trigger without its token, by right of the caller. Errors: `NOT_FOUND`,
+        /// `TRIGGER_LIMIT_REACHED`, `FIELD_INVALID`, `LINK_DISABLED`.
+        async fn fire_trigger(
+            &self,
+            request: tonic::Request<super::FireTriggerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FireTriggerResponse>,
+            tonic::Status,
+        >;
+        /// Creates a subscription and its signing secret. Errors: `NOT_FOUND`, `ALREADY_EXISTS`,
+        /// `FIELD_INVALID`, `ORIGIN_NOT_ALLOWED` (it says which ports are allowed), `STORE_LOW_SPACE`,
+        /// `STORE_READ_ONLY`.
+        async fn create_subscription(
+            &self,
+            request: tonic::Request<super::CreateSubscriptionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSubscriptionResponse>,
+            tonic::Status,
+        >;
+        /// Gets a subscription, without its signing secret. Errors: `NOT_FOUND`, `RESOURCE_NAME_INVALID`.
+        async fn get_subscription(
+            &self,
+            request: tonic::Request<super::GetSubscriptionRequest>,
+        ) -> std::result::Result<tonic::Response<super::Subscription>, tonic::Status>;
+        /// Lists the subscriptions of a namespace, without their signing secrets. Errors: `NOT_FOUND`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_subscriptions(
+            &self,
+            request: tonic::Request<super::ListSubscriptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSubscriptionsResponse>,
+            tonic::Status,
+        >;
+        /// Changes a subscription. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`,
+        /// `ORIGIN_NOT_ALLOWED`.
+        async fn update_subscription(
+            &self,
+            request: tonic::Request<super::UpdateSubscriptionRequest>,
+        ) -> std::result::Result<tonic::Response<super::Subscription>, tonic::Status>;
+        /// Gives a subscription a new signing secret; during the overlap deliveries carry two signatures. Errors:
+        /// `NOT_FOUND`, `FIELD_INVALID`.
+        async fn rotate_subscription_secret(
+            &self,
+            request: tonic::Request<super::RotateSubscriptionSecretRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateSubscriptionSecretResponse>,
+            tonic::Status,
+        >;
+        /// Deletes a subscription; what was not delivered is dropped. Errors: `NOT_FOUND`, `ETAG_MISMATCH`.
+        async fn delete_subscription(
+            &self,
+            request: tonic::Request<super::DeleteSubscriptionRequest>,
+        ) -> std::result::Result<tonic::Response<()>, tonic::Status>;
+        /// Lists the events that an endpoint did not accept, the oldest first. Errors: `NOT_FOUND`,
+        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        async fn list_dead_letters(
+            &self,
+            request: tonic::Request<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Tells what changed at the providers, by stream or by HTTP, and lets people and scripts trigger builds.
+    /// Every call answers `NOT_FOUND` both where something is absent and where the caller may not know of it.
+    #[derive(Debug)]
+    pub struct EventServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> EventServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for EventServiceServer<T>
+    where
+        T: EventService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/bindery.v1.EventService/WatchEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchEventsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::ServerStreamingService<super::WatchEventsRequest>
+                    for WatchEventsSvc<T> {
+                        type Response = super::WatchEventsResponse;
+                        type ResponseStream = T::WatchEventsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::watch_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/AckEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct AckEventsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::AckEventsRequest>
+                    for AckEventsSvc<T> {
+                        type Response = super::AckEventsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AckEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::ack_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AckEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/GetEvent" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetEventSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::GetEventRequest>
+                    for GetEventSvc<T> {
+                        type Response = super::Event;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetEventRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::get_event(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetEventSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/ListEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListEventsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::ListEventsRequest>
+                    for ListEventsSvc<T> {
+                        type Response = super::ListEventsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::list_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/ReplayEvents" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReplayEventsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::ReplayEventsRequest>
+                    for ReplayEventsSvc<T> {
+                        type Response = super::ReplayEventsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReplayEventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::replay_events(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReplayEventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/ListConsumers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListConsumersSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::ListConsumersRequest>
+                    for ListConsumersSvc<T> {
+                        type Response = super::ListConsumersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListConsumersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::list_consumers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListConsumersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/DeleteConsumer" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteConsumerSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::DeleteConsumerRequest>
+                    for DeleteConsumerSvc<T> {
+                        type Response = ();
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteConsumerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::delete_consumer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteConsumerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/CreateTrigger" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateTriggerSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::CreateTriggerRequest>
+                    for CreateTriggerSvc<T> {
+                        type Response = super::CreateTriggerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateTriggerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::create_trigger(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateTriggerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/GetTrigger" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTriggerSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::GetTriggerRequest>
+                    for GetTriggerSvc<T> {
+                        type Response = super::Trigger;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTriggerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::get_trigger(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTriggerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/ListTriggers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTriggersSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::ListTriggersRequest>
+                    for ListTriggersSvc<T> {
+                        type Response = super::ListTriggersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTriggersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::list_triggers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTriggersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/UpdateTrigger" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateTriggerSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::UpdateTriggerRequest>
+                    for UpdateTriggerSvc<T> {
+                        type Response = super::Trigger;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateTriggerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::update_trigger(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateTriggerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/RotateTriggerToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateTriggerTokenSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::RotateTriggerTokenRequest>
+                    for RotateTriggerTokenSvc<T> {
+                        type Response = super::RotateTriggerTokenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateTriggerTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::rotate_trigger_token(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateTriggerTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/DeleteTrigger" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteTriggerSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::DeleteTriggerRequest>
+                    for DeleteTriggerSvc<T> {
+                        type Response = ();
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteTriggerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::delete_trigger(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteTriggerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/FireTrigger" => {
+                    #[allow(non_camel_case_types)]
+                    struct FireTriggerSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::FireTriggerRequest>
+                    for FireTriggerSvc<T> {
+                        type Response = super::FireTriggerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FireTriggerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::fire_trigger(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FireTriggerSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/CreateSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateSubscriptionSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::CreateSubscriptionRequest>
+                    for CreateSubscriptionSvc<T> {
+                        type Response = super::CreateSubscriptionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::create_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/GetSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSubscriptionSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::GetSubscriptionRequest>
+                    for GetSubscriptionSvc<T> {
+                        type Response = super::Subscription;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::get_subscription(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/ListSubscriptions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSubscriptionsSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::ListSubscriptionsRequest>
+                    for ListSubscriptionsSvc<T> {
+                        type Response = super::ListSubscriptionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSubscriptionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::list_subscriptions(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSubscriptionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/UpdateSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct UpdateSubscriptionSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::UpdateSubscriptionRequest>
+                    for UpdateSubscriptionSvc<T> {
+                        type Response = super::Subscription;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UpdateSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::update_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UpdateSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/RotateSubscriptionSecret" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateSubscriptionSecretSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::RotateSubscriptionSecretRequest>
+                    for RotateSubscriptionSecretSvc<T> {
+                        type Response = super::RotateSubscriptionSecretResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::RotateSubscriptionSecretRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::rotate_subscription_secret(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateSubscriptionSecretSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/DeleteSubscription" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteSubscriptionSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::DeleteSubscriptionRequest>
+                    for DeleteSubscriptionSvc<T> {
+                        type Response = ();
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteSubscriptionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::delete_subscription(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteSubscriptionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.EventService/ListDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeadLettersSvc<T: EventService>(pub Arc<T>);
+                    impl<
+                        T: EventService,
+                    > tonic::server::UnaryService<super::ListDeadLettersRequest>
+                    for ListDeadLettersSvc<T> {
+                        type Response = super::ListDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EventService>::list_dead_letters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for EventServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "bindery.v1.EventService";
+    impl<T> tonic::server::NamedService for EventServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A kind of source-code host, implemented by one plugin. Providers are read-only here: the operator
 /// enables plugins.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7783,500 +11200,6 @@ pub mod repository_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// One repository of a link, used as an automated build source.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Source {
-    /// `namespaces/{namespace}/links/{link}/sources/{source}`; the last id is made by the daemon where the
-    /// caller gives none. It never changes and is never reused.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// Stable id or full name of the repository on creation; the stable id afterwards. It can't change.
-    #[prost(string, tag = "2")]
-    pub repository: ::prost::alloc::string::String,
-    /// Path of the repository at the provider now; it follows renames and transfers.
-    #[prost(string, tag = "3")]
-    pub repository_full_name: ::prost::alloc::string::String,
-    /// Name for people, at most 200 bytes; may be empty.
-    #[prost(string, tag = "4")]
-    pub display_name: ::prost::alloc::string::String,
-    /// Which changes become events, and what is built for them; the first rule that matches counts. Empty
-    /// means every branch and tag. At most 100.
-    #[prost(message, repeated, tag = "5")]
-    pub rules: ::prost::alloc::vec::Vec<Rule>,
-    /// How many events of it may trigger in a minute; 0 means no limit. What exceeds it is kept as an event
-    /// that is marked as held back.
-    #[prost(uint32, tag = "6")]
-    pub max_triggers_per_minute: u32,
-    /// Emits events also for commits whose message says `\[skip ci\]` or `\[ci skip\]`.
-    #[prost(bool, tag = "7")]
-    pub ignore_skip_marks: bool,
-    /// True where no event of it triggers; the hook stays.
-    #[prost(bool, tag = "8")]
-    pub paused: bool,
-    /// How often the daemon compares the refs at the provider with what deliveries told; absent means the
-    /// daemon's default, zero never. At least one minute otherwise.
-    #[prost(message, optional, tag = "9")]
-    pub reconcile_interval: ::core::option::Option<::prost_types::Duration>,
-    /// The hook that serves it.
-    #[prost(message, optional, tag = "10")]
-    pub hook: ::core::option::Option<Hook>,
-    /// Free key-value pairs for selection: at most 64, keys of 1 to 63 bytes, values of at most 63.
-    #[prost(btree_map = "string, string", tag = "11")]
-    pub labels: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
-    /// Free key-value pairs for other programs: at most 64, together at most 16 KiB. Not selectable.
-    #[prost(btree_map = "string, string", tag = "12")]
-    pub annotations: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
-    /// Who created it.
-    #[prost(message, optional, tag = "13")]
-    pub created_by: ::core::option::Option<Principal>,
-    /// When it was created.
-    #[prost(message, optional, tag = "14")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it was last changed.
-    #[prost(message, optional, tag = "15")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Changes with every change; hand it in to change only what was read.
-    #[prost(string, tag = "16")]
-    pub etag: ::prost::alloc::string::String,
-}
-/// Which changes become events, and what is built for them.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Rule {
-    /// Id within the source, 1 to 63 of `a-z`, `0-9` and `-`; events name it.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// How it treats what it matches.
-    #[prost(enumeration = "rule::Action", tag = "2")]
-    pub action: i32,
-    /// Which branches, by short name; empty and no `tags` means all branches and tags.
-    #[prost(message, repeated, tag = "3")]
-    pub branches: ::prost::alloc::vec::Vec<Pattern>,
-    /// Which tags, by short name.
-    #[prost(message, repeated, tag = "4")]
-    pub tags: ::prost::alloc::vec::Vec<Pattern>,
-    /// Only changes to one of these paths; empty means any. A delivery that does not tell the paths matches.
-    #[prost(message, repeated, tag = "5")]
-    pub paths: ::prost::alloc::vec::Vec<Pattern>,
-    /// What the registry builds.
-    #[prost(message, optional, tag = "6")]
-    pub build: ::core::option::Option<Build>,
-}
-/// Nested message and enum types in `Rule`.
-pub mod rule {
-    /// How a rule treats what it matches.
-    #[derive(
-        Clone,
-        Copy,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        PartialOrd,
-        Ord,
-        ::prost::Enumeration
-    )]
-    #[repr(i32)]
-    pub enum Action {
-        /// As `INCLUDE`.
-        Unspecified = 0,
-        /// It becomes an event that triggers.
-        Include = 1,
-        /// It triggers nothing.
-        Exclude = 2,
-    }
-    impl Action {
-        /// String value of the enum field names used in the ProtoBuf definition.
-        ///
-        /// The values are not transformed in any way and thus are considered stable
-        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-        pub fn as_str_name(&self) -> &'static str {
-            match self {
-                Self::Unspecified => "ACTION_UNSPECIFIED",
-                Self::Include => "ACTION_INCLUDE",
-                Self::Exclude => "ACTION_EXCLUDE",
-            }
-        }
-        /// Creates an enum from field names used in the ProtoBuf definition.
-        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-            match value {
-                "ACTION_UNSPECIFIED" => Some(Self::Unspecified),
-                "ACTION_INCLUDE" => Some(Self::Include),
-                "ACTION_EXCLUDE" => Some(Self::Exclude),
-                _ => None,
-            }
-        }
-    }
-}
-/// A pattern for names or paths.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Pattern {
-    /// How it is written.
-    #[prost(oneof = "pattern::Kind", tags = "1, 2")]
-    pub kind: ::core::option::Option<pattern::Kind>,
-}
-/// Nested message and enum types in `Pattern`.
-pub mod pattern {
-    /// How it is written.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Kind {
-        /// A glob: `*` matches within a path segment, `**` across, `?` one character; at most 256 bytes.
-        #[prost(string, tag = "1")]
-        Glob(::prost::alloc::string::String),
-        /// A regular expression in the syntax of Rust's `regex`, which must match the whole name; at most 256
-        /// bytes.
-        #[prost(string, tag = "2")]
-        Regex(::prost::alloc::string::String),
-    }
-}
-/// What a registry builds for a rule. Bindery carries it and does not interpret it, but for the tag
-/// template.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Build {
-    /// Repository of the registry to push to, such as `acme/api`.
-    #[prost(string, tag = "1")]
-    pub image_repository: ::prost::alloc::string::String,
-    /// Template of the image tag: `{branch}`, `{tag}`, `{commit}`, `{short_commit}` and, for a rule with a
-    /// regular expression, `{1}` to `{9}`. At most 128 bytes.
-    #[prost(string, tag = "2")]
-    pub tag_template: ::prost::alloc::string::String,
-    /// Path of the build context in the repository, without a leading slash.
-    #[prost(string, tag = "3")]
-    pub context_path: ::prost::alloc::string::String,
-    /// Path of the build file within the context, such as `Dockerfile`.
-    #[prost(string, tag = "4")]
-    pub file_path: ::prost::alloc::string::String,
-    /// Build arguments; no place for secrets, since events carry them. At most 64.
-    #[prost(btree_map = "string, string", tag = "5")]
-    pub arguments: ::prost::alloc::collections::BTreeMap<
-        ::prost::alloc::string::String,
-        ::prost::alloc::string::String,
-    >,
-}
-/// A webhook at a provider. One hook serves every source that uses the same repository through the same
-/// host.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Hook {
-    /// The provider's id of the hook; empty while there is none.
-    #[prost(string, tag = "1")]
-    pub stable_id: ::prost::alloc::string::String,
-    /// What is known about it.
-    #[prost(enumeration = "hook::State", tag = "2")]
-    pub state: i32,
-    /// One English sentence for people that says what is and what to do.
-    #[prost(string, tag = "3")]
-    pub message: ::prost::alloc::string::String,
-    /// Who must act.
-    #[prost(enumeration = "WhoMustAct", tag = "4")]
-    pub who_must_act: i32,
-    /// The page of the hook at the provider; may be empty.
-    #[prost(string, tag = "5")]
-    pub action_uri: ::prost::alloc::string::String,
-    /// Where deliveries go: the public URL and an opaque id. It holds no credential.
-    #[prost(string, tag = "6")]
-    pub delivery_uri: ::prost::alloc::string::String,
-    /// When Bindery last saw a signed ping or delivery of its own; absent before the first.
-    #[prost(message, optional, tag = "7")]
-    pub verify_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When a delivery last came in, rejected ones included; absent before the first.
-    #[prost(message, optional, tag = "8")]
-    pub last_delivery_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What can be told about the secret that deliveries are signed with.
-    #[prost(message, optional, tag = "9")]
-    pub secret_facts: ::core::option::Option<SecretFacts>,
-    /// Until when the secret before is accepted too; absent where it is not.
-    #[prost(message, optional, tag = "10")]
-    pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// How many sources it serves, of other namespaces too.
-    #[prost(int32, tag = "11")]
-    pub source_count: i32,
-}
-/// Nested message and enum types in `Hook`.
-pub mod hook {
-    /// What is known about a hook.
-    #[derive(
-        Clone,
-        Copy,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        PartialOrd,
-        Ord,
-        ::prost::Enumeration
-    )]
-    #[repr(i32)]
-    pub enum State {
-        /// Not set; never in a response.
-        Unspecified = 0,
-        /// It is being created.
-        Pending = 1,
-        /// Bindery saw its own signed ping or delivery arrive.
-        Verified = 2,
-        /// It is there as it should be, but nothing has arrived.
-        Silent = 3,
-        /// Deliveries arrive and are rejected, for example because of a wrong signature.
-        Rejecting = 4,
-        /// The provider switched it off.
-        DisabledByProvider = 5,
-        /// It is not there.
-        Missing = 6,
-        /// The link may not see or change hooks of the repository.
-        Forbidden = 7,
-        /// It is there, but with another URL or other events than it should have.
-        Changed = 8,
-    }
-    impl State {
-        /// String value of the enum field names used in the ProtoBuf definition.
-        ///
-        /// The values are not transformed in any way and thus are considered stable
-        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-        pub fn as_str_name(&self) -> &'static str {
-            match self {
-                Self::Unspecified => "STATE_UNSPECIFIED",
-                Self::Pending => "STATE_PENDING",
-                Self::Verified => "STATE_VERIFIED",
-                Self::Silent => "STATE_SILENT",
-                Self::Rejecting => "STATE_REJECTING",
-                Self::DisabledByProvider => "STATE_DISABLED_BY_PROVIDER",
-                Self::Missing => "STATE_MISSING",
-                Self::Forbidden => "STATE_FORBIDDEN",
-                Self::Changed => "STATE_CHANGED",
-            }
-        }
-        /// Creates an enum from field names used in the ProtoBuf definition.
-        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-            match value {
-                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
-                "STATE_PENDING" => Some(Self::Pending),
-                "STATE_VERIFIED" => Some(Self::Verified),
-                "STATE_SILENT" => Some(Self::Silent),
-                "STATE_REJECTING" => Some(Self::Rejecting),
-                "STATE_DISABLED_BY_PROVIDER" => Some(Self::DisabledByProvider),
-                "STATE_MISSING" => Some(Self::Missing),
-                "STATE_FORBIDDEN" => Some(Self::Forbidden),
-                "STATE_CHANGED" => Some(Self::Changed),
-                _ => None,
-            }
-        }
-    }
-}
-/// One delivery of a hook that was accepted, as it is kept until retention removes it.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Delivery {
-    /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// The provider's id of the delivery; empty where it sends none.
-    #[prost(string, tag = "2")]
-    pub stable_id: ::prost::alloc::string::String,
-    /// The provider's name of the event, such as `push`.
-    #[prost(string, tag = "3")]
-    pub provider_event: ::prost::alloc::string::String,
-    /// When it came in.
-    #[prost(message, optional, tag = "4")]
-    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What became of it.
-    #[prost(enumeration = "delivery::State", tag = "5")]
-    pub state: i32,
-    /// One English sentence for people that says why; may be empty.
-    #[prost(string, tag = "6")]
-    pub message: ::prost::alloc::string::String,
-    /// Names of the events that it became.
-    #[prost(string, repeated, tag = "7")]
-    pub events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// How many bytes the body has.
-    #[prost(int64, tag = "8")]
-    pub body_size: i64,
-    /// The body as it was signed; only where `include_body` asks for it.
-    #[prost(bytes = "vec", tag = "9")]
-    pub body: ::prost::alloc::vec::Vec<u8>,
-}
-/// Nested message and enum types in `Delivery`.
-pub mod delivery {
-    /// What became of a delivery.
-    #[derive(
-        Clone,
-        Copy,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        PartialOrd,
-        Ord,
-        ::prost::Enumeration
-    )]
-    #[repr(i32)]
-    pub enum State {
-        /// Not set; never in a response.
-        Unspecified = 0,
-        /// It is stored and not parsed yet.
-        Stored = 1,
-        /// It became events.
-        Processed = 2,
-        /// It is valid and there was nothing to do.
-        Ignored = 3,
-        /// It repeats another delivery, by id or by body.
-        Duplicate = 4,
-        /// It could not be parsed; it is kept and can be processed again.
-        Unparsed = 5,
-    }
-    impl State {
-        /// String value of the enum field names used in the ProtoBuf definition.
-        ///
-        /// The values are not transformed in any way and thus are considered stable
-        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-        pub fn as_str_name(&self) -> &'static str {
-            match self {
-                Self::Unspecified => "STATE_UNSPECIFIED",
-                Self::Stored => "STATE_STORED",
-                Self::Processed => "STATE_PROCESSED",
-                Self::Ignored => "STATE_IGNORED",
-                Self::Duplicate => "STATE_DUPLICATE",
-                Self::Unparsed => "STATE_UNPARSED",
-            }
-        }
-        /// Creates an enum from field names used in the ProtoBuf definition.
-        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-            match value {
-                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
-                "STATE_STORED" => Some(Self::Stored),
-                "STATE_PROCESSED" => Some(Self::Processed),
-                "STATE_IGNORED" => Some(Self::Ignored),
-                "STATE_DUPLICATE" => Some(Self::Duplicate),
-                "STATE_UNPARSED" => Some(Self::Unparsed),
-                _ => None,
-            }
-        }
-    }
-}
-/// A hook at a provider that points at this Bindery and belongs to no source.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct OrphanHook {
-    /// The link that found it: `namespaces/{namespace}/links/{link}`.
-    #[prost(string, tag = "1")]
-    pub link: ::prost::alloc::string::String,
-    /// Stable id of the repository.
-    #[prost(string, tag = "2")]
-    pub repository: ::prost::alloc::string::String,
-    /// Path of the repository.
-    #[prost(string, tag = "3")]
-    pub repository_full_name: ::prost::alloc::string::String,
-    /// The provider's id of the hook.
-    #[prost(string, tag = "4")]
-    pub hook_id: ::prost::alloc::string::String,
-    /// Where it delivers to.
-    #[prost(string, tag = "5")]
-    pub delivery_uri: ::prost::alloc::string::String,
-    /// The page of the hook at the provider; may be empty.
-    #[prost(string, tag = "6")]
-    pub action_uri: ::prost::alloc::string::String,
-}
-/// The rotation of the secrets of many hooks. It goes on by itself, over restarts too.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct HookRotation {
-    /// `namespaces/{namespace}/hookRotations/{hook_rotation}`.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// How far it is.
-    #[prost(enumeration = "hook_rotation::State", tag = "2")]
-    pub state: i32,
-    /// How many hooks it concerns.
-    #[prost(int32, tag = "3")]
-    pub total_count: i32,
-    /// How many have their new secret.
-    #[prost(int32, tag = "4")]
-    pub done_count: i32,
-    /// How many could not get it; the old secret goes on working for them.
-    #[prost(int32, tag = "5")]
-    pub failed_count: i32,
-    /// How long old and new secret are both accepted.
-    #[prost(message, optional, tag = "6")]
-    pub overlap: ::core::option::Option<::prost_types::Duration>,
-    /// Who asked for it.
-    #[prost(message, optional, tag = "7")]
-    pub actor: ::core::option::Option<Principal>,
-    /// When it was asked for.
-    #[prost(message, optional, tag = "8")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the last hook was dealt with; absent while it runs.
-    #[prost(message, optional, tag = "9")]
-    pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// Nested message and enum types in `HookRotation`.
-pub mod hook_rotation {
-    /// How far a rotation is.
-    #[derive(
-        Clone,
-        Copy,
-        Debug,
-        PartialEq,
-        Eq,
-        Hash,
-        PartialOrd,
-        Ord,
-        ::prost::Enumeration
-    )]
-    #[repr(i32)]
-    pub enum State {
-        /// Not set; never in a response.
-        Unspecified = 0,
-        /// Hooks are being changed.
-        Running = 1,
-        /// All hooks have their new secret.
-        Done = 2,
-        /// It ended, and some hooks could not be changed.
-        DoneWithFailures = 3,
-    }
-    impl State {
-        /// String value of the enum field names used in the ProtoBuf definition.
-        ///
-        /// The values are not transformed in any way and thus are considered stable
-        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-        pub fn as_str_name(&self) -> &'static str {
-            match self {
-                Self::Unspecified => "STATE_UNSPECIFIED",
-                Self::Running => "STATE_RUNNING",
-                Self::Done => "STATE_DONE",
-                Self::DoneWithFailures => "STATE_DONE_WITH_FAILURES",
-            }
-        }
-        /// Creates an enum from field names used in the ProtoBuf definition.
-        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-            match value {
-                "STATE_UNSPECIFIED" => Some(Self::Unspecified),
-                "STATE_RUNNING" => Some(Self::Running),
-                "STATE_DONE" => Some(Self::Done),
-                "STATE_DONE_WITH_FAILURES" => Some(Self::DoneWithFailures),
-                _ => None,
-            }
-        }
-    }
-}
-/// What the rotation did to one hook.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct HookRotationReport {
-    /// The source that the hook serves; of several, the first.
-    #[prost(string, tag = "1")]
-    pub source: ::prost::alloc::string::String,
-    /// How it went; `RUNNING` where it has not been dealt with.
-    #[prost(enumeration = "hook_rotation::State", tag = "2")]
-    pub state: i32,
-    /// The name of a value of `ErrorReason`; empty where it did not fail.
-    #[prost(string, tag = "3")]
-    pub reason: ::prost::alloc::string::String,
-    /// One English sentence for people.
-    #[prost(string, tag = "4")]
-    pub message: ::prost::alloc::string::String,
-    /// Until when the old secret is accepted.
-    #[prost(message, optional, tag = "5")]
-    pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
-}
 /// Asks to connect a repository.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateSourceRequest {
@@ -10082,6 +13005,22 @@ impl ::core::fmt::Debug for ConfirmLinkRequest {
             .finish()
     }
 }
+impl ::core::fmt::Debug for CreateSubscriptionResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CreateSubscriptionResponse")
+            .field("subscription", &self.subscription)
+            .field("signing_secret", &::core::format_args!("[redacted]"))
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for CreateTriggerResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CreateTriggerResponse")
+            .field("trigger", &self.trigger)
+            .field("token", &::core::format_args!("[redacted]"))
+            .finish()
+    }
+}
 impl ::core::fmt::Debug for Credential {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Credential")
@@ -10138,6 +13077,22 @@ impl ::core::fmt::Debug for host::Proxy {
             .field("username", &self.username)
             .field("password", &::core::format_args!("[redacted]"))
             .field("password_facts", &self.password_facts)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for RotateSubscriptionSecretResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("RotateSubscriptionSecretResponse")
+            .field("subscription", &self.subscription)
+            .field("signing_secret", &::core::format_args!("[redacted]"))
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for RotateTriggerTokenResponse {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("RotateTriggerTokenResponse")
+            .field("trigger", &self.trigger)
+            .field("token", &::core::format_args!("[redacted]"))
             .finish()
     }
 }

@@ -376,11 +376,13 @@ pub struct Log {
 /// A result.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Output {
+    /// Which result, by operation.
     #[prost(oneof = "output::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 15")]
     pub kind: ::core::option::Option<output::Kind>,
 }
 /// Nested message and enum types in `Output`.
 pub mod output {
+    /// Which result, by operation.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         /// Of identify.
@@ -615,11 +617,13 @@ pub struct Effect {
     /// Unique within the operation, chosen by the plugin.
     #[prost(uint32, tag = "1")]
     pub id: u32,
+    /// What is asked for.
     #[prost(oneof = "effect::Kind", tags = "2, 3, 4")]
     pub kind: ::core::option::Option<effect::Kind>,
 }
 /// Nested message and enum types in `Effect`.
 pub mod effect {
+    /// What is asked for.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         /// Send a request.
@@ -668,11 +672,13 @@ pub struct Header {
 /// A part of a header value or of a body.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Segment {
+    /// Where the text comes from.
     #[prost(oneof = "segment::Kind", tags = "1, 2")]
     pub kind: ::core::option::Option<segment::Kind>,
 }
 /// Nested message and enum types in `Segment`.
 pub mod segment {
+    /// Where the text comes from.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Kind {
         /// Bytes as they are.
@@ -751,11 +757,13 @@ pub struct EffectResult {
     /// Id of the effect.
     #[prost(uint32, tag = "1")]
     pub id: u32,
+    /// What came of it.
     #[prost(oneof = "effect_result::Kind", tags = "2, 3, 4, 5")]
     pub kind: ::core::option::Option<effect_result::Kind>,
 }
 /// Nested message and enum types in `EffectResult`.
 pub mod effect_result {
+    /// What came of it.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         /// A response arrived, whatever its status.
