@@ -368,21 +368,19 @@ impl Engine {
         host: &Host,
         token: &Secret,
     ) -> Result<Found, Problem> {
-        let identity = match self
+        let identity = self
             .run(context(link, host, token)?, Input::Identify)
             .await?
-            .last
-        {
-            Output::Identity(identity) => identity,
-            _ => return Err(off_topic(host)),
+            .last;
+        let Output::Identity(identity) = identity else {
+            return Err(off_topic(host));
         };
-        let facts = match self
+        let facts = self
             .run(context(link, host, token)?, Input::InspectToken)
             .await?
-            .last
-        {
-            Output::TokenFacts(facts) => facts,
-            _ => return Err(off_topic(host)),
+            .last;
+        let Output::TokenFacts(facts) = facts else {
+            return Err(off_topic(host));
         };
         Ok(Found { identity, facts })
     }
