@@ -7,7 +7,7 @@
 //! - [`schema`]: which `.proto` files belong together, and where their code goes
 //! - [`generate`]: from `.proto` files to Rust text, service code and the descriptor set
 //! - [`redact`]: `Debug` for messages that hold a secret
-//! - [`reference`]: `proto/API.md`, from the comments of the public schema
+//! - [`mod@reference`]: `proto/API.md`, from the comments of the public schema
 //! - [`tree`]: comparing with and writing to the folders of the repository
 #![forbid(unsafe_code)]
 

@@ -953,7 +953,7 @@ pub mod admin_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Opens the seal with a passphrase, a key, or one recovery share at a time. Works while sealed. Errors:
-        /// `UNSEAL_REJECTED`, `FIELD_REQUIRED`, `LIMIT_REACHED` (5 tries in 10 minutes).
+        /// `UNSEAL_REJECTED`, `INVALID_ARGUMENT`, `OVERLOADED` (5 tries in 10 minutes).
         pub async fn unseal(
             &mut self,
             request: impl tonic::IntoRequest<super::UnsealRequest>,
@@ -998,7 +998,7 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("bindery.admin.v1.AdminService", "Seal"));
             self.inner.unary(req, path, codec).await
         }
-        /// Adds a slot that can open the seal. Errors: `SEALED`, `FIELD_REQUIRED`, `FIELD_INVALID`,
+        /// Adds a slot that can open the seal. Errors: `SEALED`, `INVALID_ARGUMENT`,
         /// `STORE_READ_ONLY`.
         pub async fn add_slot(
             &mut self,
@@ -1024,7 +1024,7 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("bindery.admin.v1.AdminService", "AddSlot"));
             self.inner.unary(req, path, codec).await
         }
-        /// Removes a slot. Two of different kinds must stay. Errors: `SEALED`, `NOT_FOUND`, `FIELD_INVALID`.
+        /// Removes a slot. Two of different kinds must stay. Errors: `SEALED`, `NOT_FOUND`, `INVALID_ARGUMENT`.
         pub async fn remove_slot(
             &mut self,
             request: impl tonic::IntoRequest<super::RemoveSlotRequest>,
@@ -1050,7 +1050,7 @@ pub mod admin_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Tries recovery shares without changing anything, as a drill. Errors: `UNSEAL_REJECTED`,
-        /// `LIMIT_REACHED`.
+        /// `OVERLOADED`.
         pub async fn verify_recovery_shares(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyRecoverySharesRequest>,
@@ -1108,7 +1108,7 @@ pub mod admin_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Sends an encrypted, logical backup. The last message says whether it was read back and verified; a
-        /// stream without it is no backup. Errors: `SEALED`, `STORE_DAMAGED`.
+        /// stream without it is no backup. Errors: `SEALED`, `RECORD_TAMPERED`.
         pub async fn backup(
             &mut self,
             request: impl tonic::IntoRequest<super::BackupRequest>,
@@ -1134,7 +1134,7 @@ pub mod admin_service_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Restores a backup into a new directory; the running store is not touched. Errors: `BACKUP_INVALID`,
-        /// `ALREADY_EXISTS` where the directory is not empty, `FIELD_REQUIRED`, `STORE_LOW_SPACE`.
+        /// `ALREADY_EXISTS` where the directory is not empty, `INVALID_ARGUMENT`, `STORE_LOW_SPACE`.
         pub async fn restore(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::RestoreRequest>,
@@ -1370,7 +1370,7 @@ pub mod admin_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists audit records, the newest first. Errors: `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         pub async fn list_audit_records(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAuditRecordsRequest>,
@@ -1423,7 +1423,7 @@ pub mod admin_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Reads the policy file, trusted authorities and deny list anew; where they are wrong, the old ones stay.
-        /// Errors: `FIELD_INVALID` with what is wrong and where.
+        /// Errors: `INVALID_ARGUMENT` with what is wrong and where.
         pub async fn reload_policy(
             &mut self,
             request: impl tonic::IntoRequest<super::ReloadPolicyRequest>,
@@ -1472,7 +1472,7 @@ pub mod admin_service_server {
             request: tonic::Request<super::GetStatusRequest>,
         ) -> std::result::Result<tonic::Response<super::Status>, tonic::Status>;
         /// Opens the seal with a passphrase, a key, or one recovery share at a time. Works while sealed. Errors:
-        /// `UNSEAL_REJECTED`, `FIELD_REQUIRED`, `LIMIT_REACHED` (5 tries in 10 minutes).
+        /// `UNSEAL_REJECTED`, `INVALID_ARGUMENT`, `OVERLOADED` (5 tries in 10 minutes).
         async fn unseal(
             &self,
             request: tonic::Request<super::UnsealRequest>,
@@ -1483,13 +1483,13 @@ pub mod admin_service_server {
             &self,
             request: tonic::Request<super::SealRequest>,
         ) -> std::result::Result<tonic::Response<super::SealResponse>, tonic::Status>;
-        /// Adds a slot that can open the seal. Errors: `SEALED`, `FIELD_REQUIRED`, `FIELD_INVALID`,
+        /// Adds a slot that can open the seal. Errors: `SEALED`, `INVALID_ARGUMENT`,
         /// `STORE_READ_ONLY`.
         async fn add_slot(
             &self,
             request: tonic::Request<super::AddSlotRequest>,
         ) -> std::result::Result<tonic::Response<super::AddSlotResponse>, tonic::Status>;
-        /// Removes a slot. Two of different kinds must stay. Errors: `SEALED`, `NOT_FOUND`, `FIELD_INVALID`.
+        /// Removes a slot. Two of different kinds must stay. Errors: `SEALED`, `NOT_FOUND`, `INVALID_ARGUMENT`.
         async fn remove_slot(
             &self,
             request: tonic::Request<super::RemoveSlotRequest>,
@@ -1498,7 +1498,7 @@ pub mod admin_service_server {
             tonic::Status,
         >;
         /// Tries recovery shares without changing anything, as a drill. Errors: `UNSEAL_REJECTED`,
-        /// `LIMIT_REACHED`.
+        /// `OVERLOADED`.
         async fn verify_recovery_shares(
             &self,
             request: tonic::Request<super::VerifyRecoverySharesRequest>,
@@ -1523,13 +1523,13 @@ pub mod admin_service_server {
             + std::marker::Send
             + 'static;
         /// Sends an encrypted, logical backup. The last message says whether it was read back and verified; a
-        /// stream without it is no backup. Errors: `SEALED`, `STORE_DAMAGED`.
+        /// stream without it is no backup. Errors: `SEALED`, `RECORD_TAMPERED`.
         async fn backup(
             &self,
             request: tonic::Request<super::BackupRequest>,
         ) -> std::result::Result<tonic::Response<Self::BackupStream>, tonic::Status>;
         /// Restores a backup into a new directory; the running store is not touched. Errors: `BACKUP_INVALID`,
-        /// `ALREADY_EXISTS` where the directory is not empty, `FIELD_REQUIRED`, `STORE_LOW_SPACE`.
+        /// `ALREADY_EXISTS` where the directory is not empty, `INVALID_ARGUMENT`, `STORE_LOW_SPACE`.
         async fn restore(
             &self,
             request: tonic::Request<tonic::Streaming<super::RestoreRequest>>,
@@ -1595,7 +1595,7 @@ pub mod admin_service_server {
             request: tonic::Request<super::DisablePluginRequest>,
         ) -> std::result::Result<tonic::Response<super::Plugin>, tonic::Status>;
         /// Lists audit records, the newest first. Errors: `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         async fn list_audit_records(
             &self,
             request: tonic::Request<super::ListAuditRecordsRequest>,
@@ -1612,7 +1612,7 @@ pub mod admin_service_server {
             tonic::Status,
         >;
         /// Reads the policy file, trusted authorities and deny list anew; where they are wrong, the old ones stay.
-        /// Errors: `FIELD_INVALID` with what is wrong and where.
+        /// Errors: `INVALID_ARGUMENT` with what is wrong and where.
         async fn reload_policy(
             &self,
             request: tonic::Request<super::ReloadPolicyRequest>,

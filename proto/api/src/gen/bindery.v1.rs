@@ -642,8 +642,8 @@ pub mod credential_service_client {
         /// Hands out a token for reading code. A token that expires too soon is refreshed first, once for all
         /// callers that wait. Errors: `NOT_FOUND`, `PERMISSION_DENIED`, `LINK_NOT_BOUND`, `LINK_DISABLED`,
         /// `HOST_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `TOKEN_TOO_SHORT`, `REFRESH_OUTCOME_UNKNOWN`,
-        /// `REFRESH_FAILED`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `AUDIT_UNAVAILABLE`, `SEALED`,
-        /// `LIMIT_REACHED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        /// `REFRESH_FAILED`, `SCOPE_MISSING`, `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `AUDIT_UNAVAILABLE`, `SEALED`,
+        /// `OVERLOADED`, `HOST_*`, `PROVIDER_*`, `PLUGIN_*`.
         pub async fn fetch_read_credential(
             &mut self,
             request: impl tonic::IntoRequest<super::FetchReadCredentialRequest>,
@@ -698,7 +698,7 @@ pub mod credential_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Gives a credential back: the token is revoked at the provider where it was made for this lease alone.
-        /// Repeating it changes nothing. Errors: `NOT_FOUND`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        /// Repeating it changes nothing. Errors: `NOT_FOUND`, `HOST_*`, `PROVIDER_*`, `PLUGIN_*`.
         pub async fn revoke_lease(
             &mut self,
             request: impl tonic::IntoRequest<super::RevokeLeaseRequest>,
@@ -724,7 +724,7 @@ pub mod credential_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists leases, the newest first. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         pub async fn list_leases(
             &mut self,
             request: impl tonic::IntoRequest<super::ListLeasesRequest>,
@@ -767,8 +767,8 @@ pub mod credential_service_server {
         /// Hands out a token for reading code. A token that expires too soon is refreshed first, once for all
         /// callers that wait. Errors: `NOT_FOUND`, `PERMISSION_DENIED`, `LINK_NOT_BOUND`, `LINK_DISABLED`,
         /// `HOST_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `TOKEN_TOO_SHORT`, `REFRESH_OUTCOME_UNKNOWN`,
-        /// `REFRESH_FAILED`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `AUDIT_UNAVAILABLE`, `SEALED`,
-        /// `LIMIT_REACHED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        /// `REFRESH_FAILED`, `SCOPE_MISSING`, `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `AUDIT_UNAVAILABLE`, `SEALED`,
+        /// `OVERLOADED`, `HOST_*`, `PROVIDER_*`, `PLUGIN_*`.
         async fn fetch_read_credential(
             &self,
             request: tonic::Request<super::FetchReadCredentialRequest>,
@@ -779,7 +779,7 @@ pub mod credential_service_server {
             request: tonic::Request<super::FetchReadWriteCredentialRequest>,
         ) -> std::result::Result<tonic::Response<super::Credential>, tonic::Status>;
         /// Gives a credential back: the token is revoked at the provider where it was made for this lease alone.
-        /// Repeating it changes nothing. Errors: `NOT_FOUND`, `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`.
+        /// Repeating it changes nothing. Errors: `NOT_FOUND`, `HOST_*`, `PROVIDER_*`, `PLUGIN_*`.
         async fn revoke_lease(
             &self,
             request: tonic::Request<super::RevokeLeaseRequest>,
@@ -788,7 +788,7 @@ pub mod credential_service_server {
             tonic::Status,
         >;
         /// Lists leases, the newest first. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         async fn list_leases(
             &self,
             request: tonic::Request<super::ListLeasesRequest>,
@@ -1131,21 +1131,18 @@ pub enum ErrorReason {
     NotServedYet = 5,
     /// An error inside of the daemon that is a defect; `metadata\["request_id"\]` finds it in the log.
     /// Code: `INTERNAL`. Retry: no. Do: report it.
-    InternalError = 6,
+    Internal = 6,
     /// The call took longer than its deadline or the daemon's own limit. Code: `DEADLINE_EXCEEDED`.
     /// Retry: yes, with the same `request_id` where there is one. Do: allow more time.
     DeadlinePassed = 7,
-    /// A limit of the daemon on callers, flows or streams is reached. Code: `RESOURCE_EXHAUSTED`.
-    /// Retry: yes, after `RetryInfo.retry_delay`. Do: slow down; `metadata\["limit"\]` names the limit.
-    LimitReached = 8,
-    /// The daemon is starting or stopping. Code: `UNAVAILABLE`. Retry: yes. Do: wait.
-    NotReady = 9,
-    /// A required field is missing. Code: `INVALID_ARGUMENT`. Retry: no. Do: set the field that
-    /// `BadRequest` names.
-    FieldRequired = 20,
-    /// A field has a value that is out of its range or shape. Code: `INVALID_ARGUMENT`. Retry: no.
-    /// Do: correct the field that `BadRequest` names.
-    FieldInvalid = 21,
+    /// A limit of the daemon on callers, calls or streams is reached. Code: `RESOURCE_EXHAUSTED`. Retry: yes,
+    /// after `RetryInfo.retry_delay`. Do: slow down; `metadata\["limit"\]` names the limit.
+    Overloaded = 8,
+    /// The daemon is stopping. Code: `UNAVAILABLE`. Retry: yes. Do: connect again.
+    ShuttingDown = 9,
+    /// A field is missing or has a value that is out of its range or shape. Code: `INVALID_ARGUMENT`.
+    /// Retry: no. Do: correct the field that `BadRequest` names.
+    InvalidArgument = 21,
     /// An update names a field that can't change after creation. Code: `INVALID_ARGUMENT`. Retry: no.
     /// Do: leave the field out of `update_mask`.
     FieldImmutable = 22,
@@ -1159,7 +1156,7 @@ pub enum ErrorReason {
     PageSizeInvalid = 25,
     /// `page_token` is damaged, or belongs to another query. Code: `INVALID_ARGUMENT`. Retry: no. Do:
     /// start again without a token, and keep all other fields the same while paging.
-    PageTokenInvalid = 26,
+    InvalidPageToken = 26,
     /// `filter` can't be parsed or names an unknown field. Code: `INVALID_ARGUMENT`. Retry: no. Do:
     /// use the fields and operators that the request documents.
     FilterInvalid = 27,
@@ -1170,7 +1167,7 @@ pub enum ErrorReason {
     MessageTooLarge = 29,
     /// The caller could not be identified. Code: `UNAUTHENTICATED`. Retry: no. Do: call through the Unix
     /// socket as a known user, or with a client certificate of a trusted authority.
-    CallerUnknown = 40,
+    Unauthenticated = 40,
     /// The caller may see the resource but may not do this with it. Code: `PERMISSION_DENIED`. Retry: no.
     /// Do: ask the operator for the right that `metadata\["right"\]` names.
     PermissionDenied = 41,
@@ -1183,25 +1180,25 @@ pub enum ErrorReason {
     /// The provider no longer accepts the grant of the link. Code: `FAILED_PRECONDITION`. Retry: no. Do:
     /// reauthorize the link; `Help` has the page, `metadata\["cause"\]` the cause.
     LinkNeedsReauthorization = 61,
-    /// The link is not bound yet, is being unlinked, or is unlinked. Code: `FAILED_PRECONDITION`. Retry: no.
-    /// Do: finish the flow; `metadata\["stage"\]` has the stage.
+    /// The link is not authorized yet. Code: `FAILED_PRECONDITION`. Retry: no. Do: finish the flow;
+    /// `metadata\["stage"\]` has the stage.
     LinkNotBound = 62,
-    /// The host of the link is disabled by its operator. Code: `FAILED_PRECONDITION`. Retry: no. Do: ask the
+    /// The host of the link is switched off by its operator. Code: `FAILED_PRECONDITION`. Retry: no. Do: ask the
     /// host's operator.
     HostDisabled = 63,
-    /// The flow was not finished in time and is gone. Code: `FAILED_PRECONDITION`. Retry: no. Do: create the
-    /// link again, or reauthorize it again.
+    /// The flow was not finished in time and is gone, or there never was one. Code: `FAILED_PRECONDITION`.
+    /// Retry: no. Do: create the link again, or reauthorize it again.
     FlowExpired = 64,
     /// The ticket of the flow was used before; a ticket works once. Code: `FAILED_PRECONDITION`. Retry: no.
     /// Do: look at the link; start again if it is not bound.
     FlowUsed = 65,
     /// The one who wants to finish the flow is not the one who started it, or `state`, link code, `iss` or
-    /// host do not belong to it. Code: `FAILED_PRECONDITION`. Retry: no. Do: finish in the browser and with
+    /// host do not belong to it. Code: `PERMISSION_DENIED`. Retry: no. Do: finish in the browser and with
     /// the client that started, or start again.
     FlowMismatch = 66,
     /// The person or the provider refused consent. Code: `FAILED_PRECONDITION`. Retry: no. Do: start again
     /// when the person agrees.
-    FlowDenied = 67,
+    ConsentDenied = 67,
     /// The flow waits for a person who has not acted yet. Code: `FAILED_PRECONDITION`. Retry: yes, after a
     /// few seconds, or use `WatchLink`. Do: wait.
     FlowPending = 68,
@@ -1220,7 +1217,13 @@ pub enum ErrorReason {
     GrantShared = 72,
     /// The host or the provider does not offer this method of authorization. Code: `FAILED_PRECONDITION`.
     /// Retry: no. Do: choose a method from the provider's `auth_methods` that the host is configured for.
-    MethodNotOffered = 73,
+    MethodNotSupported = 73,
+    /// The link is being unlinked, or is unlinked. Code: `FAILED_PRECONDITION`. Retry: no. Do: create a new
+    /// link.
+    LinkUnlinked = 74,
+    /// Too many flows are open: 5 for a caller, 1,000 in all. Code: `RESOURCE_EXHAUSTED`. Retry: yes, when some
+    /// are finished. Do: finish or cancel flows, or wait ten minutes.
+    TooManyFlows = 75,
     /// The token lacks scopes for what was asked; `metadata\["missing"\]` lists them, separated by commas.
     /// Code: `FAILED_PRECONDITION`. Retry: no. Do: reauthorize the link with more permissions; `Help` has the
     /// page.
@@ -1230,7 +1233,7 @@ pub enum ErrorReason {
     ScopeExcessive = 81,
     /// The provider rejects the token that was handed in. Code: `FAILED_PRECONDITION`. Retry: no. Do: make a
     /// new token at the provider.
-    TokenRejected = 82,
+    TokenRefused = 82,
     /// No token can be had that stays valid for `min_remaining`. Code: `FAILED_PRECONDITION`. Retry: no. Do:
     /// ask for less; `metadata\["longest"\]` has the most that is possible, in seconds.
     TokenTooShort = 83,
@@ -1243,9 +1246,9 @@ pub enum ErrorReason {
     /// The app is not installed where it is needed. Code: `FAILED_PRECONDITION`. Retry: no. Do: an owner
     /// installs it; `Help` has the page.
     AppNotInstalled = 86,
-    /// The identity can't see the repository, or lacks the right on it, at the provider.
-    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: give the identity access at the provider.
-    RepositoryNotAccessible = 87,
+    /// The provider does not let the identity do this. Code: `FAILED_PRECONDITION`. Retry: no. Do: give the
+    /// identity the right at the provider.
+    ProviderDenied = 87,
     /// A refresh was sent and its answer was lost, so it is not known whether the old tokens still work;
     /// the link is not marked dead. Code: `UNAVAILABLE`. Retry: yes, after `RetryInfo.retry_delay`. Do: wait;
     /// if it stays, reauthorize the link.
@@ -1253,18 +1256,21 @@ pub enum ErrorReason {
     /// The token expired and can't be refreshed now for a passing reason. Code: `UNAVAILABLE`. Retry: yes,
     /// after `RetryInfo.retry_delay`. Do: wait.
     RefreshFailed = 89,
+    /// The provider does not have it, or hides it from the identity. Code: `NOT_FOUND`. Retry: no. Do: check the
+    /// name, and whether the identity has access at the provider.
+    ProviderNotFound = 90,
     /// The name of the host does not resolve. Code: `UNAVAILABLE`. Retry: yes. Do: check the host's URL and
     /// the daemon's DNS.
-    HostUnreachableDns = 100,
-    /// No TCP connection to the host. Code: `UNAVAILABLE`. Retry: yes. Do: check address, port, proxy and
-    /// firewall.
-    HostUnreachableTcp = 101,
+    HostNameUnresolved = 100,
+    /// The host did not answer: no TCP connection, or none in time. Code: `UNAVAILABLE`. Retry: yes. Do:
+    /// check address, port, proxy and firewall.
+    HostUnreachable = 101,
     /// The TLS handshake with the host failed for another reason than an unknown certificate.
     /// Code: `UNAVAILABLE`. Retry: yes. Do: check protocol versions and the client certificate.
-    HostUnreachableTls = 102,
-    /// The host answers, but not with usable HTTP, or not in time. Code: `UNAVAILABLE`. Retry: yes. Do:
-    /// check the URL and what stands in front of the host.
-    HostUnreachableHttp = 103,
+    HostTlsFailed = 102,
+    /// The host answers too much, too slowly, or not in HTTP. Code: `UNAVAILABLE`. Retry: yes. Do: check the
+    /// URL and what stands in front of the host.
+    HostAnswerUnusable = 103,
     /// The certificate of the host is not signed by a known authority, has expired or has another name.
     /// Code: `FAILED_PRECONDITION`. Retry: no. Do: put the right authority into the host's `ca_bundle_pem`.
     HostCertificateUnknown = 104,
@@ -1273,28 +1279,35 @@ pub enum ErrorReason {
     HostNotRecognized = 105,
     /// The provider rejects the host's client id or every client secret. Code: `FAILED_PRECONDITION`.
     /// Retry: no. Do: the host's operator stores a valid client secret.
-    HostClientRejected = 106,
+    ClientRefused = 106,
     /// The clock of the daemon and the clock of the host differ too much. Code: `FAILED_PRECONDITION`.
     /// Retry: no. Do: correct the clock that is wrong.
     HostClockSkew = 107,
-    /// The provider limits the rate of calls. Code: `UNAVAILABLE`. Retry: yes, after
+    /// The name of the host, or of a subscription's endpoint, resolves to an address that may not be reached.
+    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: the operator adds the range to the host's
+    /// `allowed_private_cidrs`, if it is meant.
+    HostAddressForbidden = 108,
+    /// The port may not be reached; `metadata\["allowed"\]` lists the ports that may. Code: `FAILED_PRECONDITION`.
+    /// Retry: no. Do: use another port, or the operator widens the port policy.
+    HostPortForbidden = 109,
+    /// The provider limits the rate of calls. Code: `RESOURCE_EXHAUSTED`. Retry: yes, after
     /// `RetryInfo.retry_delay`. Do: wait.
     ProviderRateLimited = 120,
-    /// The provider answered with an error of its own. Code: `UNAVAILABLE`. Retry: yes. Do: look at the
-    /// provider's status page.
-    ProviderError = 121,
+    /// The provider is broken or away: it answered with an error of its own. Code: `UNAVAILABLE`. Retry: yes.
+    /// Do: look at the provider's status page.
+    ProviderUnavailable = 121,
     /// The provider answered with something that can't be understood. Code: `UNAVAILABLE`. Retry: no. Do:
     /// report it with the versions of plugin and host.
     ProviderAnswerMalformed = 122,
-    /// The provider can't do this at all. Code: `FAILED_PRECONDITION`. Retry: no. Do: follow `Help` to the
-    /// page where a person does it, if there is one.
+    /// The provider can't do this at all. Code: `UNIMPLEMENTED`. Retry: no. Do: follow `Help` to the page
+    /// where a person does it, if there is one.
     ProviderUnsupported = 123,
     /// The provider refused because of a limit of its own, such as 20 hooks on a repository.
     /// Code: `FAILED_PRECONDITION`. Retry: no. Do: make room at the provider.
     ProviderLimitReached = 124,
     /// No plugin for the provider is loaded. Code: `FAILED_PRECONDITION`. Retry: no. Do: the operator enables
     /// the plugin.
-    PluginNotLoaded = 140,
+    ProviderNotLoaded = 140,
     /// The plugin answered with an error or with nonsense. Code: `INTERNAL`. Retry: no. Do: report it to the
     /// plugin's author.
     PluginFailed = 141,
@@ -1307,8 +1320,8 @@ pub enum ErrorReason {
     /// The plugin wanted to send a request that its signed manifest does not allow for this operation.
     /// Code: `INTERNAL`. Retry: no. Do: do not trust the plugin; report it.
     RequestNotAllowed = 144,
-    /// A request would have gone to an origin, address or port that is not allowed for the host.
-    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: the operator widens the host's policy, if it is meant.
+    /// The plugin wanted to send a request to an origin that the operator did not allow for the host.
+    /// Code: `INTERNAL`. Retry: no. Do: do not trust the plugin; report it.
     OriginNotAllowed = 145,
     /// The plugin does not match its checksum or signature and was not loaded.
     /// Code: `FAILED_PRECONDITION`. Retry: no. Do: the operator looks at what changed and locks it again.
@@ -1316,15 +1329,15 @@ pub enum ErrorReason {
     /// The store does not accept writes after an I/O error; reading goes on. Code: `UNAVAILABLE`. Retry: no.
     /// Do: the operator repairs the disk and restarts the daemon.
     StoreReadOnly = 160,
-    /// The disk is nearly full: new links are refused, tokens are still served. Code: `UNAVAILABLE`.
+    /// The disk is nearly full: new links are refused, tokens are still served. Code: `RESOURCE_EXHAUSTED`.
     /// Retry: yes. Do: the operator frees space.
     StoreLowSpace = 161,
     /// Somebody else changed the same record at the same moment. Code: `ABORTED`. Retry: yes. Do: read and
     /// try again.
     StoreConflict = 162,
-    /// A record is damaged or missing; nothing was guessed. Code: `DATA_LOSS`. Retry: no. Do: the operator
-    /// verifies the store and restores a backup.
-    StoreDamaged = 163,
+    /// A record does not open: it is damaged, changed, moved or rolled back; nothing was guessed.
+    /// Code: `INTERNAL`. Retry: no. Do: the operator verifies the store and restores a backup.
+    RecordTampered = 163,
     /// The store is older than the daemon knows that it was. Code: `FAILED_PRECONDITION`. Retry: no. Do: the
     /// operator finds out why, and accepts the rollback if it was meant.
     StoreRolledBack = 164,
@@ -1339,6 +1352,8 @@ pub enum ErrorReason {
     /// A backup can't be read back, is damaged, or belongs to another key. Code: `FAILED_PRECONDITION`.
     /// Retry: no. Do: use another backup, or the key that it was made with.
     BackupInvalid = 168,
+    /// The store gave up. Code: `INTERNAL`. Retry: no. Do: the operator looks at the log.
+    StoreFailed = 169,
     /// The cursor is older than what is still kept. Code: `OUT_OF_RANGE`. Retry: no. Do: start at
     /// `metadata\["oldest_sequence"\]` and reconcile what was missed.
     CursorTooOld = 180,
@@ -1368,21 +1383,20 @@ impl ErrorReason {
             Self::EtagMismatch => "ETAG_MISMATCH",
             Self::HasChildren => "HAS_CHILDREN",
             Self::NotServedYet => "NOT_SERVED_YET",
-            Self::InternalError => "INTERNAL_ERROR",
+            Self::Internal => "INTERNAL",
             Self::DeadlinePassed => "DEADLINE_PASSED",
-            Self::LimitReached => "LIMIT_REACHED",
-            Self::NotReady => "NOT_READY",
-            Self::FieldRequired => "FIELD_REQUIRED",
-            Self::FieldInvalid => "FIELD_INVALID",
+            Self::Overloaded => "OVERLOADED",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::FieldImmutable => "FIELD_IMMUTABLE",
             Self::UpdateMaskInvalid => "UPDATE_MASK_INVALID",
             Self::ResourceNameInvalid => "RESOURCE_NAME_INVALID",
             Self::PageSizeInvalid => "PAGE_SIZE_INVALID",
-            Self::PageTokenInvalid => "PAGE_TOKEN_INVALID",
+            Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
             Self::FilterInvalid => "FILTER_INVALID",
             Self::RequestIdReused => "REQUEST_ID_REUSED",
             Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
-            Self::CallerUnknown => "CALLER_UNKNOWN",
+            Self::Unauthenticated => "UNAUTHENTICATED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::CallerDenied => "CALLER_DENIED",
             Self::LinkDisabled => "LINK_DISABLED",
@@ -1392,37 +1406,42 @@ impl ErrorReason {
             Self::FlowExpired => "FLOW_EXPIRED",
             Self::FlowUsed => "FLOW_USED",
             Self::FlowMismatch => "FLOW_MISMATCH",
-            Self::FlowDenied => "FLOW_DENIED",
+            Self::ConsentDenied => "CONSENT_DENIED",
             Self::FlowPending => "FLOW_PENDING",
             Self::IdentityMismatch => "IDENTITY_MISMATCH",
             Self::ServiceAccountRequired => "SERVICE_ACCOUNT_REQUIRED",
             Self::LinkExists => "LINK_EXISTS",
             Self::GrantShared => "GRANT_SHARED",
-            Self::MethodNotOffered => "METHOD_NOT_OFFERED",
+            Self::MethodNotSupported => "METHOD_NOT_SUPPORTED",
+            Self::LinkUnlinked => "LINK_UNLINKED",
+            Self::TooManyFlows => "TOO_MANY_FLOWS",
             Self::ScopeMissing => "SCOPE_MISSING",
             Self::ScopeExcessive => "SCOPE_EXCESSIVE",
-            Self::TokenRejected => "TOKEN_REJECTED",
+            Self::TokenRefused => "TOKEN_REFUSED",
             Self::TokenTooShort => "TOKEN_TOO_SHORT",
             Self::OrganizationRestricted => "ORGANIZATION_RESTRICTED",
             Self::SsoRequired => "SSO_REQUIRED",
             Self::AppNotInstalled => "APP_NOT_INSTALLED",
-            Self::RepositoryNotAccessible => "REPOSITORY_NOT_ACCESSIBLE",
+            Self::ProviderDenied => "PROVIDER_DENIED",
             Self::RefreshOutcomeUnknown => "REFRESH_OUTCOME_UNKNOWN",
             Self::RefreshFailed => "REFRESH_FAILED",
-            Self::HostUnreachableDns => "HOST_UNREACHABLE_DNS",
-            Self::HostUnreachableTcp => "HOST_UNREACHABLE_TCP",
-            Self::HostUnreachableTls => "HOST_UNREACHABLE_TLS",
-            Self::HostUnreachableHttp => "HOST_UNREACHABLE_HTTP",
+            Self::ProviderNotFound => "PROVIDER_NOT_FOUND",
+            Self::HostNameUnresolved => "HOST_NAME_UNRESOLVED",
+            Self::HostUnreachable => "HOST_UNREACHABLE",
+            Self::HostTlsFailed => "HOST_TLS_FAILED",
+            Self::HostAnswerUnusable => "HOST_ANSWER_UNUSABLE",
             Self::HostCertificateUnknown => "HOST_CERTIFICATE_UNKNOWN",
             Self::HostNotRecognized => "HOST_NOT_RECOGNIZED",
-            Self::HostClientRejected => "HOST_CLIENT_REJECTED",
+            Self::ClientRefused => "CLIENT_REFUSED",
             Self::HostClockSkew => "HOST_CLOCK_SKEW",
+            Self::HostAddressForbidden => "HOST_ADDRESS_FORBIDDEN",
+            Self::HostPortForbidden => "HOST_PORT_FORBIDDEN",
             Self::ProviderRateLimited => "PROVIDER_RATE_LIMITED",
-            Self::ProviderError => "PROVIDER_ERROR",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
             Self::ProviderAnswerMalformed => "PROVIDER_ANSWER_MALFORMED",
             Self::ProviderUnsupported => "PROVIDER_UNSUPPORTED",
             Self::ProviderLimitReached => "PROVIDER_LIMIT_REACHED",
-            Self::PluginNotLoaded => "PLUGIN_NOT_LOADED",
+            Self::ProviderNotLoaded => "PROVIDER_NOT_LOADED",
             Self::PluginFailed => "PLUGIN_FAILED",
             Self::PluginCrashed => "PLUGIN_CRASHED",
             Self::PluginTimeout => "PLUGIN_TIMEOUT",
@@ -1432,12 +1451,13 @@ impl ErrorReason {
             Self::StoreReadOnly => "STORE_READ_ONLY",
             Self::StoreLowSpace => "STORE_LOW_SPACE",
             Self::StoreConflict => "STORE_CONFLICT",
-            Self::StoreDamaged => "STORE_DAMAGED",
+            Self::RecordTampered => "RECORD_TAMPERED",
             Self::StoreRolledBack => "STORE_ROLLED_BACK",
             Self::Sealed => "SEALED",
             Self::UnsealRejected => "UNSEAL_REJECTED",
             Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
             Self::BackupInvalid => "BACKUP_INVALID",
+            Self::StoreFailed => "STORE_FAILED",
             Self::CursorTooOld => "CURSOR_TOO_OLD",
             Self::WatcherTooSlow => "WATCHER_TOO_SLOW",
             Self::ConsumerTakenOver => "CONSUMER_TAKEN_OVER",
@@ -1454,21 +1474,20 @@ impl ErrorReason {
             "ETAG_MISMATCH" => Some(Self::EtagMismatch),
             "HAS_CHILDREN" => Some(Self::HasChildren),
             "NOT_SERVED_YET" => Some(Self::NotServedYet),
-            "INTERNAL_ERROR" => Some(Self::InternalError),
+            "INTERNAL" => Some(Self::Internal),
             "DEADLINE_PASSED" => Some(Self::DeadlinePassed),
-            "LIMIT_REACHED" => Some(Self::LimitReached),
-            "NOT_READY" => Some(Self::NotReady),
-            "FIELD_REQUIRED" => Some(Self::FieldRequired),
-            "FIELD_INVALID" => Some(Self::FieldInvalid),
+            "OVERLOADED" => Some(Self::Overloaded),
+            "SHUTTING_DOWN" => Some(Self::ShuttingDown),
+            "INVALID_ARGUMENT" => Some(Self::InvalidArgument),
             "FIELD_IMMUTABLE" => Some(Self::FieldImmutable),
             "UPDATE_MASK_INVALID" => Some(Self::UpdateMaskInvalid),
             "RESOURCE_NAME_INVALID" => Some(Self::ResourceNameInvalid),
             "PAGE_SIZE_INVALID" => Some(Self::PageSizeInvalid),
-            "PAGE_TOKEN_INVALID" => Some(Self::PageTokenInvalid),
+            "INVALID_PAGE_TOKEN" => Some(Self::InvalidPageToken),
             "FILTER_INVALID" => Some(Self::FilterInvalid),
             "REQUEST_ID_REUSED" => Some(Self::RequestIdReused),
             "MESSAGE_TOO_LARGE" => Some(Self::MessageTooLarge),
-            "CALLER_UNKNOWN" => Some(Self::CallerUnknown),
+            "UNAUTHENTICATED" => Some(Self::Unauthenticated),
             "PERMISSION_DENIED" => Some(Self::PermissionDenied),
             "CALLER_DENIED" => Some(Self::CallerDenied),
             "LINK_DISABLED" => Some(Self::LinkDisabled),
@@ -1478,37 +1497,42 @@ impl ErrorReason {
             "FLOW_EXPIRED" => Some(Self::FlowExpired),
             "FLOW_USED" => Some(Self::FlowUsed),
             "FLOW_MISMATCH" => Some(Self::FlowMismatch),
-            "FLOW_DENIED" => Some(Self::FlowDenied),
+            "CONSENT_DENIED" => Some(Self::ConsentDenied),
             "FLOW_PENDING" => Some(Self::FlowPending),
             "IDENTITY_MISMATCH" => Some(Self::IdentityMismatch),
             "SERVICE_ACCOUNT_REQUIRED" => Some(Self::ServiceAccountRequired),
             "LINK_EXISTS" => Some(Self::LinkExists),
             "GRANT_SHARED" => Some(Self::GrantShared),
-            "METHOD_NOT_OFFERED" => Some(Self::MethodNotOffered),
+            "METHOD_NOT_SUPPORTED" => Some(Self::MethodNotSupported),
+            "LINK_UNLINKED" => Some(Self::LinkUnlinked),
+            "TOO_MANY_FLOWS" => Some(Self::TooManyFlows),
             "SCOPE_MISSING" => Some(Self::ScopeMissing),
             "SCOPE_EXCESSIVE" => Some(Self::ScopeExcessive),
-            "TOKEN_REJECTED" => Some(Self::TokenRejected),
+            "TOKEN_REFUSED" => Some(Self::TokenRefused),
             "TOKEN_TOO_SHORT" => Some(Self::TokenTooShort),
             "ORGANIZATION_RESTRICTED" => Some(Self::OrganizationRestricted),
             "SSO_REQUIRED" => Some(Self::SsoRequired),
             "APP_NOT_INSTALLED" => Some(Self::AppNotInstalled),
-            "REPOSITORY_NOT_ACCESSIBLE" => Some(Self::RepositoryNotAccessible),
+            "PROVIDER_DENIED" => Some(Self::ProviderDenied),
             "REFRESH_OUTCOME_UNKNOWN" => Some(Self::RefreshOutcomeUnknown),
             "REFRESH_FAILED" => Some(Self::RefreshFailed),
-            "HOST_UNREACHABLE_DNS" => Some(Self::HostUnreachableDns),
-            "HOST_UNREACHABLE_TCP" => Some(Self::HostUnreachableTcp),
-            "HOST_UNREACHABLE_TLS" => Some(Self::HostUnreachableTls),
-            "HOST_UNREACHABLE_HTTP" => Some(Self::HostUnreachableHttp),
+            "PROVIDER_NOT_FOUND" => Some(Self::ProviderNotFound),
+            "HOST_NAME_UNRESOLVED" => Some(Self::HostNameUnresolved),
+            "HOST_UNREACHABLE" => Some(Self::HostUnreachable),
+            "HOST_TLS_FAILED" => Some(Self::HostTlsFailed),
+            "HOST_ANSWER_UNUSABLE" => Some(Self::HostAnswerUnusable),
             "HOST_CERTIFICATE_UNKNOWN" => Some(Self::HostCertificateUnknown),
             "HOST_NOT_RECOGNIZED" => Some(Self::HostNotRecognized),
-            "HOST_CLIENT_REJECTED" => Some(Self::HostClientRejected),
+            "CLIENT_REFUSED" => Some(Self::ClientRefused),
             "HOST_CLOCK_SKEW" => Some(Self::HostClockSkew),
+            "HOST_ADDRESS_FORBIDDEN" => Some(Self::HostAddressForbidden),
+            "HOST_PORT_FORBIDDEN" => Some(Self::HostPortForbidden),
             "PROVIDER_RATE_LIMITED" => Some(Self::ProviderRateLimited),
-            "PROVIDER_ERROR" => Some(Self::ProviderError),
+            "PROVIDER_UNAVAILABLE" => Some(Self::ProviderUnavailable),
             "PROVIDER_ANSWER_MALFORMED" => Some(Self::ProviderAnswerMalformed),
             "PROVIDER_UNSUPPORTED" => Some(Self::ProviderUnsupported),
             "PROVIDER_LIMIT_REACHED" => Some(Self::ProviderLimitReached),
-            "PLUGIN_NOT_LOADED" => Some(Self::PluginNotLoaded),
+            "PROVIDER_NOT_LOADED" => Some(Self::ProviderNotLoaded),
             "PLUGIN_FAILED" => Some(Self::PluginFailed),
             "PLUGIN_CRASHED" => Some(Self::PluginCrashed),
             "PLUGIN_TIMEOUT" => Some(Self::PluginTimeout),
@@ -1518,12 +1542,13 @@ impl ErrorReason {
             "STORE_READ_ONLY" => Some(Self::StoreReadOnly),
             "STORE_LOW_SPACE" => Some(Self::StoreLowSpace),
             "STORE_CONFLICT" => Some(Self::StoreConflict),
-            "STORE_DAMAGED" => Some(Self::StoreDamaged),
+            "RECORD_TAMPERED" => Some(Self::RecordTampered),
             "STORE_ROLLED_BACK" => Some(Self::StoreRolledBack),
             "SEALED" => Some(Self::Sealed),
             "UNSEAL_REJECTED" => Some(Self::UnsealRejected),
             "AUDIT_UNAVAILABLE" => Some(Self::AuditUnavailable),
             "BACKUP_INVALID" => Some(Self::BackupInvalid),
+            "STORE_FAILED" => Some(Self::StoreFailed),
             "CURSOR_TOO_OLD" => Some(Self::CursorTooOld),
             "WATCHER_TOO_SLOW" => Some(Self::WatcherTooSlow),
             "CONSUMER_TAKEN_OVER" => Some(Self::ConsumerTakenOver),
@@ -3165,7 +3190,7 @@ pub mod event_service_client {
         /// Sends the events of a namespace in order and without gaps, and goes on with those that come, until the
         /// caller goes away. An event is sent again after a reconnection unless it was acknowledged. Errors:
         /// `NOT_FOUND`, `CURSOR_TOO_OLD`, `FILTER_INVALID`, `WATCHER_TOO_SLOW`, `CONSUMER_TAKEN_OVER`,
-        /// `LIMIT_REACHED`, `NOT_READY` when the daemon stops.
+        /// `OVERLOADED`, `SHUTTING_DOWN` when the daemon stops.
         pub async fn watch_events(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchEventsRequest>,
@@ -3191,7 +3216,7 @@ pub mod event_service_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Acknowledges all events of a consumer up to one. It is durable when the call returns. Errors:
-        /// `NOT_FOUND`, `FIELD_INVALID` for an event that does not exist yet, `STORE_READ_ONLY`.
+        /// `NOT_FOUND`, `INVALID_ARGUMENT` for an event that does not exist yet, `STORE_READ_ONLY`.
         pub async fn ack_events(
             &mut self,
             request: impl tonic::IntoRequest<super::AckEventsRequest>,
@@ -3239,7 +3264,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists the events that are kept. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         pub async fn list_events(
             &mut self,
             request: impl tonic::IntoRequest<super::ListEventsRequest>,
@@ -3265,7 +3290,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Sends events again, to a consumer or to a subscription. Errors: `NOT_FOUND`, `CURSOR_TOO_OLD`,
-        /// `FIELD_REQUIRED`, `FIELD_INVALID`.
+        /// `INVALID_ARGUMENT`.
         pub async fn replay_events(
             &mut self,
             request: impl tonic::IntoRequest<super::ReplayEventsRequest>,
@@ -3291,7 +3316,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists consumers with how far they are, in the order of their names. Errors: `NOT_FOUND`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_consumers(
             &mut self,
             request: impl tonic::IntoRequest<super::ListConsumersRequest>,
@@ -3338,7 +3363,7 @@ pub mod event_service_client {
                 .insert(GrpcMethod::new("bindery.v1.EventService", "DeleteConsumer"));
             self.inner.unary(req, path, codec).await
         }
-        /// Creates a trigger and its token. Errors: `NOT_FOUND`, `ALREADY_EXISTS`, `FIELD_INVALID`,
+        /// Creates a trigger and its token. Errors: `NOT_FOUND`, `ALREADY_EXISTS`, `INVALID_ARGUMENT`,
         /// `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
         pub async fn create_trigger(
             &mut self,
@@ -3387,7 +3412,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists the triggers of a source, without their tokens. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         pub async fn list_triggers(
             &mut self,
             request: impl tonic::IntoRequest<super::ListTriggersRequest>,
@@ -3412,7 +3437,7 @@ pub mod event_service_client {
                 .insert(GrpcMethod::new("bindery.v1.EventService", "ListTriggers"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes a trigger. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`.
+        /// Changes a trigger. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `INVALID_ARGUMENT`.
         pub async fn update_trigger(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateTriggerRequest>,
@@ -3434,7 +3459,7 @@ pub mod event_service_client {
                 .insert(GrpcMethod::new("bindery.v1.EventService", "UpdateTrigger"));
             self.inner.unary(req, path, codec).await
         }
-        /// Gives a trigger a new token. Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        /// Gives a trigger a new token. Errors: `NOT_FOUND`, `INVALID_ARGUMENT`.
         pub async fn rotate_trigger_token(
             &mut self,
             request: impl tonic::IntoRequest<super::RotateTriggerTokenRequest>,
@@ -3484,7 +3509,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Fires a trigger without its token, by right of the caller. Errors: `NOT_FOUND`,
-        /// `TRIGGER_LIMIT_REACHED`, `FIELD_INVALID`, `LINK_DISABLED`.
+        /// `TRIGGER_LIMIT_REACHED`, `INVALID_ARGUMENT`, `LINK_DISABLED`.
         pub async fn fire_trigger(
             &mut self,
             request: impl tonic::IntoRequest<super::FireTriggerRequest>,
@@ -3510,7 +3535,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Creates a subscription and its signing secret. Errors: `NOT_FOUND`, `ALREADY_EXISTS`,
-        /// `FIELD_INVALID`, `ORIGIN_NOT_ALLOWED` (it says which ports are allowed), `STORE_LOW_SPACE`,
+        /// `INVALID_ARGUMENT`, `HOST_PORT_FORBIDDEN`, `HOST_ADDRESS_FORBIDDEN`, `STORE_LOW_SPACE`,
         /// `STORE_READ_ONLY`.
         pub async fn create_subscription(
             &mut self,
@@ -3561,7 +3586,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists the subscriptions of a namespace, without their signing secrets. Errors: `NOT_FOUND`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_subscriptions(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSubscriptionsRequest>,
@@ -3586,8 +3611,8 @@ pub mod event_service_client {
                 .insert(GrpcMethod::new("bindery.v1.EventService", "ListSubscriptions"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes a subscription. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`,
-        /// `ORIGIN_NOT_ALLOWED`.
+        /// Changes a subscription. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `INVALID_ARGUMENT`,
+        /// `HOST_PORT_FORBIDDEN`, `HOST_ADDRESS_FORBIDDEN`.
         pub async fn update_subscription(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateSubscriptionRequest>,
@@ -3612,7 +3637,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Gives a subscription a new signing secret; during the overlap deliveries carry two signatures. Errors:
-        /// `NOT_FOUND`, `FIELD_INVALID`.
+        /// `NOT_FOUND`, `INVALID_ARGUMENT`.
         pub async fn rotate_subscription_secret(
             &mut self,
             request: impl tonic::IntoRequest<super::RotateSubscriptionSecretRequest>,
@@ -3667,7 +3692,7 @@ pub mod event_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists the events that an endpoint did not accept, the oldest first. Errors: `NOT_FOUND`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_dead_letters(
             &mut self,
             request: impl tonic::IntoRequest<super::ListDeadLettersRequest>,
@@ -3716,7 +3741,7 @@ pub mod event_service_server {
         /// Sends the events of a namespace in order and without gaps, and goes on with those that come, until the
         /// caller goes away. An event is sent again after a reconnection unless it was acknowledged. Errors:
         /// `NOT_FOUND`, `CURSOR_TOO_OLD`, `FILTER_INVALID`, `WATCHER_TOO_SLOW`, `CONSUMER_TAKEN_OVER`,
-        /// `LIMIT_REACHED`, `NOT_READY` when the daemon stops.
+        /// `OVERLOADED`, `SHUTTING_DOWN` when the daemon stops.
         async fn watch_events(
             &self,
             request: tonic::Request<super::WatchEventsRequest>,
@@ -3725,7 +3750,7 @@ pub mod event_service_server {
             tonic::Status,
         >;
         /// Acknowledges all events of a consumer up to one. It is durable when the call returns. Errors:
-        /// `NOT_FOUND`, `FIELD_INVALID` for an event that does not exist yet, `STORE_READ_ONLY`.
+        /// `NOT_FOUND`, `INVALID_ARGUMENT` for an event that does not exist yet, `STORE_READ_ONLY`.
         async fn ack_events(
             &self,
             request: tonic::Request<super::AckEventsRequest>,
@@ -3739,7 +3764,7 @@ pub mod event_service_server {
             request: tonic::Request<super::GetEventRequest>,
         ) -> std::result::Result<tonic::Response<super::Event>, tonic::Status>;
         /// Lists the events that are kept. Errors: `NOT_FOUND`, `FILTER_INVALID`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         async fn list_events(
             &self,
             request: tonic::Request<super::ListEventsRequest>,
@@ -3748,7 +3773,7 @@ pub mod event_service_server {
             tonic::Status,
         >;
         /// Sends events again, to a consumer or to a subscription. Errors: `NOT_FOUND`, `CURSOR_TOO_OLD`,
-        /// `FIELD_REQUIRED`, `FIELD_INVALID`.
+        /// `INVALID_ARGUMENT`.
         async fn replay_events(
             &self,
             request: tonic::Request<super::ReplayEventsRequest>,
@@ -3757,7 +3782,7 @@ pub mod event_service_server {
             tonic::Status,
         >;
         /// Lists consumers with how far they are, in the order of their names. Errors: `NOT_FOUND`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_consumers(
             &self,
             request: tonic::Request<super::ListConsumersRequest>,
@@ -3770,7 +3795,7 @@ pub mod event_service_server {
             &self,
             request: tonic::Request<super::DeleteConsumerRequest>,
         ) -> std::result::Result<tonic::Response<()>, tonic::Status>;
-        /// Creates a trigger and its token. Errors: `NOT_FOUND`, `ALREADY_EXISTS`, `FIELD_INVALID`,
+        /// Creates a trigger and its token. Errors: `NOT_FOUND`, `ALREADY_EXISTS`, `INVALID_ARGUMENT`,
         /// `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
         async fn create_trigger(
             &self,
@@ -3785,7 +3810,7 @@ pub mod event_service_server {
             request: tonic::Request<super::GetTriggerRequest>,
         ) -> std::result::Result<tonic::Response<super::Trigger>, tonic::Status>;
         /// Lists the triggers of a source, without their tokens. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         async fn list_triggers(
             &self,
             request: tonic::Request<super::ListTriggersRequest>,
@@ -3793,12 +3818,12 @@ pub mod event_service_server {
             tonic::Response<super::ListTriggersResponse>,
             tonic::Status,
         >;
-        /// Changes a trigger. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`.
+        /// Changes a trigger. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `INVALID_ARGUMENT`.
         async fn update_trigger(
             &self,
             request: tonic::Request<super::UpdateTriggerRequest>,
         ) -> std::result::Result<tonic::Response<super::Trigger>, tonic::Status>;
-        /// Gives a trigger a new token. Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        /// Gives a trigger a new token. Errors: `NOT_FOUND`, `INVALID_ARGUMENT`.
         async fn rotate_trigger_token(
             &self,
             request: tonic::Request<super::RotateTriggerTokenRequest>,
@@ -3812,7 +3837,7 @@ pub mod event_service_server {
             request: tonic::Request<super::DeleteTriggerRequest>,
         ) -> std::result::Result<tonic::Response<()>, tonic::Status>;
         /// Fires a trigger without its token, by right of the caller. Errors: `NOT_FOUND`,
-        /// `TRIGGER_LIMIT_REACHED`, `FIELD_INVALID`, `LINK_DISABLED`.
+        /// `TRIGGER_LIMIT_REACHED`, `INVALID_ARGUMENT`, `LINK_DISABLED`.
         async fn fire_trigger(
             &self,
             request: tonic::Request<super::FireTriggerRequest>,
@@ -3821,7 +3846,7 @@ pub mod event_service_server {
             tonic::Status,
         >;
         /// Creates a subscription and its signing secret. Errors: `NOT_FOUND`, `ALREADY_EXISTS`,
-        /// `FIELD_INVALID`, `ORIGIN_NOT_ALLOWED` (it says which ports are allowed), `STORE_LOW_SPACE`,
+        /// `INVALID_ARGUMENT`, `HOST_PORT_FORBIDDEN`, `HOST_ADDRESS_FORBIDDEN`, `STORE_LOW_SPACE`,
         /// `STORE_READ_ONLY`.
         async fn create_subscription(
             &self,
@@ -3836,7 +3861,7 @@ pub mod event_service_server {
             request: tonic::Request<super::GetSubscriptionRequest>,
         ) -> std::result::Result<tonic::Response<super::Subscription>, tonic::Status>;
         /// Lists the subscriptions of a namespace, without their signing secrets. Errors: `NOT_FOUND`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_subscriptions(
             &self,
             request: tonic::Request<super::ListSubscriptionsRequest>,
@@ -3844,14 +3869,14 @@ pub mod event_service_server {
             tonic::Response<super::ListSubscriptionsResponse>,
             tonic::Status,
         >;
-        /// Changes a subscription. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_INVALID`,
-        /// `ORIGIN_NOT_ALLOWED`.
+        /// Changes a subscription. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `INVALID_ARGUMENT`,
+        /// `HOST_PORT_FORBIDDEN`, `HOST_ADDRESS_FORBIDDEN`.
         async fn update_subscription(
             &self,
             request: tonic::Request<super::UpdateSubscriptionRequest>,
         ) -> std::result::Result<tonic::Response<super::Subscription>, tonic::Status>;
         /// Gives a subscription a new signing secret; during the overlap deliveries carry two signatures. Errors:
-        /// `NOT_FOUND`, `FIELD_INVALID`.
+        /// `NOT_FOUND`, `INVALID_ARGUMENT`.
         async fn rotate_subscription_secret(
             &self,
             request: tonic::Request<super::RotateSubscriptionSecretRequest>,
@@ -3865,7 +3890,7 @@ pub mod event_service_server {
             request: tonic::Request<super::DeleteSubscriptionRequest>,
         ) -> std::result::Result<tonic::Response<()>, tonic::Status>;
         /// Lists the events that an endpoint did not accept, the oldest first. Errors: `NOT_FOUND`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_dead_letters(
             &self,
             request: tonic::Request<super::ListDeadLettersRequest>,
@@ -5146,7 +5171,7 @@ impl AuthMethodKind {
 /// hooks. Fields that hold a secret are write-only: no response has them.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Host {
-    /// `hosts/{host}`; the id has 1 to 253 of `a-z`, `0-9`, `-` and `.`, such as `github.com`. It never
+    /// `hosts/{host}`; the id has 1 to 63 of `a-z`, `0-9`, `-` and `.`, such as `github.com`. It never
     /// changes and is never reused.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -5376,7 +5401,7 @@ pub mod host {
 /// Asks for a new host.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateHostRequest {
-    /// The id: 1 to 253 of `a-z`, `0-9`, `-` and `.`, starting and ending with a letter or digit.
+    /// The id: 1 to 63 of `a-z`, `0-9`, `-` and `.`, starting and ending with a letter or digit.
     #[prost(string, tag = "1")]
     pub host_id: ::prost::alloc::string::String,
     /// The host; `name` is ignored.
@@ -5511,7 +5536,7 @@ pub mod probe_host_response {
         /// How it went.
         #[prost(enumeration = "Outcome", tag = "3")]
         pub outcome: i32,
-        /// The name of a value of `ErrorReason`, such as `HOST_UNREACHABLE_DNS`; empty unless `FAILED`.
+        /// The name of a value of `ErrorReason`, such as `HOST_NAME_UNRESOLVED`; empty unless `FAILED`.
         #[prost(string, tag = "4")]
         pub reason: ::prost::alloc::string::String,
         /// One English sentence for people; with `FAILED` it says what to do.
@@ -5791,8 +5816,8 @@ pub mod host_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Creates a host; nothing is sent to it. Errors: `ALREADY_EXISTS`, `FIELD_REQUIRED`, `FIELD_INVALID`,
-        /// `PLUGIN_NOT_LOADED`, `PERMISSION_DENIED`, `STORE_READ_ONLY`, `STORE_LOW_SPACE`.
+        /// Creates a host; nothing is sent to it. Errors: `ALREADY_EXISTS`, `INVALID_ARGUMENT`,
+        /// `PROVIDER_NOT_LOADED`, `PERMISSION_DENIED`, `STORE_READ_ONLY`, `STORE_LOW_SPACE`.
         pub async fn create_host(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateHostRequest>,
@@ -5837,7 +5862,7 @@ pub mod host_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists hosts in the order of their names, without their secrets. Errors: `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_hosts(
             &mut self,
             request: impl tonic::IntoRequest<super::ListHostsRequest>,
@@ -5864,7 +5889,7 @@ pub mod host_service_client {
         }
         /// Changes a host. A secret that the mask does not name stays. Where the change moves an origin that
         /// stored tokens are bound to, links of this host need reauthorization. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         pub async fn update_host(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateHostRequest>,
@@ -5909,7 +5934,7 @@ pub mod host_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Tries every leg to a host, layer by layer, and says which one fails. A failing layer is a verdict,
-        /// not an error of the call. Errors: `NOT_FOUND`, `FIELD_INVALID`, `PLUGIN_NOT_LOADED`.
+        /// not an error of the call. Errors: `NOT_FOUND`, `INVALID_ARGUMENT`, `PROVIDER_NOT_LOADED`.
         pub async fn probe_host(
             &mut self,
             request: impl tonic::IntoRequest<super::ProbeHostRequest>,
@@ -5949,8 +5974,8 @@ pub mod host_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with HostServiceServer.
     #[async_trait]
     pub trait HostService: std::marker::Send + std::marker::Sync + 'static {
-        /// Creates a host; nothing is sent to it. Errors: `ALREADY_EXISTS`, `FIELD_REQUIRED`, `FIELD_INVALID`,
-        /// `PLUGIN_NOT_LOADED`, `PERMISSION_DENIED`, `STORE_READ_ONLY`, `STORE_LOW_SPACE`.
+        /// Creates a host; nothing is sent to it. Errors: `ALREADY_EXISTS`, `INVALID_ARGUMENT`,
+        /// `PROVIDER_NOT_LOADED`, `PERMISSION_DENIED`, `STORE_READ_ONLY`, `STORE_LOW_SPACE`.
         async fn create_host(
             &self,
             request: tonic::Request<super::CreateHostRequest>,
@@ -5961,7 +5986,7 @@ pub mod host_service_server {
             request: tonic::Request<super::GetHostRequest>,
         ) -> std::result::Result<tonic::Response<super::Host>, tonic::Status>;
         /// Lists hosts in the order of their names, without their secrets. Errors: `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_hosts(
             &self,
             request: tonic::Request<super::ListHostsRequest>,
@@ -5971,7 +5996,7 @@ pub mod host_service_server {
         >;
         /// Changes a host. A secret that the mask does not name stays. Where the change moves an origin that
         /// stored tokens are bound to, links of this host need reauthorization. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         async fn update_host(
             &self,
             request: tonic::Request<super::UpdateHostRequest>,
@@ -5982,7 +6007,7 @@ pub mod host_service_server {
             request: tonic::Request<super::DeleteHostRequest>,
         ) -> std::result::Result<tonic::Response<()>, tonic::Status>;
         /// Tries every leg to a host, layer by layer, and says which one fails. A failing layer is a verdict,
-        /// not an error of the call. Errors: `NOT_FOUND`, `FIELD_INVALID`, `PLUGIN_NOT_LOADED`.
+        /// not an error of the call. Errors: `NOT_FOUND`, `INVALID_ARGUMENT`, `PROVIDER_NOT_LOADED`.
         async fn probe_host(
             &self,
             request: tonic::Request<super::ProbeHostRequest>,
@@ -6632,8 +6657,8 @@ pub mod observed_state {
         TokenExpired = 2,
         /// The refresh token expired, for example because it was not used for too long.
         RefreshTokenExpired = 3,
-        /// The provider rejects the refresh token.
-        RefreshRejected = 4,
+        /// The provider refuses the token, and does not say why.
+        TokenRefused = 4,
         /// The answer to a refresh was lost; whether the old pair still works is being found out.
         RefreshOutcomeUnknown = 5,
         /// Scopes that the permissions need are missing.
@@ -6647,7 +6672,7 @@ pub mod observed_state {
         /// The token now belongs to another identity.
         IdentityChanged = 10,
         /// The provider rejects the host's client id or every client secret.
-        HostClientRejected = 11,
+        ClientRefused = 11,
         /// The host's URLs changed, and the stored token is bound to the old ones.
         HostOriginChanged = 12,
         /// The host can't be reached.
@@ -6655,7 +6680,7 @@ pub mod observed_state {
         /// The provider limits the rate of calls.
         RateLimited = 14,
         /// The provider answers with errors of its own.
-        ProviderError = 15,
+        ProviderUnavailable = 15,
         /// The plugin of the provider does not work.
         PluginFailed = 16,
         /// The host is switched off by its operator.
@@ -6666,6 +6691,10 @@ pub mod observed_state {
         FlowExpired = 19,
         /// The flow was cancelled by the one who started it.
         FlowCancelled = 20,
+        /// A refresh was sent, its answer was lost, and the old token is dead.
+        RotationLost = 21,
+        /// The grant was not confirmed in time, and was revoked.
+        NotConfirmed = 22,
     }
     impl Cause {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -6678,23 +6707,25 @@ pub mod observed_state {
                 Self::GrantRevoked => "CAUSE_GRANT_REVOKED",
                 Self::TokenExpired => "CAUSE_TOKEN_EXPIRED",
                 Self::RefreshTokenExpired => "CAUSE_REFRESH_TOKEN_EXPIRED",
-                Self::RefreshRejected => "CAUSE_REFRESH_REJECTED",
+                Self::TokenRefused => "CAUSE_TOKEN_REFUSED",
                 Self::RefreshOutcomeUnknown => "CAUSE_REFRESH_OUTCOME_UNKNOWN",
                 Self::ScopeMissing => "CAUSE_SCOPE_MISSING",
                 Self::IdentitySuspended => "CAUSE_IDENTITY_SUSPENDED",
                 Self::AppUninstalled => "CAUSE_APP_UNINSTALLED",
                 Self::AppSuspended => "CAUSE_APP_SUSPENDED",
                 Self::IdentityChanged => "CAUSE_IDENTITY_CHANGED",
-                Self::HostClientRejected => "CAUSE_HOST_CLIENT_REJECTED",
+                Self::ClientRefused => "CAUSE_CLIENT_REFUSED",
                 Self::HostOriginChanged => "CAUSE_HOST_ORIGIN_CHANGED",
                 Self::HostUnreachable => "CAUSE_HOST_UNREACHABLE",
                 Self::RateLimited => "CAUSE_RATE_LIMITED",
-                Self::ProviderError => "CAUSE_PROVIDER_ERROR",
+                Self::ProviderUnavailable => "CAUSE_PROVIDER_UNAVAILABLE",
                 Self::PluginFailed => "CAUSE_PLUGIN_FAILED",
                 Self::HostDisabled => "CAUSE_HOST_DISABLED",
                 Self::ConsentDenied => "CAUSE_CONSENT_DENIED",
                 Self::FlowExpired => "CAUSE_FLOW_EXPIRED",
                 Self::FlowCancelled => "CAUSE_FLOW_CANCELLED",
+                Self::RotationLost => "CAUSE_ROTATION_LOST",
+                Self::NotConfirmed => "CAUSE_NOT_CONFIRMED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -6704,23 +6735,25 @@ pub mod observed_state {
                 "CAUSE_GRANT_REVOKED" => Some(Self::GrantRevoked),
                 "CAUSE_TOKEN_EXPIRED" => Some(Self::TokenExpired),
                 "CAUSE_REFRESH_TOKEN_EXPIRED" => Some(Self::RefreshTokenExpired),
-                "CAUSE_REFRESH_REJECTED" => Some(Self::RefreshRejected),
+                "CAUSE_TOKEN_REFUSED" => Some(Self::TokenRefused),
                 "CAUSE_REFRESH_OUTCOME_UNKNOWN" => Some(Self::RefreshOutcomeUnknown),
                 "CAUSE_SCOPE_MISSING" => Some(Self::ScopeMissing),
                 "CAUSE_IDENTITY_SUSPENDED" => Some(Self::IdentitySuspended),
                 "CAUSE_APP_UNINSTALLED" => Some(Self::AppUninstalled),
                 "CAUSE_APP_SUSPENDED" => Some(Self::AppSuspended),
                 "CAUSE_IDENTITY_CHANGED" => Some(Self::IdentityChanged),
-                "CAUSE_HOST_CLIENT_REJECTED" => Some(Self::HostClientRejected),
+                "CAUSE_CLIENT_REFUSED" => Some(Self::ClientRefused),
                 "CAUSE_HOST_ORIGIN_CHANGED" => Some(Self::HostOriginChanged),
                 "CAUSE_HOST_UNREACHABLE" => Some(Self::HostUnreachable),
                 "CAUSE_RATE_LIMITED" => Some(Self::RateLimited),
-                "CAUSE_PROVIDER_ERROR" => Some(Self::ProviderError),
+                "CAUSE_PROVIDER_UNAVAILABLE" => Some(Self::ProviderUnavailable),
                 "CAUSE_PLUGIN_FAILED" => Some(Self::PluginFailed),
                 "CAUSE_HOST_DISABLED" => Some(Self::HostDisabled),
                 "CAUSE_CONSENT_DENIED" => Some(Self::ConsentDenied),
                 "CAUSE_FLOW_EXPIRED" => Some(Self::FlowExpired),
                 "CAUSE_FLOW_CANCELLED" => Some(Self::FlowCancelled),
+                "CAUSE_ROTATION_LOST" => Some(Self::RotationLost),
+                "CAUSE_NOT_CONFIRMED" => Some(Self::NotConfirmed),
                 _ => None,
             }
         }
@@ -7627,9 +7660,9 @@ pub mod link_service_client {
         }
         /// Starts a link. With an access token the link is `BOUND` when the call returns; with the other methods
         /// it is `PENDING_AUTHORIZATION` and the answer says where a person goes. Errors: `NOT_FOUND` (namespace
-        /// or host), `METHOD_NOT_OFFERED`, `HOST_DISABLED`, `LINK_EXISTS`, `SCOPE_MISSING`, `SCOPE_EXCESSIVE`,
-        /// `TOKEN_REJECTED`, `SERVICE_ACCOUNT_REQUIRED`, `LIMIT_REACHED` (5 open flows of a caller, 1,000 in
-        /// all), `STORE_LOW_SPACE`, `STORE_READ_ONLY`, and `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`
+        /// or host), `METHOD_NOT_SUPPORTED`, `HOST_DISABLED`, `LINK_EXISTS`, `SCOPE_MISSING`, `SCOPE_EXCESSIVE`,
+        /// `TOKEN_REFUSED`, `SERVICE_ACCOUNT_REQUIRED`, `TOO_MANY_FLOWS` (5 of a caller, 1,000 in all),
+        /// `STORE_LOW_SPACE`, `STORE_READ_ONLY`, and `HOST_*`, `PROVIDER_*` and `PLUGIN_*`
         /// where the host is asked.
         pub async fn create_link(
             &mut self,
@@ -7678,7 +7711,7 @@ pub mod link_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists links in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_links(
             &mut self,
             request: impl tonic::IntoRequest<super::ListLinksRequest>,
@@ -7704,7 +7737,7 @@ pub mod link_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Changes display name, labels, annotations or the service-account mark. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         pub async fn update_link(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateLinkRequest>,
@@ -7727,8 +7760,8 @@ pub mod link_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Sends the link now and after every change of its state, until it is unlinked or the caller goes away.
-        /// Changes that follow each other quickly may be sent as one. Errors: `NOT_FOUND`, `LIMIT_REACHED`,
-        /// `NOT_READY` when the daemon stops.
+        /// Changes that follow each other quickly may be sent as one. Errors: `NOT_FOUND`, `OVERLOADED`,
+        /// `SHUTTING_DOWN` when the daemon stops.
         pub async fn watch_link(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchLinkRequest>,
@@ -7755,8 +7788,8 @@ pub mod link_service_client {
         }
         /// Hands in what the provider sent to the caller's own callback page, for registries that have one.
         /// Only the one who started the flow can. Afterwards the link is `PENDING_CONFIRMATION`. Errors:
-        /// `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`, `FLOW_DENIED`, `IDENTITY_MISMATCH`, `SCOPE_MISSING`,
-        /// `HOST_CLIENT_REJECTED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`.
+        /// `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`, `CONSENT_DENIED`, `IDENTITY_MISMATCH`, `SCOPE_MISSING`,
+        /// `CLIENT_REFUSED`, `HOST_*`, `PROVIDER_*`.
         pub async fn complete_link(
             &mut self,
             request: impl tonic::IntoRequest<super::CompleteLinkRequest>,
@@ -7827,7 +7860,7 @@ pub mod link_service_client {
         }
         /// Authorizes a link anew, with the same id, sources and hooks; also the way to ask for more permissions.
         /// The old grant goes on working until the new one is bound. Errors: as for `CreateLink`, and
-        /// `LINK_NOT_BOUND` where it is unlinked, `IDENTITY_MISMATCH`, `ETAG_MISMATCH`.
+        /// `LINK_UNLINKED` where it is unlinked, `IDENTITY_MISMATCH`, `ETAG_MISMATCH`.
         pub async fn reauthorize_link(
             &mut self,
             request: impl tonic::IntoRequest<super::ReauthorizeLinkRequest>,
@@ -7853,7 +7886,7 @@ pub mod link_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Wants the link to be used. It takes effect before the call returns. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is unlinked.
+        /// `ETAG_MISMATCH`, `LINK_UNLINKED` where it is unlinked.
         pub async fn enable_link(
             &mut self,
             request: impl tonic::IntoRequest<super::EnableLinkRequest>,
@@ -7876,7 +7909,7 @@ pub mod link_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Wants the link not to be used. It takes effect before the call returns: nothing is handed out any
-        /// more, and nothing is revoked. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is
+        /// more, and nothing is revoked. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_UNLINKED` where it is
         /// unlinked.
         pub async fn disable_link(
             &mut self,
@@ -7928,7 +7961,7 @@ pub mod link_service_client {
         }
         /// Lists the organizations of the identity, and for each whether the link can act in it, who can change
         /// that and where. Errors: `NOT_FOUND`, `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
-        /// `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`, `PAGE_TOKEN_INVALID`.
+        /// `HOST_*`, `PROVIDER_*`, `PLUGIN_*`, `INVALID_PAGE_TOKEN`.
         pub async fn list_organizations(
             &mut self,
             request: impl tonic::IntoRequest<super::ListOrganizationsRequest>,
@@ -8001,7 +8034,7 @@ pub mod link_service_client {
                 .insert(GrpcMethod::new("bindery.v1.LinkService", "GetReceipt"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists receipts, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// Lists receipts, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_receipts(
             &mut self,
             request: impl tonic::IntoRequest<super::ListReceiptsRequest>,
@@ -8028,7 +8061,7 @@ pub mod link_service_client {
         }
         /// Lists what expires soon, the soonest first: tokens, refresh tokens, app keys, client secrets,
         /// certificate authorities, client certificates. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         pub async fn list_expiring(
             &mut self,
             request: impl tonic::IntoRequest<super::ListExpiringRequest>,
@@ -8070,9 +8103,9 @@ pub mod link_service_server {
     pub trait LinkService: std::marker::Send + std::marker::Sync + 'static {
         /// Starts a link. With an access token the link is `BOUND` when the call returns; with the other methods
         /// it is `PENDING_AUTHORIZATION` and the answer says where a person goes. Errors: `NOT_FOUND` (namespace
-        /// or host), `METHOD_NOT_OFFERED`, `HOST_DISABLED`, `LINK_EXISTS`, `SCOPE_MISSING`, `SCOPE_EXCESSIVE`,
-        /// `TOKEN_REJECTED`, `SERVICE_ACCOUNT_REQUIRED`, `LIMIT_REACHED` (5 open flows of a caller, 1,000 in
-        /// all), `STORE_LOW_SPACE`, `STORE_READ_ONLY`, and `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`
+        /// or host), `METHOD_NOT_SUPPORTED`, `HOST_DISABLED`, `LINK_EXISTS`, `SCOPE_MISSING`, `SCOPE_EXCESSIVE`,
+        /// `TOKEN_REFUSED`, `SERVICE_ACCOUNT_REQUIRED`, `TOO_MANY_FLOWS` (5 of a caller, 1,000 in all),
+        /// `STORE_LOW_SPACE`, `STORE_READ_ONLY`, and `HOST_*`, `PROVIDER_*` and `PLUGIN_*`
         /// where the host is asked.
         async fn create_link(
             &self,
@@ -8087,7 +8120,7 @@ pub mod link_service_server {
             request: tonic::Request<super::GetLinkRequest>,
         ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
         /// Lists links in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_links(
             &self,
             request: tonic::Request<super::ListLinksRequest>,
@@ -8096,7 +8129,7 @@ pub mod link_service_server {
             tonic::Status,
         >;
         /// Changes display name, labels, annotations or the service-account mark. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         async fn update_link(
             &self,
             request: tonic::Request<super::UpdateLinkRequest>,
@@ -8108,16 +8141,16 @@ pub mod link_service_server {
             + std::marker::Send
             + 'static;
         /// Sends the link now and after every change of its state, until it is unlinked or the caller goes away.
-        /// Changes that follow each other quickly may be sent as one. Errors: `NOT_FOUND`, `LIMIT_REACHED`,
-        /// `NOT_READY` when the daemon stops.
+        /// Changes that follow each other quickly may be sent as one. Errors: `NOT_FOUND`, `OVERLOADED`,
+        /// `SHUTTING_DOWN` when the daemon stops.
         async fn watch_link(
             &self,
             request: tonic::Request<super::WatchLinkRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchLinkStream>, tonic::Status>;
         /// Hands in what the provider sent to the caller's own callback page, for registries that have one.
         /// Only the one who started the flow can. Afterwards the link is `PENDING_CONFIRMATION`. Errors:
-        /// `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`, `FLOW_DENIED`, `IDENTITY_MISMATCH`, `SCOPE_MISSING`,
-        /// `HOST_CLIENT_REJECTED`, `HOST_UNREACHABLE_*`, `PROVIDER_*`.
+        /// `FLOW_EXPIRED`, `FLOW_USED`, `FLOW_MISMATCH`, `CONSENT_DENIED`, `IDENTITY_MISMATCH`, `SCOPE_MISSING`,
+        /// `CLIENT_REFUSED`, `HOST_*`, `PROVIDER_*`.
         async fn complete_link(
             &self,
             request: tonic::Request<super::CompleteLinkRequest>,
@@ -8137,7 +8170,7 @@ pub mod link_service_server {
         ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
         /// Authorizes a link anew, with the same id, sources and hooks; also the way to ask for more permissions.
         /// The old grant goes on working until the new one is bound. Errors: as for `CreateLink`, and
-        /// `LINK_NOT_BOUND` where it is unlinked, `IDENTITY_MISMATCH`, `ETAG_MISMATCH`.
+        /// `LINK_UNLINKED` where it is unlinked, `IDENTITY_MISMATCH`, `ETAG_MISMATCH`.
         async fn reauthorize_link(
             &self,
             request: tonic::Request<super::ReauthorizeLinkRequest>,
@@ -8146,13 +8179,13 @@ pub mod link_service_server {
             tonic::Status,
         >;
         /// Wants the link to be used. It takes effect before the call returns. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is unlinked.
+        /// `ETAG_MISMATCH`, `LINK_UNLINKED` where it is unlinked.
         async fn enable_link(
             &self,
             request: tonic::Request<super::EnableLinkRequest>,
         ) -> std::result::Result<tonic::Response<super::Link>, tonic::Status>;
         /// Wants the link not to be used. It takes effect before the call returns: nothing is handed out any
-        /// more, and nothing is revoked. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_NOT_BOUND` where it is
+        /// more, and nothing is revoked. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_UNLINKED` where it is
         /// unlinked.
         async fn disable_link(
             &self,
@@ -8170,7 +8203,7 @@ pub mod link_service_server {
         >;
         /// Lists the organizations of the identity, and for each whether the link can act in it, who can change
         /// that and where. Errors: `NOT_FOUND`, `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
-        /// `HOST_UNREACHABLE_*`, `PROVIDER_*`, `PLUGIN_*`, `PAGE_TOKEN_INVALID`.
+        /// `HOST_*`, `PROVIDER_*`, `PLUGIN_*`, `INVALID_PAGE_TOKEN`.
         async fn list_organizations(
             &self,
             request: tonic::Request<super::ListOrganizationsRequest>,
@@ -8192,7 +8225,7 @@ pub mod link_service_server {
             &self,
             request: tonic::Request<super::GetReceiptRequest>,
         ) -> std::result::Result<tonic::Response<super::Receipt>, tonic::Status>;
-        /// Lists receipts, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// Lists receipts, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_receipts(
             &self,
             request: tonic::Request<super::ListReceiptsRequest>,
@@ -8202,7 +8235,7 @@ pub mod link_service_server {
         >;
         /// Lists what expires soon, the soonest first: tokens, refresh tokens, app keys, client secrets,
         /// certificate authorities, client certificates. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         async fn list_expiring(
             &self,
             request: tonic::Request<super::ListExpiringRequest>,
@@ -9100,8 +9133,8 @@ pub mod link_service_server {
 /// links, several of them to one host.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Namespace {
-    /// `namespaces/{namespace}`; the id has 1 to 63 of `a-z`, `0-9` and `-`, and starts with a letter or
-    /// digit. It never changes and is never reused.
+    /// `namespaces/{namespace}`; the id has 1 to 63 of `a-z`, `0-9`, `-` and `.`, and starts and ends with
+    /// a letter or digit; `all`, `root`, `admin` and `system` are reserved. It never changes and is never reused.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// What the namespace is. It can't change.
@@ -9200,7 +9233,8 @@ pub mod namespace {
 /// Asks for a new namespace.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateNamespaceRequest {
-    /// The id: 1 to 63 of `a-z`, `0-9` and `-`, starting with a letter or digit.
+    /// The id: 1 to 63 of `a-z`, `0-9`, `-` and `.`, starting and ending with a letter or digit. The words
+    /// `all`, `root`, `admin` and `system` are reserved.
     #[prost(string, tag = "1")]
     pub namespace_id: ::prost::alloc::string::String,
     /// The namespace; `name` is ignored.
@@ -9371,7 +9405,7 @@ pub mod namespace_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Creates a namespace. Errors: `ALREADY_EXISTS`, `FIELD_REQUIRED`, `FIELD_INVALID`,
+        /// Creates a namespace. Errors: `ALREADY_EXISTS`, `INVALID_ARGUMENT`,
         /// `PERMISSION_DENIED`, `STORE_READ_ONLY`, `STORE_LOW_SPACE`.
         pub async fn create_namespace(
             &mut self,
@@ -9419,7 +9453,7 @@ pub mod namespace_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists the namespaces that the caller may see, in the order of their names. Errors: `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_namespaces(
             &mut self,
             request: impl tonic::IntoRequest<super::ListNamespacesRequest>,
@@ -9447,7 +9481,7 @@ pub mod namespace_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Changes a namespace. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`,
-        /// `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         pub async fn update_namespace(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateNamespaceRequest>,
@@ -9511,7 +9545,7 @@ pub mod namespace_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with NamespaceServiceServer.
     #[async_trait]
     pub trait NamespaceService: std::marker::Send + std::marker::Sync + 'static {
-        /// Creates a namespace. Errors: `ALREADY_EXISTS`, `FIELD_REQUIRED`, `FIELD_INVALID`,
+        /// Creates a namespace. Errors: `ALREADY_EXISTS`, `INVALID_ARGUMENT`,
         /// `PERMISSION_DENIED`, `STORE_READ_ONLY`, `STORE_LOW_SPACE`.
         async fn create_namespace(
             &self,
@@ -9523,7 +9557,7 @@ pub mod namespace_service_server {
             request: tonic::Request<super::GetNamespaceRequest>,
         ) -> std::result::Result<tonic::Response<super::Namespace>, tonic::Status>;
         /// Lists the namespaces that the caller may see, in the order of their names. Errors: `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_namespaces(
             &self,
             request: tonic::Request<super::ListNamespacesRequest>,
@@ -9532,7 +9566,7 @@ pub mod namespace_service_server {
             tonic::Status,
         >;
         /// Changes a namespace. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`,
-        /// `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         async fn update_namespace(
             &self,
             request: tonic::Request<super::UpdateNamespaceRequest>,
@@ -10011,7 +10045,7 @@ pub mod provider_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Lists the providers in the order of their names. Errors: `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// Lists the providers in the order of their names. Errors: `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_providers(
             &mut self,
             request: impl tonic::IntoRequest<super::ListProvidersRequest>,
@@ -10073,7 +10107,7 @@ pub mod provider_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with ProviderServiceServer.
     #[async_trait]
     pub trait ProviderService: std::marker::Send + std::marker::Sync + 'static {
-        /// Lists the providers in the order of their names. Errors: `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// Lists the providers in the order of their names. Errors: `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_providers(
             &self,
             request: tonic::Request<super::ListProvidersRequest>,
@@ -10664,7 +10698,7 @@ pub mod repository_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// Reads repositories and refs from the provider. Every call can answer `NOT_FOUND`, `LINK_NOT_BOUND`,
-    /// `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `HOST_UNREACHABLE_*`, `HOST_CERTIFICATE_UNKNOWN`,
+    /// `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `HOST_*`, `HOST_CERTIFICATE_UNKNOWN`,
     /// `PROVIDER_*`, `PLUGIN_*` and `SEALED`.
     #[derive(Debug, Clone)]
     pub struct RepositoryServiceClient<T> {
@@ -10747,7 +10781,7 @@ pub mod repository_service_client {
             self
         }
         /// Lists the repositories that the link can see and the caller may use, in the provider's order. Errors,
-        /// besides those of the service: `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`, `FIELD_INVALID`.
+        /// besides those of the service: `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`, `INVALID_ARGUMENT`.
         pub async fn list_repositories(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRepositoriesRequest>,
@@ -10774,7 +10808,7 @@ pub mod repository_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gets one repository. Errors, besides those of the service: `REPOSITORY_NOT_ACCESSIBLE`.
+        /// Gets one repository. Errors, besides those of the service: `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`.
         pub async fn get_repository(
             &mut self,
             request: impl tonic::IntoRequest<super::GetRepositoryRequest>,
@@ -10799,7 +10833,7 @@ pub mod repository_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists branches and tags, in the provider's order. Errors, besides those of the service:
-        /// `REPOSITORY_NOT_ACCESSIBLE`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_refs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRefsRequest>,
@@ -10866,7 +10900,7 @@ pub mod repository_service_server {
     #[async_trait]
     pub trait RepositoryService: std::marker::Send + std::marker::Sync + 'static {
         /// Lists the repositories that the link can see and the caller may use, in the provider's order. Errors,
-        /// besides those of the service: `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`, `FIELD_INVALID`.
+        /// besides those of the service: `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`, `INVALID_ARGUMENT`.
         async fn list_repositories(
             &self,
             request: tonic::Request<super::ListRepositoriesRequest>,
@@ -10874,13 +10908,13 @@ pub mod repository_service_server {
             tonic::Response<super::ListRepositoriesResponse>,
             tonic::Status,
         >;
-        /// Gets one repository. Errors, besides those of the service: `REPOSITORY_NOT_ACCESSIBLE`.
+        /// Gets one repository. Errors, besides those of the service: `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`.
         async fn get_repository(
             &self,
             request: tonic::Request<super::GetRepositoryRequest>,
         ) -> std::result::Result<tonic::Response<super::Repository>, tonic::Status>;
         /// Lists branches and tags, in the provider's order. Errors, besides those of the service:
-        /// `REPOSITORY_NOT_ACCESSIBLE`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_refs(
             &self,
             request: tonic::Request<super::ListRefsRequest>,
@@ -10899,7 +10933,7 @@ pub mod repository_service_server {
         >;
     }
     /// Reads repositories and refs from the provider. Every call can answer `NOT_FOUND`, `LINK_NOT_BOUND`,
-    /// `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `HOST_UNREACHABLE_*`, `HOST_CERTIFICATE_UNKNOWN`,
+    /// `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`, `HOST_*`, `HOST_CERTIFICATE_UNKNOWN`,
     /// `PROVIDER_*`, `PLUGIN_*` and `SEALED`.
     #[derive(Debug)]
     pub struct RepositoryServiceServer<T> {
@@ -11503,7 +11537,7 @@ pub mod source_service_client {
     use tonic::codegen::http::Uri;
     /// Connects repositories as automated build sources and looks after their hooks. Calls that reach the
     /// provider can also answer `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
-    /// `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`.
+    /// `HOST_*`, `PROVIDER_*` and `PLUGIN_*`.
     #[derive(Debug, Clone)]
     pub struct SourceServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -11585,8 +11619,8 @@ pub mod source_service_client {
             self
         }
         /// Connects a repository and registers its hook, or adopts the one that is there. Errors: `NOT_FOUND`,
-        /// `SOURCE_EXISTS`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`,
-        /// `FIELD_INVALID`, `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
+        /// `SOURCE_EXISTS`, `SCOPE_MISSING`, `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `PROVIDER_LIMIT_REACHED`,
+        /// `INVALID_ARGUMENT`, `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
         pub async fn create_source(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateSourceRequest>,
@@ -11631,7 +11665,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists sources in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_sources(
             &mut self,
             request: impl tonic::IntoRequest<super::ListSourcesRequest>,
@@ -11657,7 +11691,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Changes rules, limits and names. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`,
-        /// `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         pub async fn update_source(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateSourceRequest>,
@@ -11730,7 +11764,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Puts the hook right in place: URL, events, secret, activity; creates it where it is missing. Errors:
-        /// `NOT_FOUND`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`.
+        /// `NOT_FOUND`, `SCOPE_MISSING`, `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `PROVIDER_LIMIT_REACHED`.
         pub async fn repair_source(
             &mut self,
             request: impl tonic::IntoRequest<super::RepairSourceRequest>,
@@ -11753,7 +11787,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Gives many hooks new secrets; old and new are both accepted during the overlap. It returns at once and
-        /// goes on by itself. Errors: `NOT_FOUND`, `FILTER_INVALID`, `FIELD_INVALID`.
+        /// goes on by itself. Errors: `NOT_FOUND`, `FILTER_INVALID`, `INVALID_ARGUMENT`.
         pub async fn rotate_hook_secrets(
             &mut self,
             request: impl tonic::IntoRequest<super::RotateHookSecretsRequest>,
@@ -11800,7 +11834,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists what a rotation did, hook by hook. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         pub async fn list_hook_rotation_reports(
             &mut self,
             request: impl tonic::IntoRequest<super::ListHookRotationReportsRequest>,
@@ -11857,7 +11891,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Lists the deliveries that are kept, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         pub async fn list_deliveries(
             &mut self,
             request: impl tonic::IntoRequest<super::ListDeliveriesRequest>,
@@ -11928,7 +11962,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Looks through the repositories of the links for hooks that point at this Bindery and belong to no
-        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_orphan_hooks(
             &mut self,
             request: impl tonic::IntoRequest<super::ListOrphanHooksRequest>,
@@ -11954,7 +11988,7 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Deletes hooks that `ListOrphanHooks` found; a hook that belongs to a source by now is left alone.
-        /// Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        /// Errors: `NOT_FOUND`, `INVALID_ARGUMENT`.
         pub async fn remove_orphan_hooks(
             &mut self,
             request: impl tonic::IntoRequest<super::RemoveOrphanHooksRequest>,
@@ -11997,8 +12031,8 @@ pub mod source_service_server {
     #[async_trait]
     pub trait SourceService: std::marker::Send + std::marker::Sync + 'static {
         /// Connects a repository and registers its hook, or adopts the one that is there. Errors: `NOT_FOUND`,
-        /// `SOURCE_EXISTS`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`,
-        /// `FIELD_INVALID`, `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
+        /// `SOURCE_EXISTS`, `SCOPE_MISSING`, `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `PROVIDER_LIMIT_REACHED`,
+        /// `INVALID_ARGUMENT`, `STORE_LOW_SPACE`, `STORE_READ_ONLY`.
         async fn create_source(
             &self,
             request: tonic::Request<super::CreateSourceRequest>,
@@ -12009,7 +12043,7 @@ pub mod source_service_server {
             request: tonic::Request<super::GetSourceRequest>,
         ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
         /// Lists sources in the order of their creation. Errors: `NOT_FOUND`, `FILTER_INVALID`,
-        /// `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_sources(
             &self,
             request: tonic::Request<super::ListSourcesRequest>,
@@ -12018,7 +12052,7 @@ pub mod source_service_server {
             tonic::Status,
         >;
         /// Changes rules, limits and names. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`,
-        /// `FIELD_IMMUTABLE`, `FIELD_INVALID`.
+        /// `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
         async fn update_source(
             &self,
             request: tonic::Request<super::UpdateSourceRequest>,
@@ -12040,13 +12074,13 @@ pub mod source_service_server {
             request: tonic::Request<super::VerifySourceRequest>,
         ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
         /// Puts the hook right in place: URL, events, secret, activity; creates it where it is missing. Errors:
-        /// `NOT_FOUND`, `SCOPE_MISSING`, `REPOSITORY_NOT_ACCESSIBLE`, `PROVIDER_LIMIT_REACHED`.
+        /// `NOT_FOUND`, `SCOPE_MISSING`, `PROVIDER_NOT_FOUND`, `PROVIDER_DENIED`, `PROVIDER_LIMIT_REACHED`.
         async fn repair_source(
             &self,
             request: tonic::Request<super::RepairSourceRequest>,
         ) -> std::result::Result<tonic::Response<super::Source>, tonic::Status>;
         /// Gives many hooks new secrets; old and new are both accepted during the overlap. It returns at once and
-        /// goes on by itself. Errors: `NOT_FOUND`, `FILTER_INVALID`, `FIELD_INVALID`.
+        /// goes on by itself. Errors: `NOT_FOUND`, `FILTER_INVALID`, `INVALID_ARGUMENT`.
         async fn rotate_hook_secrets(
             &self,
             request: tonic::Request<super::RotateHookSecretsRequest>,
@@ -12057,7 +12091,7 @@ pub mod source_service_server {
             request: tonic::Request<super::GetHookRotationRequest>,
         ) -> std::result::Result<tonic::Response<super::HookRotation>, tonic::Status>;
         /// Lists what a rotation did, hook by hook. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         async fn list_hook_rotation_reports(
             &self,
             request: tonic::Request<super::ListHookRotationReportsRequest>,
@@ -12075,7 +12109,7 @@ pub mod source_service_server {
             tonic::Status,
         >;
         /// Lists the deliveries that are kept, the newest first. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`,
-        /// `PAGE_TOKEN_INVALID`.
+        /// `INVALID_PAGE_TOKEN`.
         async fn list_deliveries(
             &self,
             request: tonic::Request<super::ListDeliveriesRequest>,
@@ -12095,7 +12129,7 @@ pub mod source_service_server {
             request: tonic::Request<super::RetryDeliveryRequest>,
         ) -> std::result::Result<tonic::Response<super::Delivery>, tonic::Status>;
         /// Looks through the repositories of the links for hooks that point at this Bindery and belong to no
-        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `PAGE_TOKEN_INVALID`.
+        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_orphan_hooks(
             &self,
             request: tonic::Request<super::ListOrphanHooksRequest>,
@@ -12104,7 +12138,7 @@ pub mod source_service_server {
             tonic::Status,
         >;
         /// Deletes hooks that `ListOrphanHooks` found; a hook that belongs to a source by now is left alone.
-        /// Errors: `NOT_FOUND`, `FIELD_INVALID`.
+        /// Errors: `NOT_FOUND`, `INVALID_ARGUMENT`.
         async fn remove_orphan_hooks(
             &self,
             request: tonic::Request<super::RemoveOrphanHooksRequest>,
@@ -12115,7 +12149,7 @@ pub mod source_service_server {
     }
     /// Connects repositories as automated build sources and looks after their hooks. Calls that reach the
     /// provider can also answer `LINK_NOT_BOUND`, `LINK_DISABLED`, `LINK_NEEDS_REAUTHORIZATION`,
-    /// `HOST_UNREACHABLE_*`, `PROVIDER_*` and `PLUGIN_*`.
+    /// `HOST_*`, `PROVIDER_*` and `PLUGIN_*`.
     #[derive(Debug)]
     pub struct SourceServiceServer<T> {
         inner: Arc<T>,
