@@ -1,1 +1,179 @@
-//! The one HTTP client, and the only place where a secret meets the bytes of a request
+//! The one HTTP client, and the only place where a secret meets the bytes of a request.
+//!
+//! [`HttpEgress`] implements the [`Egress`] port. A request passes these stations:
+//!
+//! | Module | What it does |
+//! |---|---|
+//! | `policy` | scheme, port, user info and literal addresses of a URL; what `admit` says |
+//! | `address`, [`resolve`] | one look-up, every address checked, and only what passed is connected to |
+//! | `clients`, [`tls`] | the one client constructor, a client per set of network rules |
+//! | `assemble` | segments become headers and a body; the only place that writes a secret |
+//! | `exchange`, `body` | sends, and reads under limits of time, size and compression |
+//! | `capture`, `scrub` | takes secrets out of the answer before anybody sees it |
+//! | `token` | token endpoints, by the `oauth2` crate over the same client |
+//! | `probe` | looks step by step how far one gets; sends no secret |
+//! | `failure` | what went wrong, with what to do |
+#![forbid(unsafe_code)]
+
+use std::{sync::Arc, time::Duration};
+
+use bindery_core::{
+    exchange::{Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome},
+    host::{Host, HostNetwork},
+    origin::{Origin, OriginSet},
+    port::{BoxFuture, Egress},
+    problem::{Problem, Reason},
+};
+use url::Url;
+
+use crate::{
+    clients::Clients,
+    failure::Failure,
+    resolve::{Lookup, SystemLookup},
+};
+
+mod address;
+mod assemble;
+mod body;
+mod capture;
+mod clients;
+mod exchange;
+mod failure;
+mod policy;
+mod probe;
+pub mod resolve;
+mod scrub;
+pub mod tls;
+mod token;
+
+/// Settings of [`HttpEgress`].
+#[derive(Clone, Debug)]
+pub struct EgressConfig {
+    /// Goes into `User-Agent: bindery/<version>`.
+    pub version: String,
+    /// Bounds of every exchange.
+    pub limits: Limits,
+}
+
+impl Default for EgressConfig {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds of an exchange. The defaults are those of THREATS S6.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Name resolution, connection and TLS handshake together. Short, because a packet filter drops silently.
+    pub connect: Duration,
+    /// From the start to the head of the response.
+    pub first_byte: Duration,
+    /// From the start to the last byte.
+    pub whole: Duration,
+    /// Bytes of a response body after decompression; a request may lower it.
+    pub body: usize,
+    /// Bytes of a token endpoint's answer.
+    pub token_body: usize,
+    /// How many times larger a decompressed body may be than what came in. The first 64 KiB are free, because short JSON
+    /// lists compress better than this without harm.
+    pub ratio: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(15),
+            whole: Duration::from_secs(30),
+            body: 4 << 20,
+            token_body: 256 << 10,
+            ratio: 20,
+        }
+    }
+}
+
+/// The adapter of the [`Egress`] port over HTTP.
+#[derive(Debug)]
+pub struct HttpEgress {
+    clients: Clients,
+    limits: Limits,
+}
+
+impl HttpEgress {
+    /// With the system's name resolution.
+    #[must_use]
+    pub fn new(config: EgressConfig) -> Self {
+        Self::with_lookup(config, Arc::new(SystemLookup))
+    }
+
+    /// With another name resolution. What it answers is checked all the same.
+    #[must_use]
+    pub fn with_lookup(config: EgressConfig, lookup: Arc<dyn Lookup>) -> Self {
+        // Without a process-wide provider rustls panics when the first client is built.
+        tls::install();
+        Self {
+            limits: config.limits,
+            clients: Clients::new(config, lookup),
+        }
+    }
+
+    async fn send_checked(
+        &self,
+        request: &HttpRequest,
+        route: Route<'_>,
+    ) -> Result<Exchanged, Problem> {
+        let url = allowed(&request.url, route.network, route.origins)?;
+        let outgoing = assemble::request(request, url, route.secrets)?;
+        let client = self.clients.pooled(route.network)?;
+        let asked = usize::try_from(request.max_response_bytes).unwrap_or(usize::MAX);
+        let cap = match asked {
+            0 => self.limits.body,
+            lower => lower.min(self.limits.body),
+        };
+        let answer = exchange::run(&client, outgoing, &self.limits, cap)
+            .await
+            .map_err(|Failure { problem, .. }| problem)?;
+        capture::exchanged(answer, &request.capture, route.secrets)
+    }
+}
+
+impl Egress for HttpEgress {
+    fn send<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+        route: Route<'a>,
+    ) -> BoxFuture<'a, Result<Exchanged, Problem>> {
+        Box::pin(self.send_checked(request, route))
+    }
+
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+        Box::pin(token::call(&self.clients, self.limits, call))
+    }
+
+    fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
+        Box::pin(probe::run(&self.clients, self.limits, url, network))
+    }
+
+    fn admit(&self, host: &Host) -> Result<(), Problem> {
+        policy::admit(host)
+    }
+}
+
+/// The URL in `text`, if its origin is one of `origins` and the network rules let it pass.
+fn allowed(text: &str, network: &HostNetwork, origins: &OriginSet) -> Result<Url, Problem> {
+    let url = policy::url(text, network)?;
+    match Origin::of(&url) {
+        Ok(origin) if origins.contains(&origin) => Ok(url),
+        _ => {
+            let host = url.host_str().unwrap_or_default();
+            let message = format!(
+                "a request to {host} was refused, because it is no address of this host entry; correct the entry's URLs \
+                 if it should be"
+            );
+            Err(Problem::new(Reason::OriginNotAllowed, message).with("host", host))
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Contracts of the egress, against real servers on loopback.
+
+mod addresses;
+mod answers;
+mod leaks;
+mod limits;
+mod probes;
+mod slots;
+mod support;
+mod tls;
+mod tokens;
