@@ -1,1 +1,71 @@
 //! Provider plugin for Gitea and Forgejo
+//!
+//! Both speak the same API, below `/api/v1` of the host. What a page says about the next one differs between versions
+//! and endpoints, and its links carry the server's own idea of its address, so pages are counted here and links are
+//! only looked at (see [`paging`]).
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`describe`] | all that is data |
+//! | [`call`] | sending, and what an error means |
+//! | [`paging`] | is there a next page? |
+//! | [`account`], [`organizations`], [`repositories`], [`refs`] | the operations |
+
+#![forbid(unsafe_code)]
+
+use bindery_plugin_sdk::{Cx, Provider, Result, v1};
+
+mod account;
+mod call;
+mod describe;
+mod organizations;
+mod paging;
+mod refs;
+mod repositories;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "export")]
+bindery_plugin_sdk::export_provider!(Gitea);
+
+/// Gitea and Forgejo.
+#[derive(Debug, Default)]
+pub struct Gitea;
+
+impl Provider for Gitea {
+    fn description() -> v1::Description {
+        describe::description()
+    }
+
+    async fn identify(&self, cx: &Cx, _: v1::Identify) -> Result<v1::Identity> {
+        account::identify(cx).await
+    }
+
+    async fn inspect_token(&self, cx: &Cx, _: v1::InspectToken) -> Result<v1::TokenFacts> {
+        account::inspect(cx).await
+    }
+
+    async fn list_organizations(&self, cx: &Cx, input: v1::ListOrganizations) -> Result<()> {
+        organizations::list(cx, &input).await
+    }
+
+    async fn list_repositories(&self, cx: &Cx, input: v1::ListRepositories) -> Result<()> {
+        repositories::list(cx, &input).await
+    }
+
+    async fn get_repository(&self, cx: &Cx, input: v1::GetRepository) -> Result<v1::Repository> {
+        repositories::get(cx, &input.repository).await
+    }
+
+    async fn list_refs(&self, cx: &Cx, input: v1::ListRefs) -> Result<()> {
+        refs::list(cx, &input).await
+    }
+
+    async fn revoke(&self, cx: &Cx, _: v1::Revoke) -> Result<v1::Revocation> {
+        account::revoke(cx)
+    }
+
+    async fn probe(&self, cx: &Cx, _: v1::Probe) -> Result<v1::ServerFacts> {
+        account::probe(cx).await
+    }
+}

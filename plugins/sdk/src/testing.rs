@@ -13,10 +13,14 @@ use prost::Message as _;
 
 use crate::{Provider, Task};
 
+pub mod corpus;
+pub mod manifest;
 pub mod openapi;
 mod run;
 mod show;
 
+pub use corpus::Corpus;
+pub use manifest::Manifest;
 pub use run::{Run, Sent};
 pub use show::show_segments;
 
@@ -51,6 +55,9 @@ fn recode(step: &v1::Step) -> v1::Step {
 
 /// The input of an operation.
 pub trait Ask: Clone {
+    /// The operation that it belongs to.
+    const OPERATION: v1::Operation;
+
     /// As it goes into a request.
     fn into_input(self) -> Input;
 }
@@ -58,6 +65,8 @@ pub trait Ask: Clone {
 macro_rules! ask {
     ($($input:ident)*) => {$(
         impl Ask for v1::$input {
+            const OPERATION: v1::Operation = v1::Operation::$input;
+
             fn into_input(self) -> Input {
                 Input::$input(self)
             }
@@ -124,12 +133,26 @@ impl Reply {
 /// The script holds the exchanges in the order in which the same method and URL are asked; exchanges of different
 /// URLs may come in any order, as they do when futures are joined. Every operation is run twice, and both runs must give
 /// the same bytes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Driver<P> {
     request: v1::OperationRequest,
     script: Vec<(String, String, Reply)>,
     one_by_one: bool,
+    manifest: Option<Manifest>,
     _provider: PhantomData<fn() -> P>,
+}
+
+/// Not derived, since that would ask the provider itself to be `Clone`.
+impl<P> Clone for Driver<P> {
+    fn clone(&self) -> Self {
+        Self {
+            request: self.request.clone(),
+            script: self.script.clone(),
+            one_by_one: self.one_by_one,
+            manifest: self.manifest.clone(),
+            _provider: PhantomData,
+        }
+    }
 }
 
 impl<P: Provider> Default for Driver<P> {
@@ -159,6 +182,7 @@ impl<P: Provider> Driver<P> {
             },
             script: Vec::new(),
             one_by_one: false,
+            manifest: None,
             _provider: PhantomData,
         }
     }
@@ -201,6 +225,13 @@ impl<P: Provider> Driver<P> {
         self
     }
 
+    /// Checks every request against a manifest.
+    #[must_use]
+    pub fn manifest(mut self, manifest: Manifest) -> Self {
+        self.manifest = Some(manifest);
+        self
+    }
+
     /// Runs the operation.
     ///
     /// # Panics
@@ -219,11 +250,14 @@ impl<P: Provider> Driver<P> {
     /// # Errors
     ///
     /// In words, as [`Driver::run`] panics.
-    pub fn try_run(&self, input: impl Ask) -> Result<Run, String> {
+    pub fn try_run<I: Ask>(&self, input: I) -> Result<Run, String> {
         let first = self.play(input.clone().into_input())?;
         let second = self.play(input.into_input())?;
         if first != second {
             return Err("two runs of the same operation differ".to_owned());
+        }
+        if let Some(manifest) = &self.manifest {
+            manifest.check_run(I::OPERATION, &self.request, &first)?;
         }
         Ok(first)
     }

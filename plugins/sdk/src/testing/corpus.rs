@@ -1,0 +1,78 @@
+//! Recorded responses of real providers, where a folder of them is at hand
+//!
+//! The folder is named by `BINDERY_CORPUS` and is no part of the product. A test that needs it says so when it is not
+//! there, and does not claim to have checked anything.
+
+use std::{env, fs, path::PathBuf};
+
+use serde_json::Value;
+
+use super::Reply;
+
+/// A folder of recordings.
+#[derive(Clone, Debug)]
+pub struct Corpus(PathBuf);
+
+impl Corpus {
+    /// The folder, or nothing and a line that says so.
+    pub fn from_env() -> Option<Self> {
+        let folder = env::var_os("BINDERY_CORPUS").filter(|folder| !folder.is_empty());
+        if folder.is_none() {
+            println!("not run: BINDERY_CORPUS is not set");
+        }
+        folder.map(|folder| Self(folder.into()))
+    }
+
+    /// A JSON file of the folder.
+    ///
+    /// # Panics
+    ///
+    /// If it is not there or not JSON.
+    #[track_caller]
+    pub fn json(&self, file: &str) -> Value {
+        let path = self.0.join(file);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) => panic!("{}: {error}", path.display()),
+        };
+        match serde_json::from_slice(&text) {
+            Ok(value) => value,
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+
+    /// A file that is the body of a good response.
+    #[track_caller]
+    pub fn body(&self, file: &str) -> Reply {
+        Reply::json(200, self.json(file))
+    }
+
+    /// A file `{request, response: {status, headers, body}}`, as a reply.
+    #[track_caller]
+    pub fn exchange(&self, file: &str) -> Reply {
+        let recorded = self.json(file);
+        let response = &recorded["response"];
+        recording(&response["status"], &response["headers"], &response["body"])
+    }
+}
+
+/// A reply with recorded status, headers and JSON body.
+pub fn recording(status: &Value, headers: &Value, body: &Value) -> Reply {
+    let status = status
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok())
+        .unwrap_or(0);
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let headers = headers.as_object().into_iter().flatten();
+    headers.fold(
+        Reply::bytes(status, body),
+        |reply, (name, value)| match value.as_str() {
+            Some(text) => reply.header(name, text),
+            None => reply.header(name, &value.to_string()),
+        },
+    )
+}
