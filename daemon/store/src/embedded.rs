@@ -7,6 +7,7 @@
 //! | `engine` | panics instead of errors, blobs that are removed before their replacement is durable |
 //! | `layout` | how keys and long values become sled entries |
 //! | `committer` | `flush()` that is no barrier, `flush_async` that deadlocks, errors that are swallowed |
+//! | `watcher` | a `flush()` that waits for ever, because the write that failed woke nobody |
 //! | `state` | going on after the first error as if nothing had happened |
 
 use std::future::ready;
@@ -23,6 +24,7 @@ use crate::embedded::committer::{Committer, Job};
 use crate::embedded::engine::Engine;
 use crate::embedded::folder::{Folder, Lock};
 use crate::embedded::state::State;
+use crate::embedded::watcher::Watcher;
 use crate::{Batch, BoxFuture, Health, OpenError, Page, Store, StoreError, Tree};
 
 mod ballast;
@@ -33,6 +35,7 @@ mod layout;
 mod state;
 #[cfg(test)]
 mod tests;
+mod watcher;
 
 /// How the store on disk is run.
 #[derive(Debug, Clone)]
@@ -66,6 +69,7 @@ pub struct SledStore {
     // Dropped in this order: the folder's lock goes last.
     queue: Option<mpsc::Sender<Job>>,
     committer: Option<JoinHandle<()>>,
+    _watcher: Watcher,
     engine: Arc<Engine>,
     state: Arc<State>,
     _lock: Lock,
@@ -117,11 +121,14 @@ impl SledStore {
         ballast::ensure(path, config);
         let state = Arc::new(State::new(path, config.free_floor));
         let (queue, jobs) = mpsc::channel(config.queue.max(1));
+        let watcher = Watcher::start(Arc::clone(&engine), Arc::clone(&state))
+            .map_err(|error| folder.error(error))?;
         let committer = Committer::new(Arc::clone(&engine), Arc::clone(&state), data, jobs);
         let thread = committer.start().map_err(|error| folder.error(error))?;
         Ok(Self {
             queue: Some(queue),
             committer: Some(thread),
+            _watcher: watcher,
             engine,
             state,
             _lock: folder.into_lock(),
@@ -189,7 +196,8 @@ impl Store for SledStore {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        // The committer finishes what was taken in, then ends. It catches its own panics, so joining can't fail.
+        // The committer finishes what was taken in, then ends. It catches its own panics, so joining can't fail;
+        // the watcher still runs, so it can't hang either.
         self.queue = None;
         if let Some(committer) = self.committer.take() {
             _ = committer.join();

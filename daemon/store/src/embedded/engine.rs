@@ -107,16 +107,23 @@ impl Engine {
             self.check(index, operation, entry.as_deref())?;
             translate(operation, entry.as_deref(), &mut writes)?;
         }
-        if batch.writes() {
-            self.db()?.apply_batch(writes).map_err(failed)
-        } else {
-            Ok(())
+        if !batch.writes() {
+            return Ok(());
         }
+        self.db()?.apply_batch(writes).map_err(failed)?;
+        self.finish_splits(batch)
     }
 
     /// Hands what was applied to the kernel. Durable it is only after the file was synced.
     pub(super) fn flush(&self) -> Result<(), StoreError> {
         self.db()?.flush().map(|_| ()).map_err(failed)
+    }
+
+    /// Whether one of sled's own threads met an error.
+    pub(super) fn is_broken(&self) -> bool {
+        self.db
+            .as_ref()
+            .is_some_and(|db| db.context.global_error().is_err())
     }
 
     pub(super) fn exclusive(&self) -> RwLockWriteGuard<'_, ()> {
@@ -126,6 +133,23 @@ impl Engine {
     /// Keeps batches from being applied.
     pub(super) fn shared(&self) -> RwLockReadGuard<'_, ()> {
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Splits the pages that a batch made too long. sled leaves that to the next reader, who fails if the disk does.
+    fn finish_splits(&self, batch: &Batch) -> Result<(), StoreError> {
+        for Operation {
+            tree, key, write, ..
+        } in &batch.operations
+        {
+            self.entry(*tree, key)?;
+            let Write::Put(value) = write else { continue };
+            for number in 0..layout::parts(value) {
+                self.db()?
+                    .get(layout::part_key(*tree, key, number))
+                    .map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     fn db(&self) -> Result<&sled::Db, StoreError> {
@@ -236,25 +260,24 @@ fn translate(
             writes.remove(layout::entry_key(*tree, key));
             0
         }
-        Write::Put(value) => put(*tree, key, value, writes)?,
+        Write::Put(value) => put(*tree, key, value, writes),
     };
     (new..old).for_each(|number| writes.remove(layout::part_key(*tree, key, number)));
     Ok(())
 }
 
 /// Adds a value and returns how many parts it took.
-fn put(tree: Tree, key: &[u8], value: &[u8], writes: &mut sled::Batch) -> Result<u32, StoreError> {
-    if value.len() <= layout::PART {
+fn put(tree: Tree, key: &[u8], value: &[u8], writes: &mut sled::Batch) -> u32 {
+    let parts = layout::parts(value);
+    if parts == 0 {
         writes.insert(layout::entry_key(tree, key), layout::whole(value));
-        return Ok(0);
+        return 0;
     }
-    let mut parts = 0;
-    for part in value.chunks(layout::PART) {
-        writes.insert(layout::part_key(tree, key, parts), part);
-        parts += 1;
+    for (number, part) in (0..parts).zip(value.chunks(layout::PART)) {
+        writes.insert(layout::part_key(tree, key, number), part);
     }
     writes.insert(layout::entry_key(tree, key), layout::cut(parts));
-    Ok(parts)
+    parts
 }
 
 fn failed(error: sled::Error) -> StoreError {

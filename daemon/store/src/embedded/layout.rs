@@ -27,6 +27,16 @@ impl<'a> Head<'a> {
     }
 }
 
+/// How many parts a value is cut into; a short one into none.
+pub(super) fn parts(value: &[u8]) -> u32 {
+    // A batch holds at most 8 MiB, so this is never cut off.
+    if value.len() <= PART {
+        0
+    } else {
+        u32::try_from(value.len().div_ceil(PART)).unwrap_or(u32::MAX)
+    }
+}
+
 /// The entry of a short value.
 pub(super) fn whole(value: &[u8]) -> Vec<u8> {
     [&[WHOLE], value].concat()

@@ -1,0 +1,232 @@
+//! What the store on disk keeps when its process is killed, the power fails, the disk fills or breaks.
+//!
+//! The tests start this same program again as a child (`child`), which writes and says what was acknowledged, and look
+//! at what it left behind. `shim.c` is the model of a disk that loses what was not synced.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the finding")]
+
+mod child;
+mod disk;
+mod parent;
+mod records;
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::disk::Shim;
+use crate::parent::{Acknowledged, Random, Report, Run};
+
+/// Not a test of its own: the body of the child processes. Does nothing unless a test started it.
+#[test]
+fn child() {
+    child::run();
+}
+
+/// K6: after a power cut before any write or sync, every acknowledged batch is there, and every batch is whole.
+#[test]
+fn k6_power_cuts_lose_nothing_acknowledged() {
+    let shim = Shim::compile();
+    let mut random = Random(6);
+    let (mut cuts, mut acknowledged) = (0, 0);
+    for _ in 0..6 {
+        let mut live = TempDir::new().unwrap();
+        let mut promised = Acknowledged::default();
+        for _ in 0..8 {
+            let kill = random.within(1..=250);
+            let (image, run) = cut_power(&shim, live.path(), &[("SHIM_KILL", &kill.to_string())]);
+            promised.extend(&run);
+            records::check(image.path(), &mut promised).unwrap();
+            live = image;
+            cuts += 1;
+        }
+        acknowledged += promised.total();
+    }
+    println!("K6: {cuts} power cuts, {acknowledged} acknowledged batches, 0 lost");
+    assert!(acknowledged > 500, "too little was written to say anything");
+}
+
+/// K6, control: without our own sync of the data file the same cuts lose acknowledged batches, so the model bites.
+#[test]
+fn k6_control_without_sync_data_loses() {
+    let shim = Shim::compile();
+    let mut lost = 0;
+    for kill in (100..300).step_by(20) {
+        let live = TempDir::new().unwrap();
+        let plan = [
+            ("SHIM_KILL", &*kill.to_string()),
+            ("SHIM_DROP", "fdatasync"),
+        ];
+        let (image, run) = cut_power(&shim, live.path(), &plan);
+        let mut promised = Acknowledged::default();
+        promised.extend(&run);
+        lost += usize::from(records::check(image.path(), &mut promised).is_err());
+    }
+    println!("K6 control: {lost} of 10 power cuts lost acknowledged batches");
+    assert!(lost >= 8, "only {lost} of 10 cuts lost anything");
+}
+
+/// K7: after kill -9 at any moment, every acknowledged batch is there, and the store opens.
+#[test]
+fn k7_kills_lose_nothing_acknowledged() {
+    let mut random = Random(7);
+    let (mut kills, mut acknowledged) = (0, 0);
+    for _ in 0..4 {
+        let live = TempDir::new().unwrap();
+        let mut promised = Acknowledged::default();
+        for _ in 0..50 {
+            let run = Run::of(live.path()).kill_after(random.within(1..=40)).go();
+            assert!(run.was_killed(), "{run:?}");
+            promised.extend(&run);
+            records::check(live.path(), &mut promised).unwrap();
+            kills += 1;
+        }
+        acknowledged += promised.total();
+    }
+    println!("K7: {kills} kills, {acknowledged} acknowledged batches, 0 lost");
+    assert!(kills >= 200 && acknowledged > 2000);
+}
+
+/// K7, exhaustive: a kill before each of the first 80 writes and syncs, opening included.
+#[test]
+fn k7_kill_before_each_write_and_sync() {
+    let shim = Shim::compile();
+    let live = TempDir::new().unwrap();
+    let mut promised = Acknowledged::default();
+    for kill in 1..=80_u32 {
+        let run = Run::of(live.path())
+            .shim(&shim, &[("SHIM_KILL", &kill.to_string())])
+            .go();
+        assert!(run.was_killed(), "{run:?}");
+        promised.extend(&run);
+        records::check(live.path(), &mut promised).unwrap();
+    }
+    println!(
+        "K7: killed before each of 80 operations, {} acknowledged, 0 lost",
+        promised.total()
+    );
+}
+
+/// K8: a file that may not grow any further fails commits cleanly: read-only, and all is there once it may.
+#[test]
+fn k8_a_size_limit_fails_cleanly() {
+    for blocks in [1100, 2100, 4200] {
+        let live = TempDir::new().unwrap();
+        let run = Run::of(live.path()).file_limit(blocks).go();
+        assert_read_only(&run);
+        let mut promised = Acknowledged::default();
+        promised.extend(&run);
+        println!(
+            "K8: limit of {blocks} blocks met after {} batches",
+            promised.total()
+        );
+        records::check(live.path(), &mut promised).unwrap();
+    }
+}
+
+/// K8: a full disk makes the store read-only and releases the ballast; while it is full the store opens again.
+#[test]
+fn k8_a_full_disk_does_not_prevent_a_restart() {
+    let shim = Shim::compile();
+    for full in [30, 60, 90] {
+        let live = TempDir::new().unwrap();
+        let full = full.to_string();
+        let run = Run::of(live.path())
+            .shim(&shim, &[("SHIM_FULL", &full)])
+            .ballast()
+            .go();
+        assert_read_only(&run);
+        assert!(
+            !live.path().join("ballast").exists(),
+            "the ballast was not released"
+        );
+        let mut promised = Acknowledged::default();
+        promised.extend(&run);
+        std::fs::write(live.path().join("ballast"), "some").unwrap();
+        let again = Run::of(live.path())
+            .shim(&shim, &[("SHIM_FULL", "1")])
+            .limit(5)
+            .go();
+        assert!(again.has_opened() && again.succeeded(), "{again:?}");
+        promised.extend(&again);
+        records::check(live.path(), &mut promised).unwrap();
+    }
+}
+
+/// K8: without ballast a full disk is a typed refusal, and the store opens once there is room.
+#[test]
+fn k8_a_full_disk_without_ballast_is_a_typed_refusal() {
+    let shim = Shim::compile();
+    let live = TempDir::new().unwrap();
+    let written = Run::of(live.path()).kill_after(20).go();
+    let mut promised = Acknowledged::default();
+    promised.extend(&written);
+    let stubborn = live.path().join("ballast");
+    std::fs::create_dir(&stubborn).unwrap();
+    let refused = Run::of(live.path()).shim(&shim, &[("SHIM_FULL", "1")]).go();
+    assert!(refused.was_refused("NoSpace"), "{refused:?}");
+    std::fs::remove_dir(&stubborn).unwrap();
+    records::check(live.path(), &mut promised).unwrap();
+}
+
+/// K9: after the first I/O error, whichever call meets it, nothing is acknowledged, reads go on, and nothing panics.
+#[test]
+fn k9_nothing_is_acknowledged_after_an_io_error() {
+    let shim = Shim::compile();
+    let (mut met, mut acknowledged) = (0, 0);
+    for call in ["fdatasync", "fsync", "pwrite", "sync_file_range", "write"] {
+        for nth in [1, 2, 3, 5, 8, 13] {
+            let live = TempDir::new().unwrap();
+            let plan = format!("{call}:{nth}:5");
+            let run = Run::of(live.path())
+                .shim(&shim, &[("SHIM_FAIL", &plan)])
+                .limit(30)
+                .go();
+            assert!(run.succeeded(), "{plan}: {run:?}");
+            assert_eq!(run.acknowledged_after_error(), 0, "{plan}: {run:?}");
+            assert!(!run.has_failed() || run.could_read(), "{plan}: {run:?}");
+            assert!(call != "fdatasync" || run.has_failed(), "{plan}: {run:?}");
+            met += usize::from(run.has_failed() || !run.has_opened());
+            let mut promised = Acknowledged::default();
+            promised.extend(&run);
+            records::check(live.path(), &mut promised).unwrap();
+            acknowledged += promised.total();
+        }
+    }
+    println!("K9: {met} of 30 runs met their error, {acknowledged} acknowledged before, 0 after");
+    assert!(met >= 18, "only {met} of 30 errors were met");
+}
+
+/// K11: of many processes that open one folder at once exactly one gets it.
+#[test]
+fn k11_one_of_many_processes_wins() {
+    let live = TempDir::new().unwrap();
+    let holder = Run::of(live.path()).start();
+    for _ in 0..20 {
+        let second = Run::of(live.path()).go();
+        assert!(second.was_refused("Locked"), "{second:?}");
+    }
+    let run = holder.kill();
+    let mut promised = Acknowledged::default();
+    promised.extend(&run);
+    records::check(live.path(), &mut promised).unwrap();
+}
+
+/// Runs a child on the model disk until it is killed, and returns what the disk holds then.
+fn cut_power(shim: &Shim, live: &Path, plan: &[(&str, &str)]) -> (TempDir, Report) {
+    let shadow = TempDir::new().unwrap();
+    let mut plan = plan.to_vec();
+    let kept = shadow.path().to_string_lossy().into_owned();
+    plan.push(("SHIM_SHADOW", &kept));
+    let run = Run::of(live).shim(shim, &plan).go();
+    assert!(run.was_killed(), "{run:?}");
+    (disk::after_power_cut(shadow.path()), run)
+}
+
+fn assert_read_only(run: &Report) {
+    assert!(
+        run.succeeded() && run.has_failed() && run.could_read(),
+        "{run:?}"
+    );
+    assert_eq!(run.acknowledged_after_error(), 0, "{run:?}");
+}
