@@ -23,7 +23,7 @@ pub(super) struct Folder {
 /// Keeps other daemons out until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Folder {
@@ -43,7 +43,7 @@ impl Folder {
             .and_then(|()| writeln!(&lock, "{}", std::process::id()));
         Ok(Self {
             path: path.to_owned(),
-            lock: Lock { _file: lock },
+            lock: Lock { file: lock },
         })
     }
 
@@ -61,6 +61,7 @@ impl Folder {
                 path: self.path.clone(),
             });
         }
+        unlock(&data);
         // A snapshot that is newer than the data would make the next power cut fatal.
         data.sync_all().map_err(|error| self.error(error))?;
         if self.path.join(FAILED).exists() {
@@ -142,6 +143,12 @@ impl Folder {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        unlock(&self.file);
+    }
+}
+
 /// Bytes that are left for us on the file system of a path.
 pub(super) fn free_space(path: &Path) -> io::Result<u64> {
     let space = statvfs(path)?;
@@ -187,6 +194,11 @@ fn try_lock(file: &File) -> bool {
         }
         flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
     })
+}
+
+/// Closing alone would leave the lock to a process that is just being started and still has a copy of the file.
+fn unlock(file: &File) {
+    _ = flock(file, FlockOperation::Unlock);
 }
 
 fn is_snapshot(entry: &DirEntry) -> bool {

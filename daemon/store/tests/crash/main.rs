@@ -3,7 +3,10 @@
 //! The tests start this same program again as a child (`child`), which writes and says what was acknowledged, and look
 //! at what it left behind. `shim.c` is the model of a disk that loses what was not synced.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the finding")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, where a panic is the finding"
+)]
 
 mod child;
 mod disk;
