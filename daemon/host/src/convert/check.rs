@@ -1,0 +1,117 @@
+//! Form, length and number
+
+use thiserror::Error;
+
+use crate::text;
+
+/// A field of a message that is not acceptable. Holds no value, only names.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("{field} {wrong}")]
+pub struct Invalid {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub wrong: &'static str,
+}
+
+pub(crate) type Checked<T> = Result<T, Invalid>;
+
+const NAME: usize = 512;
+const URI: usize = 2048;
+
+pub(crate) const fn invalid(field: &'static str, wrong: &'static str) -> Invalid {
+    Invalid { field, wrong }
+}
+
+/// A name or id, not empty.
+pub(crate) fn name(field: &'static str, value: String) -> Checked<String> {
+    if value.is_empty() {
+        return Err(invalid(field, "is empty"));
+    }
+    optional_name(field, value)
+}
+
+/// A name or id, perhaps empty.
+pub(crate) fn optional_name(field: &'static str, value: String) -> Checked<String> {
+    if value.len() > NAME {
+        return Err(invalid(field, "is too long"));
+    }
+    if !text::is_clean(&value) {
+        return Err(invalid(field, "has control characters"));
+    }
+    Ok(value)
+}
+
+/// Some names.
+pub(crate) fn names(field: &'static str, values: Vec<String>, most: usize) -> Checked<Vec<String>> {
+    at_most(field, values.len(), most)?;
+    values.into_iter().map(|value| name(field, value)).collect()
+}
+
+pub(crate) fn at_most(field: &'static str, count: usize, most: usize) -> Checked<()> {
+    if count > most {
+        Err(invalid(field, "has too many items"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Text for people.
+pub(crate) fn prose(value: &str) -> String {
+    text::clean(value, text::MESSAGE)
+}
+
+/// An absolute http(s) URL.
+pub(crate) fn uri(field: &'static str, value: String) -> Checked<String> {
+    let rest = value
+        .strip_prefix("https://")
+        .or_else(|| value.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.bytes().next());
+    let plain = value
+        .bytes()
+        .all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c));
+    if !plain || !host.is_some_and(|c| c.is_ascii_alphanumeric() || c == b'[') {
+        return Err(invalid(field, "is not an absolute http or https URL"));
+    }
+    if value.len() > URI {
+        Err(invalid(field, "is too long"))
+    } else {
+        Ok(value)
+    }
+}
+
+/// Such a URL, or nothing.
+pub(crate) fn optional_uri(field: &'static str, value: String) -> Checked<String> {
+    if value.is_empty() {
+        Ok(value)
+    } else {
+        uri(field, value)
+    }
+}
+
+/// A URL template over `{web}`, `{api}` and `{client_id}`, or nothing.
+pub(crate) fn template(field: &'static str, value: String) -> Checked<String> {
+    if value.is_empty() {
+        return Ok(value);
+    }
+    let filled = value
+        .replace("{web}", "https://w.example")
+        .replace("{api}", "https://a.example");
+    uri(field, filled.replace("{client_id}", "id")).map(|_| value)
+}
+
+/// `owner/name` with at least two levels.
+pub(crate) fn full_name(field: &'static str, value: String) -> Checked<String> {
+    let value = name(field, value)?;
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '?', '#']);
+    let good = value.contains('/') && value.split('/').all(plain);
+    good.then_some(value)
+        .ok_or_else(|| invalid(field, "is not owner/name"))
+}
+
+/// A SHA-1 or SHA-256 of git.
+pub(crate) fn commit(field: &'static str, value: String) -> Checked<String> {
+    let hex = matches!(value.len(), 40 | 64) && value.bytes().all(|c| c.is_ascii_hexdigit());
+    hex.then_some(value)
+        .ok_or_else(|| invalid(field, "is not a commit id"))
+}

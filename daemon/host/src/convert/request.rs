@@ -1,0 +1,93 @@
+//! `OperationRequest`: what a plugin is asked for
+
+use bindery_core::provider::{AuthKind, Call, CredentialFacts, Input, RefKind};
+use bindery_plugin_proto::v1::{self, operation_request};
+
+use super::description::SCHEMA;
+
+/// The message of a call.
+pub(crate) fn request(call: Call) -> v1::OperationRequest {
+    v1::OperationRequest {
+        schema: SCHEMA,
+        now_unix_ms: call.now.unix_ms(),
+        random_seed: call.seed.to_vec(),
+        api_base: call.api_base,
+        web_base: call.web_base,
+        settings: call.settings,
+        credential: Some(credential(call.credential)),
+        input: Some(input(call.input)),
+    }
+}
+
+fn credential(facts: CredentialFacts) -> v1::Credential {
+    v1::Credential {
+        auth_kind: facts
+            .auth_kind
+            .map_or(v1::AuthKind::Unspecified, auth_kind)
+            .into(),
+        token_kind: facts.token_kind,
+        scopes: facts.scopes,
+        client_id: facts.client_id,
+        login: facts.login,
+    }
+}
+
+const fn auth_kind(kind: AuthKind) -> v1::AuthKind {
+    match kind {
+        AuthKind::OAuthCode => v1::AuthKind::OauthCode,
+        AuthKind::Device => v1::AuthKind::Device,
+        AuthKind::AccessToken => v1::AuthKind::AccessToken,
+        AuthKind::AppInstallation => v1::AuthKind::AppInstallation,
+    }
+}
+
+fn input(input: Input) -> operation_request::Input {
+    use operation_request::Input as Out;
+    match input {
+        Input::Identify => Out::Identify(v1::Identify {}),
+        Input::InspectToken => Out::InspectToken(v1::InspectToken {}),
+        Input::ListOrganizations { page_size } => {
+            Out::ListOrganizations(v1::ListOrganizations { page_size })
+        }
+        Input::ListRepositories {
+            owner,
+            query,
+            cursor,
+            page_size,
+            max_pages,
+        } => Out::ListRepositories(v1::ListRepositories {
+            owner,
+            query,
+            page_size,
+            cursor,
+            max_pages,
+        }),
+        Input::GetRepository { repository } => Out::GetRepository(v1::GetRepository { repository }),
+        Input::ListRefs {
+            repository,
+            kind,
+            cursor,
+            page_size,
+            max_pages,
+        } => {
+            let kind = ref_kind(kind).into();
+            Out::ListRefs(v1::ListRefs {
+                repository,
+                kind,
+                page_size,
+                cursor,
+                max_pages,
+            })
+        }
+        Input::Revoke { whole_grant } => Out::Revoke(v1::Revoke { whole_grant }),
+        Input::Probe => Out::Probe(v1::Probe {}),
+    }
+}
+
+const fn ref_kind(kind: Option<RefKind>) -> v1::RefKind {
+    match kind {
+        None => v1::RefKind::Unspecified,
+        Some(RefKind::Branch) => v1::RefKind::Branch,
+        Some(RefKind::Tag) => v1::RefKind::Tag,
+    }
+}
