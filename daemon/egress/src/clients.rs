@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bindery_core::{
@@ -11,7 +11,6 @@ use bindery_core::{
     problem::{Problem, Reason},
 };
 use reqwest::{Client, Proxy, redirect, retry};
-use rustls::RootCertStore;
 
 use crate::{
     EgressConfig,
@@ -28,7 +27,6 @@ const KEPT: usize = 64;
 pub(crate) struct Clients {
     config: EgressConfig,
     lookup: Arc<dyn Lookup>,
-    roots: OnceLock<RootCertStore>,
     kept: Mutex<VecDeque<(HostNetwork, Client)>>,
 }
 
@@ -37,7 +35,6 @@ impl Clients {
         Self {
             config,
             lookup,
-            roots: OnceLock::new(),
             kept: Mutex::default(),
         }
     }
@@ -60,12 +57,6 @@ impl Clients {
         self.build(network)
     }
 
-    /// TLS settings for one host.
-    pub(crate) fn tls(&self, network: &HostNetwork) -> Result<rustls::ClientConfig, Problem> {
-        let roots = self.roots.get_or_init(tls::machine_roots);
-        tls::client_config(roots, &network.ca_bundle_pem)
-    }
-
     /// Name resolution for one host: of the proxy's name if there is a proxy, since the proxy then looks up the host's.
     pub(crate) fn resolver(&self, network: &HostNetwork) -> Filtered {
         let rule = if network.proxy_url.is_empty() {
@@ -78,7 +69,7 @@ impl Clients {
 
     fn build(&self, network: &HostNetwork) -> Result<Client, Problem> {
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(self.tls(network)?)
+            .tls_backend_preconfigured(tls::client_config(&network.ca_bundle_pem)?)
             .dns_resolver(self.resolver(network))
             .redirect(redirect::Policy::none())
             .retry(retry::never())

@@ -17,7 +17,7 @@ use crate::{
     Limits,
     clients::Clients,
     exchange::{self, Answer},
-    failure, policy,
+    failure, policy, tls,
 };
 
 /// Probes `url`. Through a proxy, name and connection are the proxy's, and TLS is judged by the answer.
@@ -70,7 +70,7 @@ async fn steps(
     };
 
     if url.scheme() == "https" && !proxied {
-        let shaken = handshake(clients, limits, &url, network, stream).await;
+        let shaken = handshake(limits, &url, network, stream).await;
         let failed = shaken.is_err();
         report.tls = Some(shaken);
         if failed {
@@ -126,14 +126,13 @@ async fn connect(
 }
 
 async fn handshake(
-    clients: &Clients,
     limits: Limits,
     url: &Url,
     network: &HostNetwork,
     stream: TcpStream,
 ) -> Result<String, Problem> {
     let host = url.host_str().unwrap_or_default();
-    let connector = TlsConnector::from(Arc::new(clients.tls(network)?));
+    let connector = TlsConnector::from(Arc::new(tls::client_config(&network.ca_bundle_pem)?));
     // Brackets belong to the URL, not to the IPv6 address that a certificate names.
     let bare = host
         .trim_start_matches('[')

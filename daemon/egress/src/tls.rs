@@ -3,7 +3,7 @@
 //! Public CAs come from the machine (`rustls-native-certs`), not from a list that is compiled in: security updates of the
 //! distribution then take a distrusted CA away without a new Bindery, and an administrator's company CA is known at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bindery_core::problem::{Problem, Reason, Who};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -15,18 +15,18 @@ pub fn install() {
     drop(ring::default_provider().install_default());
 }
 
-/// The CAs that this machine trusts. Certificates that can't be read are left out, as every other program here does.
-pub(crate) fn machine_roots() -> RootCertStore {
-    let loaded = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    let (known, unusable) = roots.add_parsable_certificates(loaded.certs);
-    tracing::debug!(
-        known,
-        unusable,
-        errors = loaded.errors.len(),
-        "Loaded the machine's CAs"
-    );
-    roots
+/// The CAs that this machine trusts, read once. Certificates that can't be read are left out, as every other program here
+/// does.
+fn machine_roots() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let loaded = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        let (known, unusable) = roots.add_parsable_certificates(loaded.certs);
+        let errors = loaded.errors.len();
+        tracing::debug!(known, unusable, errors, "Loaded the machine's CAs");
+        roots
+    })
 }
 
 /// The certificates of an operator's CA bundle.
@@ -49,8 +49,8 @@ pub(crate) fn bundle(pem: &str) -> Result<Vec<CertificateDer<'static>>, Problem>
 }
 
 /// The client side of TLS for one host: the machine's CAs and the operator's bundle.
-pub(crate) fn client_config(roots: &RootCertStore, pem: &str) -> Result<ClientConfig, Problem> {
-    let mut roots = roots.clone();
+pub(crate) fn client_config(pem: &str) -> Result<ClientConfig, Problem> {
+    let mut roots = machine_roots().clone();
     roots.add_parsable_certificates(bundle(pem)?);
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)

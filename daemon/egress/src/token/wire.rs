@@ -27,7 +27,7 @@ use crate::{
 const RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
 
 /// No host may silence a link for longer than this by one header.
-const RATE_LIMIT_MOST: Duration = Duration::from_secs(3600);
+const WAIT_MOST: Duration = Duration::from_secs(3600);
 
 /// One token call's way out.
 #[derive(Debug)]
@@ -91,7 +91,10 @@ impl Wire {
             return Err(Stop::NotNow(problem));
         }
         match (answer.status, text("error"), text("access_token")) {
-            (500.., ..) => Err(Stop::NotNow(broken(&self.host))),
+            (500.., ..) => {
+                let wait = retry_after(&answer.headers).map(|wait| wait.min(WAIT_MOST));
+                Err(Stop::NotNow(broken(&self.host).retry(wait)))
+            }
             (200..=299, Some(error), None) => Ok(error_reply(error)),
             (200..=299, Some(error), Some(_)) if self.errors_with_status_ok => {
                 Ok(error_reply(error))
@@ -134,7 +137,7 @@ impl Wire {
                 self.host
             );
             Problem::new(Reason::ProviderRateLimited, message)
-                .retry(Some(wait.min(RATE_LIMIT_MOST)))
+                .retry(Some(wait.min(WAIT_MOST)))
                 .with("host", &self.host)
         })
     }

@@ -341,3 +341,19 @@ fn admit_judges_urls_and_bundles() {
         |network: &mut HostNetwork| network.proxy_url = "http://169.254.169.254:3128".to_owned();
     assert_eq!(admit(good, metadata), Err(Reason::HostAddressForbidden));
 }
+
+/// The system's resolver is filtered like any other.
+#[tokio::test]
+async fn s1_system_names() {
+    let server = Server::http(|_| json(200, "{}")).await;
+    let url = format!("http://localhost:{}/", server.port());
+    let closed = HostNetwork {
+        allow_plaintext: true,
+        ..HostNetwork::default()
+    };
+    let egress = egress();
+    let refused = send(&egress, &closed, &get(&url)).await;
+    assert_eq!(reason(refused), Reason::HostAddressForbidden);
+    assert_eq!(server.connections(), 0);
+    assert!(send(&egress, &loopback(), &get(&url)).await.is_ok());
+}

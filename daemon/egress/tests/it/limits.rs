@@ -23,7 +23,7 @@ async fn head(stream: &mut TcpStream) {
     drop(stream.read(&mut buffer).await);
 }
 
-/// S6: a server that takes the request and says nothing is given up.
+/// S6: a server that takes the request and says nothing is given up long before the whole time is over.
 #[tokio::test]
 async fn s6_silence() {
     let kept = Arc::new(Mutex::new(Vec::new()));
@@ -35,7 +35,13 @@ async fn s6_silence() {
         }
     })
     .await;
-    let egress = HttpEgress::new(short());
+    let egress = HttpEgress::new(EgressConfig {
+        limits: Limits {
+            whole: Duration::from_secs(3600),
+            ..short().limits
+        },
+        ..short()
+    });
     assert_eq!(
         reason(send(&egress, &loopback(), &get(&server.url("/"))).await),
         Reason::HostUnreachable

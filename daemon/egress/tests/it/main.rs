@@ -2,8 +2,10 @@
 
 mod addresses;
 mod answers;
+mod calls;
 mod leaks;
 mod limits;
+mod logs;
 mod probes;
 mod slots;
 mod support;

@@ -23,7 +23,10 @@ use bindery_egress::{EgressConfig, HttpEgress, Limits, resolve::Lookup};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -40,6 +43,7 @@ pub(crate) type Reply = Response<Full<Bytes>>;
 pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) target: String,
+    pub(crate) version: http::Version,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -157,11 +161,14 @@ impl Server {
     }
 }
 
-async fn serve<S>(server: Server, stream: S, handler: Arc<impl Fn(&Seen) -> Reply + Send + Sync>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+async fn serve<S>(
+    server: Server,
+    stream: S,
+    handler: Arc<impl Fn(&Seen) -> Reply + Send + Sync + 'static>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (server, handler) = (server.clone(), Arc::clone(&handler));
         async move {
             let seen = read(request).await;
@@ -169,10 +176,10 @@ where
             Ok::<_, Infallible>(handler(&seen))
         }
     });
-    let connection = hyper::server::conn::http1::Builder::new();
-    // A client that goes away is what some tests want.
+    // HTTP/1.1 and HTTP/2. A client that goes away is what some tests want.
+    let builder = auto::Builder::new(TokioExecutor::new());
     drop(
-        connection
+        builder
             .serve_connection(TokioIo::new(stream), service)
             .await,
     );
@@ -184,6 +191,7 @@ async fn read(request: Request<Incoming>) -> Seen {
     Seen {
         method: head.method.to_string(),
         target: head.uri.to_string(),
+        version: head.version,
         headers: head
             .headers
             .iter()

@@ -1,6 +1,9 @@
 //! Certificates: THREATS S5.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, Mutex},
+};
 
 use bindery_core::{host::HostNetwork, port::Egress, problem::Reason};
 use bindery_egress::{EgressConfig, HttpEgress};
@@ -10,6 +13,10 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    net::TcpStream,
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::{Names, Server, get, json, loopback, reason, send, with_token};
@@ -47,7 +54,9 @@ pub(crate) fn acceptor(ca: Option<&Ca>, params: CertificateParams) -> TlsAccepto
     let config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key);
-    TlsAcceptor::from(Arc::new(config.expect("a matching key")))
+    let mut config = config.expect("a matching key");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
 }
 
 pub(crate) fn good(ca: &Ca) -> TlsAcceptor {
@@ -201,4 +210,69 @@ async fn unreadable_bundles_are_refused() {
     assert_eq!(reason(refused), Reason::InvalidArgument);
     let report = egress.probe("https://forge.example/", &network).await;
     assert!(report.http.is_none());
+}
+
+/// Hosts that speak HTTP/2 are spoken to in it.
+#[tokio::test]
+async fn http2_is_spoken() {
+    let ca = ca();
+    let server = Server::tls(good(&ca), |_| json(200, "{}")).await;
+    let url = format!("https://forge.example:{}/a", server.port());
+    let answer = send(&named(), &network(&server, Some(&ca)), &with_token(&url)).await;
+    assert_eq!(answer.expect("an answer").response.status, 200);
+    assert_eq!(server.seen()[0].version, http::Version::HTTP_2);
+    assert!(server.seen()[0].header("authorization").is_some());
+}
+
+/// A proxy that opens tunnels and remembers what it was asked for in clear.
+async fn tunnel(to: std::net::SocketAddr, heads: Arc<Mutex<Vec<String>>>) -> Server {
+    Server::raw(move |mut stream| {
+        let heads = Arc::clone(&heads);
+        async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.expect("a head"));
+            }
+            heads
+                .lock()
+                .expect("no panic")
+                .push(String::from_utf8(head).expect("text"));
+            let mut onward = TcpStream::connect(to).await.expect("the host");
+            let opened = stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await;
+            opened.expect("the client");
+            drop(copy_bidirectional(&mut stream, &mut onward).await);
+        }
+    })
+    .await
+}
+
+/// Through a proxy, TLS reaches to the host and its certificate is checked: the proxy sees a name and no secret.
+#[tokio::test]
+async fn s5_tls_through_a_proxy() {
+    let (ours, other) = (ca(), ca());
+    let server = Server::tls(good(&ours), |_| json(200, "{}")).await;
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let proxy = tunnel(server.address, Arc::clone(&heads)).await;
+    let url = format!("https://forge.example:{}/", server.port());
+    let egress = named();
+    for (ca, accepted) in [(&ours, true), (&other, false)] {
+        let network = HostNetwork {
+            proxy_url: proxy.url("/"),
+            ..network(&server, Some(ca))
+        };
+        match send(&egress, &network, &with_token(&url)).await {
+            Ok(answer) => assert!(accepted && answer.response.status == 200),
+            Err(problem) => {
+                assert!(!accepted);
+                assert_eq!(problem.reason, Reason::HostCertificateUnknown);
+            }
+        }
+        let report = egress.probe(&url, &network).await;
+        assert_eq!(report.http.is_some(), accepted);
+        assert_eq!(report.tls.is_none(), accepted);
+    }
+    let heads = heads.lock().expect("no panic").join("");
+    assert!(heads.contains("CONNECT forge.example:"), "{heads}");
+    assert!(!heads.to_lowercase().contains("authorization"), "{heads}");
+    assert_eq!(server.seen().len(), 2);
 }
