@@ -1,4 +1,4 @@
-//! Token endpoints. The protocol is the `oauth2` crate's; the network and all that forges do differently is [`wire`]'s.
+//! Token endpoints. The protocol is the `oauth2` crate's; the network and all that forges do differently is in `wire`.
 //!
 //! Errors of `oauth2` are never printed: `RequestTokenError::Parse` carries the raw answer, tokens and all.
 
