@@ -1,1 +1,44 @@
-//! The only way to the store: sealing, key ring, records, manifest
+//! The only way to the store: sealing, key ring, records, manifest.
+//!
+//! [`Init`] makes a vault, [`SealedVault`] is one: it implements [`bindery_core::port::Vault`] over any
+//! [`bindery_store::Store`]. A slot opens the root key; the root key opens the key ring and gives every other key; an
+//! epoch of the ring gives each record a key of its own.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `crypto` | keys and envelopes, all of it `ring` |
+//! | `slot` | key file, systemd credential, passphrase, recovery shares |
+//! | `header` | two copies of slots and ring in the vault's folder |
+//! | `ring`, `keys` | epochs, and what is derived from the root key |
+//! | `address` | where a record is kept, computed from what is asked for |
+//! | `sealed` | what a value on disk looks like, and what it is bound to |
+//! | `manifest`, `highwater` | what the store should hold, and how new it is |
+//! | `convert` | records and their messages on disk |
+//! | `recent` | sealed values on their way to the disk, or read lately |
+//! | `init`, `vault` | making a vault, and using one |
+#![forbid(unsafe_code)]
+
+pub use crate::error::{ChangeError, InitError, OpenError};
+pub use crate::header::HeaderError;
+pub use crate::init::{Init, InitMode};
+pub use crate::slot::{
+    KeyFileError, NewSlot, PassphraseCost, PreparedSlot, ShareError, SlotError, SlotInfo, SlotKind,
+    Unlock,
+};
+pub use crate::vault::{OpenOptions, Resealed, SealedVault, Status};
+
+mod address;
+mod convert;
+mod crypto;
+mod error;
+mod files;
+mod header;
+mod highwater;
+mod init;
+mod keys;
+mod manifest;
+mod recent;
+mod ring;
+mod sealed;
+mod slot;
+mod vault;

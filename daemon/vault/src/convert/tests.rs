@@ -1,0 +1,401 @@
+//! Every record goes to its message and back, and mangled bytes never become one by accident.
+
+use bindery_core::{
+    flow::FlowStage,
+    host::HostNetwork,
+    link::{Cause, Desired, Observed, Stage},
+    name::{FlowId, HostName, LinkId, NamespaceName, ProviderName},
+    namespace::NamespaceKind,
+    problem::Who,
+    provider::{AccountKind, AuthKind, Identity},
+    receipt::{Outcome, StepKind},
+    secret::Secret,
+};
+use bindery_store_proto::v1 as disk;
+use proptest::prelude::*;
+
+use super::*;
+
+/// Every record comes back as it was, with every field set and with every field at its least.
+#[test]
+fn records_come_back() {
+    for record in samples() {
+        let encoded = encode(&record);
+        let back = decode(Kind::of(&record), &encoded).unwrap();
+        // `Debug` shows all fields but the secrets; the encoding shows those.
+        assert_eq!(format!("{back:?}"), format!("{record:?}"));
+        assert_eq!(encode(&back).as_slice(), encoded.as_slice());
+    }
+}
+
+/// All values of the enums come back.
+#[test]
+fn all_stages_come_back() {
+    let causes = [
+        Cause::GrantRevoked,
+        Cause::TokenExpired,
+        Cause::RotationLost,
+        Cause::TokenRefused,
+        Cause::NotConfirmed,
+    ];
+    let stages = [
+        Stage::PendingAuthorization,
+        Stage::PendingConfirmation,
+        Stage::Bound,
+        Stage::Unlinking,
+        Stage::Unlinked,
+    ];
+    let all = stages
+        .into_iter()
+        .chain(causes.map(Stage::NeedsReauthorization));
+    let kinds = [
+        AuthKind::OAuthCode,
+        AuthKind::Device,
+        AuthKind::AccessToken,
+        AuthKind::AppInstallation,
+    ];
+    let actors = [
+        None,
+        Some(Who::User),
+        Some(Who::OrganizationOwner),
+        Some(Who::HostOperator),
+    ];
+    for ((stage, auth_kind), who) in all
+        .zip(kinds.into_iter().cycle())
+        .zip(actors.into_iter().cycle())
+    {
+        let mut link = full_link();
+        link.observed.stage = stage;
+        link.observed.who = who;
+        link.auth_kind = auth_kind;
+        assert_eq!(record::<Link>(&bytes(&link)), Ok(link));
+    }
+}
+
+/// Unknown and unset enum values are errors, also where unset has a meaning.
+#[test]
+fn unknown_values_are_errors() {
+    let broken: [fn(&mut disk::Link); 9] = [
+        |link| link.auth_kind = 0,
+        |link| link.auth_kind = 99,
+        |link| link.observed.as_mut().unwrap().stage = 0,
+        |link| link.observed.as_mut().unwrap().stage = 99,
+        |link| link.observed.as_mut().unwrap().cause = 0,
+        |link| link.observed.as_mut().unwrap().who = 99,
+        |link| link.identity.as_mut().unwrap().kind = 99,
+        |link| link.observed = None,
+        |link| link.id = "../root".to_owned(),
+    ];
+    for (at, spoil) in broken.into_iter().enumerate() {
+        let mut message = full_link().write();
+        spoil(&mut message);
+        assert!(Link::read(message).is_err(), "spoiled {at}");
+    }
+    let mut receipt = full_receipt().write();
+    receipt.steps[0].outcome = 99;
+    assert!(Receipt::read(receipt).is_err());
+    let mut flow = full_flow().write();
+    flow.state_digest = Some(vec![1; 31]);
+    assert!(Flow::read(flow).is_err());
+}
+
+/// L1: no message that holds a secret prints it.
+#[test]
+fn l1_messages_print_no_secret() {
+    let printed = format!(
+        "{:?} {:?} {:?}",
+        full_grant().write(),
+        full_flow().write(),
+        full_host_secrets().write()
+    );
+    assert!(!printed.contains("CANARY"), "{printed}");
+    assert!(printed.contains("redacted"));
+}
+
+proptest! {
+    /// Whatever the bytes, decoding answers and never panics.
+    #[test]
+    fn mangled_bytes_never_panic(
+        which in 0usize..18,
+        at in any::<prop::sample::Index>(),
+        change in 1u8..,
+        cut in any::<prop::sample::Index>(),
+        noise in prop::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let all = samples();
+        let record = &all[which % all.len()];
+        let kind = Kind::of(record);
+        let mut bytes = encode(record).to_vec();
+        if !bytes.is_empty() {
+            _ = decode(kind, &bytes[..cut.index(bytes.len())]);
+            let at = at.index(bytes.len());
+            bytes[at] ^= change;
+        }
+        _ = decode(kind, &bytes);
+        for kind in Kind::ALL {
+            _ = decode(kind, &noise);
+            _ = decode(kind, &bytes);
+        }
+    }
+}
+
+fn samples() -> Vec<Record> {
+    vec![
+        Record::Host(full_host()),
+        Record::Host(least_host()),
+        Record::HostSecrets(full_host_secrets()),
+        Record::HostSecrets(HostSecrets::default()),
+        Record::Namespace(namespace(NamespaceKind::User)),
+        Record::Namespace(namespace(NamespaceKind::Organization)),
+        Record::Namespace(namespace(NamespaceKind::Instance {
+            instance_type: "enterprise".to_owned(),
+            region: "eu".to_owned(),
+        })),
+        Record::Link(full_link()),
+        Record::Link(least_link()),
+        Record::Grant(full_grant()),
+        Record::Grant(Grant {
+            access_token: Secret::new(String::new()),
+            refresh_token: None,
+            expires: None,
+            obtained: at(0),
+            generation: 0,
+        }),
+        Record::Flow(full_flow()),
+        Record::Flow(least_flow()),
+        Record::Intent(Intent::new(namespace_name(), link_id(), 0, at(0))),
+        Record::Intent(full_intent()),
+        Record::Receipt(full_receipt()),
+        Record::Receipt(Receipt::open(
+            namespace_name(),
+            link_id(),
+            host_name(),
+            String::new(),
+            at(0),
+        )),
+        Record::Request(RequestMemory {
+            key: "principal|Create|1".to_owned(),
+            request_digest: [7; 32],
+            resource: "namespaces/acme".to_owned(),
+            expires: at(5),
+        }),
+    ]
+}
+
+fn full_host() -> Host {
+    Host {
+        name: host_name(),
+        provider: ProviderName::parse("gitea").unwrap(),
+        display_name: "Forge".to_owned(),
+        web_url: "https://forge.example".to_owned(),
+        api_url: "https://forge.example/api".to_owned(),
+        internal_web_url: "https://forge.internal".to_owned(),
+        network: HostNetwork {
+            ca_bundle_pem: "-----BEGIN".to_owned(),
+            proxy_url: "http://proxy:3128".to_owned(),
+            extra_ports: vec![1, 65535],
+            allowed_networks: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
+            allow_plaintext: true,
+        },
+        oauth_client_id: Some("client".to_owned()),
+        client_secret_count: 2,
+        redirect_id: "r".to_owned(),
+        issuer: Some("https://forge.example".to_owned()),
+        settings: [("a".to_owned(), "b".to_owned())].into(),
+        probed_version: "1.2".to_owned(),
+        created: at(1),
+        updated: at(2),
+    }
+}
+
+fn least_host() -> Host {
+    Host {
+        display_name: String::new(),
+        internal_web_url: String::new(),
+        network: HostNetwork::default(),
+        oauth_client_id: None,
+        client_secret_count: 0,
+        issuer: None,
+        settings: [].into(),
+        probed_version: String::new(),
+        created: at(0),
+        updated: at(0),
+        ..full_host()
+    }
+}
+
+fn full_host_secrets() -> HostSecrets {
+    HostSecrets {
+        client_secrets: vec![canary(), canary()],
+    }
+}
+
+fn namespace(kind: NamespaceKind) -> Namespace {
+    Namespace {
+        name: namespace_name(),
+        kind,
+        display_name: "Acme".to_owned(),
+        created: at(3),
+    }
+}
+
+fn full_link() -> Link {
+    Link {
+        namespace: namespace_name(),
+        id: link_id(),
+        host: host_name(),
+        display_name: "Mine".to_owned(),
+        auth_kind: AuthKind::Device,
+        token_kind: "oauth".to_owned(),
+        desired: Desired::Disabled {
+            reason: "why".to_owned(),
+            actor: "who".to_owned(),
+            since: at(4),
+        },
+        observed: Observed {
+            stage: Stage::NeedsReauthorization(Cause::RotationLost),
+            message: "message".to_owned(),
+            action_uri: "https://forge.example/x".to_owned(),
+            who: Some(Who::User),
+            until: Some(at(5)),
+            since: at(6),
+        },
+        identity: Some(Identity {
+            stable_id: "1".to_owned(),
+            login: "octo".to_owned(),
+            display_name: "Octo".to_owned(),
+            kind: AccountKind::Bot,
+            web_uri: "https://forge.example/octo".to_owned(),
+        }),
+        requested_scopes: vec!["repo".to_owned()],
+        granted_scopes: Some(Vec::new()),
+        token_expires: Some(at(0)),
+        refreshable: true,
+        refreshed: Some(at(8)),
+        refresh_failed: Some(at(9)),
+        generation: 10,
+        created_by: "someone".to_owned(),
+        created: at(11),
+        updated: at(12),
+    }
+}
+
+fn least_link() -> Link {
+    Link {
+        display_name: String::new(),
+        desired: Desired::Enabled,
+        observed: Observed {
+            stage: Stage::Bound,
+            message: String::new(),
+            action_uri: String::new(),
+            who: None,
+            until: None,
+            since: at(0),
+        },
+        identity: None,
+        requested_scopes: Vec::new(),
+        granted_scopes: None,
+        token_expires: None,
+        refreshable: false,
+        refreshed: None,
+        refresh_failed: None,
+        ..full_link()
+    }
+}
+
+fn full_grant() -> Grant {
+    Grant {
+        access_token: canary(),
+        refresh_token: Some(canary()),
+        expires: Some(at(1)),
+        obtained: at(2),
+        generation: 3,
+    }
+}
+
+fn full_flow() -> Flow {
+    Flow {
+        id: FlowId::parse("f").unwrap(),
+        namespace: namespace_name(),
+        link: link_id(),
+        host: host_name(),
+        principal: "someone".to_owned(),
+        return_to: Some("console".to_owned()),
+        state_digest: Some([1; 32]),
+        browser_digest: Some([2; 32]),
+        confirm_digest: Some([3; 32]),
+        pkce_verifier: Some(canary()),
+        stage: FlowStage::Exchanging,
+        allow_identity_change: true,
+        created: at(1),
+        expires: at(2),
+    }
+}
+
+fn least_flow() -> Flow {
+    Flow {
+        return_to: None,
+        state_digest: None,
+        browser_digest: None,
+        confirm_digest: None,
+        pkce_verifier: None,
+        stage: FlowStage::Started,
+        allow_identity_change: false,
+        ..full_flow()
+    }
+}
+
+fn full_intent() -> Intent {
+    Intent {
+        lost: true,
+        suspect: Some(at(4)),
+        failures: 5,
+        not_before: at(6),
+        ..Intent::new(namespace_name(), link_id(), 7, at(8))
+    }
+}
+
+fn full_receipt() -> Receipt {
+    let mut receipt = Receipt::open(
+        namespace_name(),
+        link_id(),
+        host_name(),
+        "octo".to_owned(),
+        at(1),
+    );
+    receipt.finished = Some(at(2));
+    let outcomes = [
+        Outcome::Done,
+        Outcome::AlreadyAbsent,
+        Outcome::Failed {
+            reason: "R".to_owned(),
+        },
+        Outcome::Impossible {
+            action_uri: "https://forge.example".to_owned(),
+        },
+    ];
+    for (kind, outcome) in StepKind::ALL.into_iter().zip(outcomes) {
+        receipt.record(kind, outcome, "text".to_owned());
+    }
+    receipt
+}
+
+fn canary() -> Secret {
+    Secret::new("CANARY-5ecret".to_owned())
+}
+
+fn at(ms: u64) -> Timestamp {
+    Timestamp::from_unix_ms(ms)
+}
+
+fn host_name() -> HostName {
+    HostName::parse("forge.example").unwrap()
+}
+
+fn namespace_name() -> NamespaceName {
+    NamespaceName::parse("acme").unwrap()
+}
+
+fn link_id() -> LinkId {
+    LinkId::parse("l1").unwrap()
+}

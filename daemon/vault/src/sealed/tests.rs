@@ -1,0 +1,175 @@
+//! What is sealed opens only as what was asked for.
+
+use bindery_core::{
+    name::{FlowId, HostName, LinkId, NamespaceName},
+    origin::{Origin, OriginSet},
+    port::Key as Asked,
+    time::Timestamp,
+};
+
+use super::*;
+use crate::{crypto::Key, ring::KeyRing};
+
+/// K2: of all records under all keys, each opens under its own key only.
+#[test]
+fn k2_moved_records_do_not_open() {
+    let keys = keys();
+    let asked = all_keys();
+    let sealed: Vec<_> = asked.iter().map(|key| seal(&keys, key, 1)).collect();
+    for (at, key) in asked.iter().enumerate() {
+        for (from, value) in sealed.iter().enumerate() {
+            let opened = keys.open_record(&keys.address(key), value);
+            assert_eq!(
+                opened.is_ok(),
+                at == from,
+                "{key:?} opened {:?}",
+                asked[from]
+            );
+        }
+    }
+}
+
+/// K2: no value with one changed byte, or with one byte less, opens; neither does another vault's.
+#[test]
+fn k2_changed_values_do_not_open() {
+    let keys = keys();
+    for key in all_keys().iter().step_by(7) {
+        let value = seal(&keys, key, 3);
+        let address = keys.address(key);
+        for at in 0..value.len() {
+            for bit in [1, 0x80] {
+                let mut changed = value.clone();
+                changed[at] ^= bit;
+                assert!(keys.open_record(&address, &changed).is_err(), "byte {at}");
+            }
+            assert!(keys.open_record(&address, &value[..at]).is_err());
+        }
+        assert!(self::keys().open_record(&address, &value).is_err());
+    }
+}
+
+/// K3: the credentials of a link open for its host and exactly its origins only.
+#[test]
+fn k3_other_origins_do_not_open() {
+    let keys = keys();
+    let origin = |text| Origin::parse(text).unwrap();
+    let right = grant(
+        "forge",
+        OriginSet::new(vec![origin("https://forge.example")]),
+    );
+    let value = seal(&keys, &right, 1);
+    assert!(keys.open_record(&keys.address(&right), &value).is_ok());
+    for wrong in [
+        grant(
+            "evil",
+            OriginSet::new(vec![origin("https://forge.example")]),
+        ),
+        grant(
+            "forge",
+            OriginSet::new(vec![origin("https://evil.example")]),
+        ),
+        grant(
+            "forge",
+            OriginSet::new(vec![origin("http://forge.example")]),
+        ),
+        grant(
+            "forge",
+            OriginSet::new(vec![origin("https://forge.example:444")]),
+        ),
+        grant("forge", OriginSet::default()),
+        grant(
+            "forge",
+            OriginSet::new(vec![
+                origin("https://evil.example"),
+                origin("https://forge.example"),
+            ]),
+        ),
+    ] {
+        assert!(
+            keys.open_record(&keys.address(&wrong), &value).is_err(),
+            "{wrong:?}"
+        );
+    }
+}
+
+/// Re-sealing keeps version and binding, uses the new epoch, and does nothing twice.
+#[test]
+fn resealing_keeps_everything_else() {
+    let old = keys();
+    let key = grant("forge", OriginSet::default());
+    let value = seal(&old, &key, 9);
+    let ring = old.ring.rotated(Timestamp::default()).unwrap();
+    let new = old.with_ring(ring).unwrap();
+    let address = new.address(&key);
+    let again = new.reseal(&address.place, &value).unwrap().unwrap();
+    assert_eq!(Prefix::parse(&again).unwrap().0.epoch, 2);
+    let (version, plaintext) = new.open_record(&address, &again).unwrap();
+    assert_eq!((version, plaintext.as_slice()), (9, b"text".as_slice()));
+    assert_eq!(new.reseal(&address.place, &again), Ok(None));
+    assert!(old.open_record(&address, &again).is_err());
+}
+
+/// Values are padded to steps, and what is too long is refused before it is sealed.
+#[test]
+fn lengths_are_hidden_and_bounded() {
+    let keys = keys();
+    let address = keys.address(&all_keys()[0]);
+    let length = |bytes: usize| {
+        let sealed = keys.seal_record(&address, 1, &vec![1; bytes]);
+        sealed.map(|value| value.len())
+    };
+    assert_eq!(length(0), length(252));
+    assert_eq!(length(253).unwrap(), length(252).unwrap() + 256);
+    assert!(length(65_000).unwrap() <= 64 << 10);
+    assert_eq!(length(65_536), Err(CannotSeal::TooLong));
+}
+
+fn seal(keys: &Keys, key: &Asked, version: u64) -> Vec<u8> {
+    keys.seal_record(&keys.address(key), version, b"text")
+        .unwrap()
+}
+
+fn keys() -> Keys {
+    let ring = KeyRing::new(Timestamp::default()).unwrap();
+    Keys::new(
+        crate::crypto::random().unwrap(),
+        Key::random().unwrap(),
+        ring,
+    )
+    .unwrap()
+}
+
+/// Keys of all kinds, with names that run into each other if lengths are not sealed.
+fn all_keys() -> Vec<Asked> {
+    let names = ["a", "ab", "b", "abc", "c"];
+    let mut all = Vec::new();
+    for name in names {
+        let host = HostName::parse(name).unwrap();
+        let origins = OriginSet::new(vec![Origin::parse("https://forge.example").unwrap()]);
+        all.push(Asked::Host(host.clone()));
+        all.push(Asked::HostSecrets(host.clone(), origins.clone()));
+        all.push(Asked::Namespace(NamespaceName::parse(name).unwrap()));
+        all.push(Asked::Flow(FlowId::parse(name).unwrap()));
+        all.push(Asked::Request(name.to_owned()));
+        for id in names {
+            let (namespace, id) = (
+                NamespaceName::parse(name).unwrap(),
+                LinkId::parse(id).unwrap(),
+            );
+            all.push(Asked::Link(namespace.clone(), id.clone()));
+            all.push(Asked::Intent(namespace.clone(), id.clone()));
+            all.push(Asked::Receipt(namespace.clone(), id.clone()));
+            all.push(Asked::Grant(namespace, id, host.clone(), origins.clone()));
+        }
+    }
+    all
+}
+
+fn grant(host: &str, origins: OriginSet) -> Asked {
+    Asked::Grant(
+        NamespaceName::parse("acme").unwrap(),
+        LinkId::parse("l").unwrap(),
+        HostName::parse(host).unwrap(),
+        origins,
+    )
+}

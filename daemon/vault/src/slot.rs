@@ -1,0 +1,395 @@
+//! Slots: independent ways to one root key.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `file` | key files and systemd credentials |
+//! | `passphrase` | Argon2id and its cost |
+//! | `shares` | 2-of-3 recovery shares |
+
+use std::{fmt, io, path::PathBuf};
+
+use prost::Message;
+use ring::error::Unspecified;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use bindery_core::secret::Secret;
+use bindery_store_proto::v1 as disk;
+
+use crate::{
+    crypto::{self, Key},
+    files,
+};
+
+pub use file::KeyFileError;
+pub use passphrase::PassphraseCost;
+pub use shares::ShareError;
+
+mod file;
+mod passphrase;
+mod shares;
+
+/// A slot to be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NewSlot {
+    /// Makes a key file at this path, mode 0400. It must not exist.
+    CreateKeyFile(PathBuf),
+    /// Uses a key file that is there.
+    KeyFile(PathBuf),
+    /// Uses a systemd credential; the path is the file in `$CREDENTIALS_DIRECTORY`.
+    Credential(PathBuf),
+    /// Uses a passphrase.
+    Passphrase(Secret, PassphraseCost),
+    /// Makes three recovery shares, of which two open the vault.
+    Recovery,
+}
+
+/// What somebody brings to open a vault.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unlock {
+    /// A key file.
+    KeyFile(PathBuf),
+    /// A systemd credential; the path is the file in `$CREDENTIALS_DIRECTORY`.
+    Credential(PathBuf),
+    /// A passphrase.
+    Passphrase(Secret),
+    /// Recovery shares, as they were printed.
+    Shares(Vec<Secret>),
+}
+
+/// Kinds of slots.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum SlotKind {
+    /// A key file.
+    KeyFile,
+    /// A systemd credential.
+    Credential,
+    /// A passphrase.
+    Passphrase,
+    /// Recovery shares.
+    Recovery,
+}
+
+/// A slot that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SlotInfo {
+    /// Its number.
+    pub id: u8,
+    /// Its kind.
+    pub kind: SlotKind,
+    /// The path of a file; empty for other kinds.
+    pub label: String,
+}
+
+/// Why a slot could not be made or used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SlotError {
+    /// The key file or credential.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// The shares.
+    #[error(transparent)]
+    Shares(#[from] ShareError),
+    /// Too short to be safe.
+    #[error("a passphrase has at least {least} characters; choose a longer one")]
+    ShortPassphrase {
+        /// The least.
+        least: usize,
+    },
+    /// The operating system gave no randomness, or not enough memory.
+    #[error("the slot's key can't be computed; check that enough memory is free")]
+    Crypto,
+}
+
+/// A slot that is made but not yet in the header.
+pub struct PreparedSlot {
+    pub(crate) record: disk::Slot,
+    shares: Vec<Secret>,
+    confirmed: bool,
+    file: Option<(PathBuf, Zeroizing<Vec<u8>>)>,
+    secret: Option<Key>,
+}
+
+impl PreparedSlot {
+    pub(crate) fn new(
+        new: NewSlot,
+        id: u8,
+        store_id: &[u8; 16],
+        root: &Key,
+    ) -> Result<Self, SlotError> {
+        let kind = new.kind();
+        let mut parameters = disk::SlotParameters {
+            salt: crypto::random::<32>()?.to_vec(),
+            ..Default::default()
+        };
+        let mut prepared = Self::blank(id, kind);
+        let key = prepared.key_of(new, &mut parameters, store_id)?;
+        prepared.record.parameters = parameters.encode_to_vec();
+        prepared.wrap(&key, store_id, root)?;
+        Ok(prepared)
+    }
+
+    /// The recovery shares, to be printed once; empty for other kinds.
+    #[must_use]
+    pub fn shares(&self) -> &[Secret] {
+        &self.shares
+    }
+
+    /// Takes two shares back, as proof that they were written down.
+    ///
+    /// # Errors
+    ///
+    /// They are not two different shares of this slot.
+    pub fn confirm_shares(&mut self, first: &Secret, second: &Secret) -> Result<(), ShareError> {
+        let Some(secret) = &self.secret else {
+            return Err(ShareError::NotOfThisVault);
+        };
+        let given = shares::join(&[first, second], None)?;
+        if given != *secret {
+            return Err(ShareError::NotOfThisVault);
+        }
+        self.confirmed = true;
+        Ok(())
+    }
+
+    /// Whether it may go into the header.
+    pub(crate) const fn is_confirmed(&self) -> bool {
+        self.confirmed || self.secret.is_none()
+    }
+
+    /// Writes the key file that was asked for.
+    pub(crate) fn settle(&self) -> Result<(), KeyFileError> {
+        let Some((path, bytes)) = &self.file else {
+            return Ok(());
+        };
+        let written = files::write_new(path, bytes, 0o400).and_then(|()| {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            folder.map_or(Ok(()), files::sync_folder)
+        });
+        written.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.clone()),
+            _ => KeyFileError::Io(path.clone(), source),
+        })
+    }
+
+    fn blank(id: u8, kind: SlotKind) -> Self {
+        Self {
+            record: disk::Slot {
+                id: id.into(),
+                kind: kind.code().into(),
+                ..Default::default()
+            },
+            shares: Vec::new(),
+            confirmed: false,
+            file: None,
+            secret: None,
+        }
+    }
+
+    /// The key of the slot; fills in what it depends on.
+    fn key_of(
+        &mut self,
+        new: NewSlot,
+        parameters: &mut disk::SlotParameters,
+        store_id: &[u8; 16],
+    ) -> Result<Key, SlotError> {
+        let material = match new {
+            NewSlot::CreateKeyFile(path) => {
+                let bytes = Zeroizing::new(crypto::random::<32>()?.to_vec());
+                self.record.label = path.display().to_string();
+                self.file = Some((path, bytes.clone()));
+                bytes
+            }
+            NewSlot::KeyFile(path) => {
+                self.record.label = path.display().to_string();
+                file::read_key_file(&path)?
+            }
+            NewSlot::Credential(path) => {
+                self.record.label = path.display().to_string();
+                file::read_credential(&path)?
+            }
+            NewSlot::Passphrase(text, cost) => {
+                passphrase::check(&text)?;
+                cost.write(parameters);
+                return passphrase::key(&text, parameters);
+            }
+            NewSlot::Recovery => {
+                let secret = Key::random()?;
+                self.shares = shares::split(&secret, store_id);
+                parameters.threshold = shares::THRESHOLD.into();
+                parameters.shares = u32::try_from(self.shares.len()).unwrap_or_default();
+                let key = key_from(parameters, secret.expose())?;
+                self.secret = Some(secret);
+                return Ok(key);
+            }
+        };
+        Ok(key_from(parameters, &material)?)
+    }
+
+    fn wrap(&mut self, key: &Key, store_id: &[u8; 16], root: &Key) -> Result<(), Unspecified> {
+        let nonce = crypto::random()?;
+        self.record.nonce = nonce.to_vec();
+        self.record.wrapped = key.wrap(nonce, &aad(&self.record, store_id), root.expose())?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PreparedSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedSlot")
+            .field("id", &self.record.id)
+            .field("kind", &self.record.kind())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that opens slots, read once and tried on each of them.
+pub(crate) enum Opener {
+    Material(Zeroizing<Vec<u8>>),
+    Passphrase(Secret),
+    Shares(Key),
+}
+
+impl Opener {
+    /// Reads what somebody brought.
+    pub(crate) fn read(unlock: &Unlock, store_id: &[u8; 16]) -> Result<Self, SlotError> {
+        Ok(match unlock {
+            Unlock::KeyFile(path) => Self::Material(file::read_key_file(path)?),
+            Unlock::Credential(path) => Self::Material(file::read_credential(path)?),
+            Unlock::Passphrase(text) => Self::Passphrase(text.duplicate()),
+            Unlock::Shares(given) => {
+                let given: Vec<&Secret> = given.iter().collect();
+                Self::Shares(shares::join(&given, Some(store_id))?)
+            }
+        })
+    }
+
+    /// The root key, if this slot is opened by it.
+    pub(crate) fn open(
+        &self,
+        slot: &disk::Slot,
+        store_id: &[u8; 16],
+    ) -> Result<Option<Key>, SlotError> {
+        let Ok(parameters) = disk::SlotParameters::decode(slot.parameters.as_slice()) else {
+            return Ok(None);
+        };
+        let key = match (self, slot.kind()) {
+            // The same bytes may come as a file today and as a credential tomorrow.
+            (Self::Material(bytes), disk::SlotKind::KeyFile | disk::SlotKind::Credential) => {
+                key_from(&parameters, bytes)?
+            }
+            (Self::Passphrase(text), disk::SlotKind::Passphrase) => {
+                passphrase::key(text, &parameters)?
+            }
+            (Self::Shares(secret), disk::SlotKind::Recovery) => {
+                key_from(&parameters, secret.expose())?
+            }
+            _ => return Ok(None),
+        };
+        let Ok(nonce) = slot.nonce.as_slice().try_into() else {
+            return Ok(None);
+        };
+        let opened = key.unwrap(nonce, &aad(slot, store_id), &slot.wrapped);
+        Ok(opened.and_then(|root| Key::from_slice(&root)).ok())
+    }
+}
+
+impl NewSlot {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> SlotKind {
+        match self {
+            Self::CreateKeyFile(_) | Self::KeyFile(_) => SlotKind::KeyFile,
+            Self::Credential(_) => SlotKind::Credential,
+            Self::Passphrase(..) => SlotKind::Passphrase,
+            Self::Recovery => SlotKind::Recovery,
+        }
+    }
+}
+
+impl SlotKind {
+    const fn code(self) -> disk::SlotKind {
+        match self {
+            Self::KeyFile => disk::SlotKind::KeyFile,
+            Self::Credential => disk::SlotKind::Credential,
+            Self::Passphrase => disk::SlotKind::Passphrase,
+            Self::Recovery => disk::SlotKind::Recovery,
+        }
+    }
+
+    const fn read(code: disk::SlotKind) -> Option<Self> {
+        match code {
+            disk::SlotKind::KeyFile => Some(Self::KeyFile),
+            disk::SlotKind::Credential => Some(Self::Credential),
+            disk::SlotKind::Passphrase => Some(Self::Passphrase),
+            disk::SlotKind::Recovery => Some(Self::Recovery),
+            disk::SlotKind::Unspecified => None,
+        }
+    }
+}
+
+impl fmt::Display for SlotKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeyFile => "key file",
+            Self::Credential => "systemd credential",
+            Self::Passphrase => "passphrase",
+            Self::Recovery => "recovery shares",
+        })
+    }
+}
+
+impl fmt::Display for SlotInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.id, self.kind)?;
+        if self.label.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " {}", self.label)
+        }
+    }
+}
+
+impl From<Unspecified> for SlotError {
+    fn from(_: Unspecified) -> Self {
+        Self::Crypto
+    }
+}
+
+/// The slots of a header, without those of a kind that this version doesn't know.
+pub(crate) fn list(header: &disk::SealHeader) -> Vec<SlotInfo> {
+    let read = |slot: &disk::Slot| {
+        Some(SlotInfo {
+            id: u8::try_from(slot.id).ok()?,
+            kind: SlotKind::read(slot.kind())?,
+            label: slot.label.clone(),
+        })
+    };
+    header.slots.iter().filter_map(read).collect()
+}
+
+/// Whether these are at least two slots of different kind.
+pub(crate) fn suffice(kinds: impl IntoIterator<Item = SlotKind>) -> bool {
+    let kinds: std::collections::HashSet<_> = kinds.into_iter().collect();
+    kinds.len() >= 2
+}
+
+fn key_from(parameters: &disk::SlotParameters, material: &[u8]) -> Result<Key, Unspecified> {
+    Key::from_material(&parameters.salt, material, b"bindery/slot/v1")
+}
+
+/// What a wrapped root key is bound to.
+fn aad(slot: &disk::Slot, store_id: &[u8; 16]) -> Vec<u8> {
+    let mut aad = b"BDYS".to_vec();
+    aad.extend_from_slice(store_id);
+    aad.extend_from_slice(&slot.id.to_be_bytes());
+    aad.extend_from_slice(&slot.kind.to_be_bytes());
+    aad.extend_from_slice(&slot.parameters);
+    aad
+}

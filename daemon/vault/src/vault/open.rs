@@ -1,0 +1,216 @@
+//! Unsealing: from what somebody brings to a store that is known to be whole.
+
+use std::{path::Path, sync::Arc};
+
+use tracing::warn;
+
+use bindery_store::Batch;
+use bindery_store_proto::v1 as disk;
+
+use crate::{
+    crypto::Key,
+    error::OpenError,
+    header::{self, Candidate, HeaderError},
+    highwater::{HighWater, Mark},
+    keys::{self, Keys},
+    manifest::{self, Manifest},
+    ring::KeyRing,
+    slot::{self, Opener, SlotError, SlotInfo, Unlock},
+};
+
+use super::{Inner, Opened, RING_KEY, RING_TREE, SealedVault, Writer};
+
+/// How strict opening is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OpenOptions {
+    /// Takes a store that was rolled back to exactly this generation. What was acknowledged later is lost, and refresh
+    /// tokens in it may be dead.
+    pub accept_rollback: Option<u64>,
+}
+
+/// What the header gave.
+struct Unlocked {
+    root: Key,
+    header: disk::SealHeader,
+    store_id: [u8; 16],
+    uneven: bool,
+}
+
+impl SealedVault {
+    /// Opens the vault with the first of `unlock` that fits one of its slots, and checks the whole store.
+    ///
+    /// # Errors
+    ///
+    /// Nothing fits, or the store is not what was acknowledged; the vault stays sealed.
+    pub async fn unseal(&self, unlock: Vec<Unlock>, options: OpenOptions) -> Result<(), OpenError> {
+        let inner = &self.inner;
+        let mut writer = inner.writer.lock().await;
+        if inner.keys().is_ok() {
+            return Ok(());
+        }
+        let folder = inner.folder.clone();
+        // A passphrase takes a second of computing.
+        let unlocking = tokio::task::spawn_blocking(move || unlock_header(&folder, &unlock));
+        let unlocked = unlocking.await.map_err(|_| OpenError::Crypto)??;
+        inner.open_store(&mut writer, unlocked, options).await
+    }
+}
+
+impl Inner {
+    async fn open_store(
+        &self,
+        writer: &mut Writer,
+        unlocked: Unlocked,
+        options: OpenOptions,
+    ) -> Result<(), OpenError> {
+        let mut header = unlocked.header;
+        let stored = self.store.get(RING_TREE, RING_KEY).await?;
+        let ring = newest_ring(
+            &unlocked.root,
+            &unlocked.store_id,
+            &header,
+            stored.as_deref(),
+        )?;
+        let keys = Keys::new(unlocked.store_id, unlocked.root, ring.ring)?;
+        let highwater = HighWater::new(&self.highwater_folder, &keys);
+        let (manifest, sealed_manifest) = self.check(&keys).await?;
+        settle_mark(&highwater, manifest.generation, options)?;
+        if unlocked.uneven || header.sealed_ring != ring.sealed {
+            header.sealed_ring.clone_from(&ring.sealed);
+            header.generation += 1;
+            header::write(&self.folder, &header, &keys::header_mac(&keys.root)?)?;
+        }
+        if stored.as_deref() != Some(ring.sealed.as_slice()) {
+            let batch = Batch::new().put(RING_TREE, RING_KEY, ring.sealed);
+            self.store.commit(batch).await?;
+        }
+        *writer = Writer {
+            header,
+            manifest,
+            sealed_manifest,
+            ..Writer::default()
+        };
+        self.recent.restart(manifest.generation);
+        self.set_opened(Some(Opened {
+            keys: Arc::new(keys),
+            highwater: Arc::new(highwater),
+        }));
+        Ok(())
+    }
+
+    /// Compares the store with its manifest.
+    pub(super) async fn check(&self, keys: &Keys) -> Result<(Manifest, Vec<u8>), OpenError> {
+        let found = Manifest::recompute(&*self.store, keys).await?;
+        let stored = self.store.get(manifest::TREE, manifest::KEY).await?;
+        let stored = stored.ok_or(OpenError::MissingManifest)?;
+        let expected = keys.open_manifest(&stored).ok_or(OpenError::Tampered)?;
+        if found.count < expected.count {
+            return Err(OpenError::MissingRecords {
+                expected: expected.count,
+                found: found.count,
+            });
+        }
+        if (found.count, found.set) != (expected.count, expected.set) {
+            return Err(OpenError::Tampered);
+        }
+        Ok((expected, stored))
+    }
+}
+
+/// A ring, and its bytes as they were found.
+struct FoundRing {
+    ring: KeyRing,
+    sealed: Vec<u8>,
+}
+
+/// The newer of the two copies: a rotation may have been interrupted between them.
+fn newest_ring(
+    root: &Key,
+    store_id: &[u8; 16],
+    header: &disk::SealHeader,
+    stored: Option<&[u8]>,
+) -> Result<FoundRing, OpenError> {
+    let kek = keys::kek(root)?;
+    let copies = [Some(header.sealed_ring.as_slice()), stored];
+    let opened = copies.into_iter().flatten().filter_map(|sealed| {
+        let ring = KeyRing::open(&kek, store_id, sealed).ok()?;
+        Some(FoundRing {
+            ring,
+            sealed: sealed.to_vec(),
+        })
+    });
+    // Of two equal ones the header's: it comes last in the comparison.
+    let mut found: Vec<_> = opened.collect();
+    found.sort_by_key(|found| std::cmp::Reverse(found.ring.revision()));
+    found.into_iter().next().ok_or(OpenError::Tampered)
+}
+
+/// Refuses a store that is older than what was acknowledged, then sets the mark.
+fn settle_mark(highwater: &HighWater, found: u64, options: OpenOptions) -> Result<(), OpenError> {
+    match highwater.read().map_err(OpenError::HighWater)? {
+        Mark::Known(known) if known > found => {
+            if options.accept_rollback != Some(found) {
+                return Err(OpenError::RolledBack { found, known });
+            }
+            warn!(found, known, "A rolled-back store was accepted");
+        }
+        Mark::Known(_) => {}
+        Mark::Absent if found <= 1 => {}
+        Mark::Absent => warn!("There is no high-water mark: a rolled-back store is not noticed"),
+        Mark::Unreadable => {
+            warn!("The high-water mark is damaged: a rolled-back store is not noticed");
+        }
+    }
+    highwater.set(found).map_err(OpenError::HighWater)
+}
+
+fn unlock_header(folder: &Path, unlock: &[Unlock]) -> Result<Unlocked, OpenError> {
+    let found = header::read(folder)?;
+    let mut refused = None;
+    for candidate in found.candidates {
+        match try_slots(&candidate, unlock) {
+            Ok(root) if candidate.is_authentic(&keys::header_mac(&root)?) => {
+                return Ok(Unlocked {
+                    root,
+                    header: candidate.header,
+                    store_id: candidate.store_id,
+                    uneven: found.uneven || refused.is_some(),
+                });
+            }
+            // Its slots are right, its rest is not: the other copy may be whole.
+            Ok(_) => refused = Some(OpenError::Header(HeaderError::Damaged)),
+            // An older copy may have a slot that was removed since: it must not open.
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused.unwrap_or(OpenError::Header(HeaderError::Damaged)))
+}
+
+fn try_slots(candidate: &Candidate, unlock: &[Unlock]) -> Result<Key, OpenError> {
+    let mut unusable: Option<SlotError> = None;
+    for given in unlock {
+        match try_one(candidate, given) {
+            Ok(Some(root)) => return Ok(root),
+            Ok(None) => {}
+            Err(error) => unusable = unusable.or(Some(error)),
+        }
+    }
+    let slots: Vec<_> = slot::list(&candidate.header);
+    let slots = slots.iter().map(SlotInfo::to_string).collect::<Vec<_>>();
+    Err(unusable.map_or_else(
+        || OpenError::WrongKey {
+            slots: slots.join("; "),
+        },
+        OpenError::Slot,
+    ))
+}
+
+fn try_one(candidate: &Candidate, given: &Unlock) -> Result<Option<Key>, SlotError> {
+    let opener = Opener::read(given, &candidate.store_id)?;
+    for slot in &candidate.header.slots {
+        if let Some(root) = opener.open(slot, &candidate.store_id)? {
+            return Ok(Some(root));
+        }
+    }
+    Ok(None)
+}
