@@ -1,0 +1,282 @@
+//! The way of a person: start page, forge, callback, confirmation.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, RawQuery, State, rejection::PathRejection},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use bindery_core::{
+    link::Link,
+    name::{FlowId, LinkId, NamespaceName},
+    problem::{Problem, Reason},
+    provider::{Permission, PermissionScopes},
+    secret::Secret,
+};
+use bindery_engine::flows::{ConfirmView, Confirmed, Returned};
+use http::{HeaderMap, StatusCode, header::CONTENT_SECURITY_POLICY};
+
+use crate::{
+    cookie,
+    failure::Failure,
+    headers::policy,
+    pages::{self, Ask, ConfirmPage, DeclinedPage, DonePage, StartPage},
+    query::{self, Known},
+    same_site,
+    state::WebState,
+};
+
+/// What a forge sends back, and how long it may be.
+const RETURNED: [Known; 4] = [
+    ("code", 4096),
+    ("state", 128),
+    ("iss", 1024),
+    ("error", 128),
+];
+
+/// The only field of our forms.
+const CODE: [Known; 1] = [("code", 128)];
+
+type PathOf<T> = Result<Path<T>, PathRejection>;
+type Answer = Result<Response, Failure>;
+
+pub(crate) fn routes() -> Router<WebState> {
+    Router::new()
+        .route("/link/{flow}", get(start))
+        .route("/link/{flow}/start", post(leave))
+        .route("/oauth/{redirect_id}/callback", get(callback))
+        .route("/link/{flow}/confirm", get(ask).post(confirm))
+        .route("/link/{flow}/decline", post(decline))
+}
+
+/// Who asks for what. Gives the browser its cookie, and binds the flow to nobody yet: link previews open this page too.
+async fn start(State(state): State<WebState>, path: PathOf<String>, headers: HeaderMap) -> Answer {
+    let flow = flow_id(path)?;
+    let view = state.engine.start_view(flow.as_str()).await?;
+    let cookie = match cookie::read(&headers, &state.public_url) {
+        Some(kept) => kept,
+        None => cookie::make(&state.random).map_err(|_| Failure::Defect("no randomness"))?,
+    };
+    let page = StartPage {
+        flow: flow.as_str(),
+        namespace: &view.namespace,
+        namespace_name: or(&view.namespace_display_name, &view.namespace),
+        requester: &view.requester,
+        provider: &view.provider,
+        forge: &view.forge,
+        asks: Ask::all(view.scopes),
+        ends: view.expires.into(),
+    };
+    let mut response = pages::render(&page, StatusCode::OK);
+    cookie::write(response.headers_mut(), &cookie, &state.public_url);
+    let leads_to = policy(&[&view.forge]);
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, leads_to);
+    Ok(response)
+}
+
+/// Binds the flow to this browser, and sends it to the forge.
+async fn leave(State(state): State<WebState>, path: PathOf<String>, headers: HeaderMap) -> Answer {
+    same_site::check(&headers, &state.public_url)?;
+    let flow = flow_id(path)?;
+    let browser = cookie::read(&headers, &state.public_url).ok_or(Failure::NoCookie)?;
+    let forge = state
+        .engine
+        .leave_for_forge(flow.as_str(), &browser)
+        .await?;
+    Ok(Redirect::to(&forge).into_response())
+}
+
+/// What the browser brings back from the forge. The answer leads to a clean URL.
+async fn callback(
+    State(state): State<WebState>,
+    path: PathOf<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let Path(redirect_id) = path.map_err(|_| Failure::NotFound)?;
+    let [code, ticket, issuer, error] = query::pick(&query.unwrap_or_default(), RETURNED)?;
+    let code = code.map(Secret::new);
+    let ticket = ticket.ok_or(Failure::Malformed)?;
+    // Without our cookie no flow may go on, so the engine need not search for one.
+    let browser = cookie::read(&headers, &state.public_url).ok_or(Failure::NoCookie)?;
+    let returned = Returned {
+        redirect_id: &redirect_id,
+        state: &ticket,
+        code,
+        error: error.as_deref(),
+        issuer: issuer.as_deref(),
+        browser: Some(&browser),
+    };
+    let flow = state.engine.callback(returned).await?;
+    Ok(Redirect::to(&format!("/link/{flow}/confirm")).into_response())
+}
+
+/// Who it is, and whether it is to be bound.
+async fn ask(State(state): State<WebState>, path: PathOf<String>, headers: HeaderMap) -> Answer {
+    let flow = flow_id(path)?;
+    let browser = cookie::read(&headers, &state.public_url).ok_or(Failure::NoCookie)?;
+    let view = state.engine.confirm_view(flow.as_str(), &browser).await?;
+    let (told, granted) = granted(&state, &view).await?;
+    let mut response = confirm_page(&flow, view, told, granted);
+    let registered = state.engine.config().return_addresses.values();
+    let targets: Vec<_> = registered.map(String::as_str).collect();
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy(&targets));
+    Ok(response)
+}
+
+fn confirm_page(
+    flow: &FlowId,
+    view: ConfirmView,
+    told: bool,
+    granted: Vec<PermissionScopes>,
+) -> Response {
+    let page = ConfirmPage {
+        flow: flow.as_str(),
+        namespace: &view.namespace,
+        namespace_name: or(&view.namespace_display_name, &view.namespace),
+        requester: &view.requester,
+        provider: &view.provider,
+        forge: &view.forge,
+        login: &view.identity.login,
+        display_name: &view.identity.display_name,
+        stable_id: &view.identity.stable_id,
+        told,
+        granted: Ask::all(granted),
+        missing: Ask::all(view.missing),
+        code: view.confirm_code.expose(),
+    };
+    pages::render(&page, StatusCode::OK)
+}
+
+/// Whether the provider tells what it granted, and what that is: what was asked for without what is missing.
+async fn granted(
+    state: &WebState,
+    view: &ConfirmView,
+) -> Result<(bool, Vec<PermissionScopes>), Failure> {
+    let link = link_of(state, &view.link).await?;
+    let host = state.engine.host(&link.host).await?.record;
+    let description = state.engine.provider(host.provider.as_str())?;
+    let asked = |entry: &&PermissionScopes| {
+        let named = !entry.scopes.is_empty() || entry.permission == Permission::Identity;
+        let mut scopes = entry.scopes.iter();
+        named && scopes.all(|scope| link.requested_scopes.contains(scope))
+    };
+    let there = |entry: &&PermissionScopes| {
+        let lacks = |missing: &PermissionScopes| missing.permission == entry.permission;
+        !view.missing.iter().any(lacks)
+    };
+    let entries = description.permissions.iter();
+    let granted = entries.filter(asked).filter(there).cloned().collect();
+    Ok((link.granted_scopes.is_some(), granted))
+}
+
+async fn link_of(state: &WebState, resource: &str) -> Result<Link, Failure> {
+    let gone = || Failure::Problem(Problem::not_found(resource));
+    let rest = resource.strip_prefix("namespaces/").ok_or_else(gone)?;
+    let (namespace, id) = rest.split_once("/links/").ok_or_else(gone)?;
+    let namespace = NamespaceName::parse(namespace).map_err(|_| gone())?;
+    let id = LinkId::parse(id).map_err(|_| gone())?;
+    Ok(state.engine.link(&namespace, &id).await?.record)
+}
+
+/// Binds.
+async fn confirm(
+    State(state): State<WebState>,
+    path: PathOf<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let said = Said::read(&state, path, &headers, body).await?;
+    let Confirmed { link, return_to } = state
+        .engine
+        .confirm_in_browser(said.flow.as_str(), said.code.expose(), &said.browser)
+        .await?;
+    let link = link.record;
+    match return_to.and_then(|page| go_back(&page, &link)) {
+        Some(page) => Ok(Redirect::to(&page).into_response()),
+        None => done(&state, &link).await,
+    }
+}
+
+/// The registered return address, with what became of the link. It holds no secret.
+fn go_back(page: &str, link: &Link) -> Option<String> {
+    let mut page = url::Url::parse(page).ok()?;
+    page.query_pairs_mut()
+        .append_pair("link", &link.resource())
+        .append_pair("status", "bound");
+    Some(page.into())
+}
+
+async fn done(state: &WebState, link: &Link) -> Answer {
+    let host = state.engine.host(&link.host).await?.record;
+    let provider = state.engine.provider(host.provider.as_str())?;
+    let page = DonePage {
+        login: link.identity.as_ref().map_or("", |who| &who.login),
+        provider: &provider.display_name,
+        namespace: &format!("namespaces/{}", link.namespace),
+        link: &link.resource(),
+    };
+    Ok(pages::render(&page, StatusCode::OK))
+}
+
+/// "This is not me."
+async fn decline(
+    State(state): State<WebState>,
+    path: PathOf<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let said = Said::read(&state, path, &headers, body).await?;
+    state
+        .engine
+        .decline_in_browser(said.flow.as_str(), said.code.expose(), &said.browser)
+        .await?;
+    Ok(pages::render(&DeclinedPage, StatusCode::OK))
+}
+
+/// An answer on the confirm page.
+struct Said {
+    flow: FlowId,
+    browser: String,
+    code: Secret,
+}
+
+impl Said {
+    async fn read(
+        state: &WebState,
+        path: PathOf<String>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Self, Failure> {
+        same_site::check(headers, &state.public_url)?;
+        let flow = flow_id(path)?;
+        let browser = cookie::read(headers, &state.public_url).ok_or(Failure::NoCookie)?;
+        let [code] = query::form(headers, body, CODE).await?;
+        let code = Secret::new(code.ok_or(Failure::Malformed)?);
+        Ok(Self {
+            flow,
+            browser,
+            code,
+        })
+    }
+}
+
+/// A flow's id. One that can't be is answered like one that is over.
+fn flow_id(path: PathOf<String>) -> Result<FlowId, Failure> {
+    let over = || Failure::Problem(Problem::new(Reason::FlowExpired, "the flow's id is no id"));
+    let Path(id) = path.map_err(|_| Failure::NotFound)?;
+    FlowId::parse(&id).map_err(|_| over())
+}
+
+fn or<'a>(preferred: &'a str, otherwise: &'a str) -> &'a str {
+    if preferred.is_empty() {
+        otherwise
+    } else {
+        preferred
+    }
+}

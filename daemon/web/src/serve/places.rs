@@ -1,0 +1,118 @@
+//! Places for connections: so many in all, so many for each address.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Limits;
+use crate::client::neighbourhood;
+
+pub(super) struct Places {
+    all: Arc<Semaphore>,
+    each: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    per_address: usize,
+    exempt: Vec<IpNet>,
+}
+
+/// A seat in the house that nobody sits on yet.
+pub(super) struct Seat {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A taken place; free again when it is dropped.
+pub(super) struct Place {
+    _seat: Seat,
+    address: Option<IpAddr>,
+    each: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Places {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits.connections)),
+            each: Arc::default(),
+            per_address: limits.per_address,
+            exempt: limits.trusted_proxies.clone(),
+        }
+    }
+
+    /// Waits until there is a seat: those who come wait in the kernel's queue meanwhile.
+    pub(super) async fn seat(&self) -> Seat {
+        match self.all.clone().acquire_owned().await {
+            Ok(permit) => Seat { _permit: permit },
+            // The semaphore is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// A place for `address`, unless it has all that it may have.
+    pub(super) fn take(&self, seat: Seat, address: IpAddr) -> Option<Place> {
+        let address = address.to_canonical();
+        let counted = !self.exempt.iter().any(|net| net.contains(&address));
+        let address = counted.then(|| neighbourhood(address));
+        if let Some(address) = address {
+            let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+            let held = each.entry(address).or_default();
+            if *held >= self.per_address {
+                return None;
+            }
+            *held += 1;
+        }
+        Some(Place {
+            _seat: seat,
+            address,
+            each: self.each.clone(),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = each.get_mut(&address) {
+            *held -= 1;
+            if *held == 0 {
+                each.remove(&address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D1: an address has so many places, gets one back when one is left, and a proxy has as many as there are.
+    #[tokio::test]
+    async fn d1_places_are_counted() {
+        let places = Places::new(&Limits {
+            connections: 8,
+            per_address: 2,
+            trusted_proxies: vec!["10.0.0.0/8".parse().expect("network")],
+            ..Limits::default()
+        });
+        let take =
+            async |text: &str| places.take(places.seat().await, text.parse().expect("address"));
+        let (first, second) = (take("192.0.2.1").await, take("192.0.2.1").await);
+        assert!(first.is_some() && second.is_some());
+        assert!(take("::ffff:192.0.2.1").await.is_none());
+        assert!(take("192.0.2.2").await.is_some());
+        drop(first);
+        assert!(take("192.0.2.1").await.is_some());
+        let proxied = [
+            take("10.0.0.1").await,
+            take("10.0.0.1").await,
+            take("10.0.0.1").await,
+        ];
+        assert!(proxied.iter().all(Option::is_some));
+        drop((second, proxied));
+        assert!(places.each.lock().expect("lock").is_empty());
+        assert_eq!(places.all.available_permits(), 8);
+    }
+}
