@@ -103,3 +103,22 @@ async fn version() -> Response {
     let body = format!("{version}\n");
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A vault that can't write or read, and a daemon without plugins, is not ready, and says what to do.
+    #[test]
+    fn what_is_missing_is_said() {
+        assert!(vault(&VaultHealth::Serving).is_ok() && vault(&VaultHealth::LowSpace).is_ok());
+        assert!(plugins(1).is_ok());
+        for message in [
+            vault(&VaultHealth::ReadOnly),
+            vault(&VaultHealth::Sealed),
+            plugins(0),
+        ] {
+            assert!(message.expect_err("not ready").contains("; "));
+        }
+    }
+}

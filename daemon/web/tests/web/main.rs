@@ -1,1 +1,10 @@
-//! The router on a loopback socket.
+//! The router on a loopback socket, over the real engine and ports in memory.
+#![allow(missing_docs, unreachable_pub)]
+
+mod browser;
+mod lint;
+mod ops;
+mod pages;
+mod story;
+mod support;
+mod tamper;

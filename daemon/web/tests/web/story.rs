@@ -1,0 +1,177 @@
+//! What people do.
+
+use std::sync::atomic::Ordering;
+
+use bindery_core::link::Stage;
+
+use crate::{
+    browser::Browser,
+    support::{Setting, World},
+};
+
+/// A person opens the link, reads who asks for what, agrees at the forge, sees who they are, confirms, and it is bound.
+#[tokio::test]
+async fn a_person_links() {
+    let (world, mut browser) = (World::new().await, Browser::default());
+    let start = browser.get(&world, &world.start).await;
+    assert_eq!(start.status, 200);
+    for said in [
+        "Acme Registry",
+        "namespaces/acme",
+        "registry.acme.example",
+        "GitHub",
+        "https://github.com",
+        "Read the code that you can read",
+        "<code>repo</code>",
+        "<code>admin:repo_hook</code>",
+        "Nothing is stored before you agree",
+        "Continue to GitHub",
+        "14:23 UTC",
+    ] {
+        assert!(start.body.contains(said), "{said}\n{}", start.body);
+    }
+
+    browser.extra = vec![("sec-fetch-site", "same-origin"), ("origin", "null")];
+    let left = browser
+        .post(&world, &format!("{}/start", world.start), "")
+        .await;
+    assert_eq!(left.status, 303);
+    let forge = left.header("location").expect("location");
+    assert!(forge.starts_with("https://github.com/login/oauth/authorize?response_type=code&"));
+    assert_eq!(
+        left.leads_with("redirect_uri"),
+        format!("http://localhost:8080{}", world.callback)
+    );
+
+    browser.extra = vec![("sec-fetch-site", "cross-site")];
+    let query = format!("?code=abc&state={}&scope=unknown", left.leads_with("state"));
+    let back = browser
+        .get(&world, &format!("{}{query}", world.callback))
+        .await;
+    let confirm = format!("{}/confirm", world.start);
+    assert_eq!(
+        (back.status, back.header("location")),
+        (303, Some(confirm.as_str()))
+    );
+    assert_eq!(
+        world.link().await.observed.stage,
+        Stage::PendingConfirmation
+    );
+
+    let page = browser.get(&world, &confirm).await;
+    assert_eq!(page.status, 200);
+    for said in [
+        "You are octo on GitHub",
+        "583231",
+        "registry.acme.example",
+        "What is missing",
+        "<code>admin:repo_hook</code>",
+        "This is not me",
+        &format!("<code class=\"copy\">{}</code>", page.code()),
+    ] {
+        assert!(page.body.contains(said), "{said}\n{}", page.body);
+    }
+
+    browser.extra = vec![("sec-fetch-site", "same-origin")];
+    let done = browser
+        .post(&world, &confirm, &format!("code={}", page.code()))
+        .await;
+    assert_eq!(done.status, 200);
+    assert!(
+        done.body
+            .contains("<h1>Bound: octo on GitHub to namespaces/acme</h1>"),
+        "{}",
+        done.body
+    );
+    assert_eq!(world.link().await.observed.stage, Stage::Bound);
+    assert_eq!(world.exchanges(), 1);
+
+    let again = browser
+        .post(&world, &confirm, &format!("code={}", page.code()))
+        .await;
+    assert_eq!(again.status, 410);
+}
+
+/// "This is not me" binds nothing, and what was granted is revoked at the forge.
+#[tokio::test]
+async fn a_person_declines() {
+    let (world, mut browser) = (World::new().await, Browser::default());
+    browser.agree(&world).await;
+    let page = browser
+        .get(&world, &format!("{}/confirm", world.start))
+        .await;
+    let decline = format!("{}/decline", world.start);
+    let declined = browser
+        .post(&world, &decline, &format!("code={}", page.code()))
+        .await;
+    assert_eq!(declined.status, 200);
+    assert!(declined.body.contains("Nothing was bound"));
+    let mut changes = world.engine.subscribe();
+    while world.link().await.observed.stage != Stage::Unlinked {
+        let _ = changes.recv().await;
+    }
+    assert_eq!(world.forge.revocations.load(Ordering::SeqCst), 1);
+    assert_eq!(browser.get(&world, &world.start).await.status, 410);
+}
+
+/// O5: afterwards the person goes to the registered address and to no other; the page with the form allows that.
+#[tokio::test]
+async fn o5_a_person_goes_back_to_the_registry() {
+    let setting = Setting {
+        return_to: Some("portal"),
+        ..Setting::default()
+    };
+    let (world, mut browser) = (World::with(setting).await, Browser::default());
+    browser.agree(&world).await;
+    let confirm = format!("{}/confirm", world.start);
+    let page = browser.get(&world, &confirm).await;
+    let policy = page.header("content-security-policy").expect("policy");
+    assert!(
+        policy.contains("form-action 'self' https://registry.example;"),
+        "{policy}"
+    );
+    let form = format!("code={}&return_to=https%3A%2F%2Fevil.example", page.code());
+    let done = browser.post(&world, &confirm, &form).await;
+    let expected =
+        "https://registry.example/links?tab=1&link=namespaces%2Facme%2Flinks%2Fbuilds&status=bound";
+    assert_eq!(
+        (done.status, done.header("location")),
+        (303, Some(expected))
+    );
+}
+
+/// A second visit to the start page keeps the cookie, so that several links can be open in one browser.
+#[tokio::test]
+async fn the_cookie_is_kept() {
+    let (world, mut browser) = (World::new().await, Browser::default());
+    let first = browser.get(&world, &world.start).await;
+    let line = first.header("set-cookie").expect("cookie");
+    assert!(
+        line.ends_with("; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"),
+        "{line}"
+    );
+    let cookie = browser.cookie.clone();
+    browser.get(&world, &world.start).await;
+    assert_eq!(browser.cookie, cookie);
+}
+
+/// O1: over TLS the cookie has the prefix that no sibling domain can set, and only that one counts.
+#[tokio::test]
+async fn o1_the_cookie_has_its_prefix() {
+    let setting = Setting {
+        public_url: "https://bindery.example",
+        ..Setting::default()
+    };
+    let (world, mut browser) = (World::with(setting).await, Browser::default());
+    let start = browser.get(&world, &world.start).await;
+    let line = start.header("set-cookie").expect("cookie");
+    assert!(
+        line.starts_with("__Host-bindery=") && line.ends_with("SameSite=Lax; Secure"),
+        "{line}"
+    );
+    browser.cookie = browser.cookie.map(|cookie| cookie.replace("__Host-", ""));
+    let left = browser
+        .post(&world, &format!("{}/start", world.start), "")
+        .await;
+    assert_eq!(left.status, 403);
+}
