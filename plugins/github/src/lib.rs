@@ -1,1 +1,68 @@
-//! Provider plugin for GitHub
+//! Provider plugin for GitHub: github.com, GHE.com and Enterprise Server
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`describe`] | all that is data |
+//! | [`call`] | sending, and what an error means |
+//! | [`paging`] | links to further pages, as cursors |
+//! | [`account`], [`organizations`], [`repositories`], [`refs`], [`revoke`] | the operations |
+
+#![forbid(unsafe_code)]
+
+use bindery_plugin_sdk::{Cx, Provider, Result, v1};
+
+mod account;
+mod call;
+mod describe;
+mod organizations;
+mod paging;
+mod refs;
+mod repositories;
+mod revoke;
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "export")]
+bindery_plugin_sdk::export_provider!(GitHub);
+
+/// GitHub.
+#[derive(Debug, Default)]
+pub struct GitHub;
+
+impl Provider for GitHub {
+    fn description() -> v1::Description {
+        describe::description()
+    }
+
+    async fn identify(&self, cx: &Cx, _: v1::Identify) -> Result<v1::Identity> {
+        account::identify(cx).await
+    }
+
+    async fn inspect_token(&self, cx: &Cx, _: v1::InspectToken) -> Result<v1::TokenFacts> {
+        account::inspect(cx).await
+    }
+
+    async fn list_organizations(&self, cx: &Cx, input: v1::ListOrganizations) -> Result<()> {
+        organizations::list(cx, &input).await
+    }
+
+    async fn list_repositories(&self, cx: &Cx, input: v1::ListRepositories) -> Result<()> {
+        repositories::list(cx, &input).await
+    }
+
+    async fn get_repository(&self, cx: &Cx, input: v1::GetRepository) -> Result<v1::Repository> {
+        repositories::get(cx, &input.repository).await
+    }
+
+    async fn list_refs(&self, cx: &Cx, input: v1::ListRefs) -> Result<()> {
+        refs::list(cx, &input).await
+    }
+
+    async fn revoke(&self, cx: &Cx, input: v1::Revoke) -> Result<v1::Revocation> {
+        revoke::revoke(cx, input.whole_grant).await
+    }
+
+    async fn probe(&self, cx: &Cx, _: v1::Probe) -> Result<v1::ServerFacts> {
+        account::probe(cx).await
+    }
+}
