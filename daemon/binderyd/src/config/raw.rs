@@ -1,0 +1,187 @@
+//! The file as it is written. Every default stands here, with its reason.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    #[serde(default = "data_dir")]
+    pub(crate) data_dir: PathBuf,
+    #[serde(default)]
+    pub(crate) api: Api,
+    pub(crate) web: Web,
+    #[serde(default)]
+    pub(crate) ops: Ops,
+    #[serde(default)]
+    pub(crate) seal: Seal,
+    #[serde(default)]
+    pub(crate) plugins: Plugins,
+    #[serde(default)]
+    pub(crate) policy: Policy,
+    #[serde(default)]
+    pub(crate) linking: Linking,
+    #[serde(default)]
+    pub(crate) store: Store,
+    #[serde(default)]
+    pub(crate) log: Log,
+    #[serde(default)]
+    pub(crate) dangerous: Dangerous,
+}
+
+/// The state folder of the systemd unit.
+fn data_dir() -> PathBuf {
+    "/var/lib/bindery".into()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Api {
+    pub(crate) socket: PathBuf,
+    pub(crate) socket_mode: String,
+    pub(crate) admin_socket: PathBuf,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            socket: "/run/bindery/bindery.sock".into(),
+            // The group decides who may connect; the policy decides what they may do.
+            socket_mode: "0660".to_owned(),
+            admin_socket: "/run/bindery/admin.sock".into(),
+            tls: None,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) listen: String,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) client_ca: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Web {
+    #[serde(default = "web_listen")]
+    pub(crate) listen: String,
+    pub(crate) public_url: String,
+    #[serde(default)]
+    pub(crate) trusted_proxies: Vec<String>,
+}
+
+/// Loopback: a proxy with TLS stands before it.
+fn web_listen() -> String {
+    "127.0.0.1:7080".to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ops {
+    pub(crate) listen: String,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        // Loopback: health and metrics are not for everybody.
+        Self { listen: "127.0.0.1:7081".to_owned() }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Seal {
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) systemd_credential: Option<String>,
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Plugins {
+    pub(crate) roots: Vec<PathBuf>,
+    pub(crate) enabled: Vec<String>,
+    pub(crate) lock_file: Option<PathBuf>,
+    pub(crate) keys_dir: PathBuf,
+    pub(crate) worker: PathBuf,
+    pub(crate) allow_unsigned: Vec<String>,
+    pub(crate) deny: Vec<String>,
+    pub(crate) allow_unsandboxed: Vec<String>,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self {
+            roots: vec!["/usr/lib/bindery/plugins".into(), "/var/lib/bindery/plugins".into()],
+            // Nothing runs because it lies there.
+            enabled: Vec::new(),
+            lock_file: None,
+            keys_dir: "/etc/bindery/plugin-keys".into(),
+            worker: "/usr/lib/bindery/bindery-plugin-worker".into(),
+            allow_unsigned: Vec::new(),
+            deny: Vec::new(),
+            allow_unsandboxed: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Policy {
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Linking {
+    pub(crate) return_addresses: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) ballast_mib: u64,
+    pub(crate) floor_mib: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        // Enough to open the store once on a full disk, and to say so before it is full (THREATS K8).
+        Self { ballast_mib: 64, floor_mib: 128 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Auto }
+    }
+}
+
+/// Auto is text on a terminal and JSON elsewhere.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Auto,
+    Json,
+    Text,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Dangerous {
+    pub(crate) run_as_root: bool,
+    pub(crate) plaintext_public_url: bool,
+    pub(crate) unsigned_plugins: bool,
+}

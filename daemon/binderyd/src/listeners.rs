@@ -1,0 +1,163 @@
+//! Sockets: which ones there are, what answers on each, and how they end.
+
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::Path,
+};
+
+use bindery_api::{Api, Limits, Surface, TlsHandle, serve_tls, serve_unix};
+use bindery_web::WebState;
+use tokio::{
+    net::{TcpListener, UnixListener, UnixStream},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use crate::{
+    config::{Config, Tls},
+    failure::Failure,
+};
+
+/// Bound sockets, not served yet.
+pub(crate) struct Listeners {
+    api: UnixListener,
+    admin: UnixListener,
+    tls: Option<(TcpListener, TlsHandle)>,
+    web: TcpListener,
+    ops: TcpListener,
+}
+
+/// Sockets that are served.
+pub(crate) struct Serving {
+    tasks: Vec<JoinHandle<()>>,
+    tls: Option<TlsHandle>,
+    stop: watch::Sender<bool>,
+    failed: watch::Receiver<bool>,
+}
+
+impl Listeners {
+    /// Binds all sockets, and says what listens where.
+    pub(crate) async fn bind(config: &Config) -> Result<Self, Failure> {
+        let api = unix(&config.api.socket, config.api.socket_mode, "gRPC, public services").await?;
+        let admin = unix(&config.api.admin_socket, 0o600, "gRPC, all services, for the operator").await?;
+        let tls = match &config.api.tls {
+            Some(tls) => Some(mutual_tls(tls).await?),
+            None => None,
+        };
+        let web = tcp(config.web.listen, "Pages for people").await?;
+        let ops = tcp(config.ops_listen, "Health and metrics").await?;
+        Ok(Self { api, admin, tls, web, ops })
+    }
+
+    /// Serves all of them.
+    pub(crate) fn serve(self, api: Api, web: WebState) -> Serving {
+        let (stop, stopped) = watch::channel(false);
+        let (fail, failed) = watch::channel(false);
+        let tls = self.tls.as_ref().map(|(_, handle)| handle.clone());
+        let until = || {
+            let mut stopped = stopped.clone();
+            async move {
+                // An error means that the sender is gone, which is a stop as well.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            }
+        };
+        let limits = Limits::default;
+        let mut tasks = vec![
+            watched(&fail, serve_unix(api.clone(), Surface::Public, self.api, limits(), until())),
+            watched(&fail, serve_unix(api.clone(), Surface::Admin, self.admin, limits(), until())),
+        ];
+        if let Some((listener, handle)) = self.tls {
+            tasks.push(watched(&fail, serve_tls(api, listener, handle, limits(), until())));
+        }
+        let (pages, operations) = (bindery_web::public_router(web.clone()), bindery_web::ops_router(web));
+        tasks.push(web_task(self.web, pages, until()));
+        tasks.push(web_task(self.ops, operations, until()));
+        Serving { tasks, tls, stop, failed }
+    }
+}
+
+impl Serving {
+    /// Resolves when a listener ends that was not told to.
+    pub(crate) async fn failed(&self) {
+        let mut failed = self.failed.clone();
+        // The senders live as long as the tasks; when all are gone, all have ended.
+        let _ = failed.wait_for(|failed| *failed).await;
+    }
+
+    /// Reads the certificates again.
+    pub(crate) fn reload_tls(&self) {
+        let Some(tls) = &self.tls else { return };
+        match tls.reload() {
+            Ok(()) => tracing::info!("Certificates read again"),
+            Err(error) => tracing::error!(%error, "Certificates are not usable; the old ones stay"),
+        }
+    }
+
+    /// Stops taking connections, and lets the open ones finish.
+    pub(crate) async fn stop(self) {
+        // Nobody listening any more is fine.
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            // A task that panicked has ended.
+            let _ = task.await;
+        }
+    }
+}
+
+fn watched(
+    fail: &watch::Sender<bool>,
+    serve: impl Future<Output = std::io::Result<()>> + Send + 'static,
+) -> JoinHandle<()> {
+    let fail = fail.clone();
+    tokio::spawn(async move {
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "Listener ended");
+            let _ = fail.send(true);
+        }
+    })
+}
+
+/// The pages' listener retries every accept error, so it ends only when it is told to.
+fn web_task(
+    listener: TcpListener,
+    router: axum::Router,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    tokio::spawn(bindery_web::serve(listener, router, bindery_web::Limits::default(), until))
+}
+
+async fn tcp(address: std::net::SocketAddr, what: &str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::Config(format!("{address} can't be listened on: {error}; choose another port")))?;
+    tracing::info!(address = %listener.local_addr()?, what, "Listening");
+    Ok(listener)
+}
+
+async fn mutual_tls(tls: &Tls) -> Result<(TcpListener, TlsHandle), Failure> {
+    let handle = TlsHandle::load(&tls.certificate, &tls.key, &tls.client_ca)
+        .map_err(|error| Failure::Config(format!("api.tls: {error}")))?;
+    Ok((tcp(tls.listen, "gRPC over mutual TLS, public services").await?, handle))
+}
+
+async fn unix(path: &Path, mode: u32, what: &str) -> Result<UnixListener, Failure> {
+    remove_stale(path).await?;
+    let can_not = |error| Failure::Config(format!("{} can't be listened on: {error}", path.display()));
+    let listener = UnixListener::bind(path).map_err(can_not)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(can_not)?;
+    tracing::info!(address = %path.display(), what, "Listening");
+    Ok(listener)
+}
+
+/// Removes the socket of a daemon that is gone; one that answers stays.
+async fn remove_stale(path: &Path) -> Result<(), Failure> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(Failure::Config(format!("{} is no socket; choose another path", path.display())));
+    }
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(Failure::Locked(format!("another daemon listens on {}; stop it first", path.display())));
+    }
+    Ok(fs::remove_file(path)?)
+}

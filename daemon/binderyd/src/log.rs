@@ -1,0 +1,32 @@
+//! The log: text on a terminal, JSON elsewhere, and panics without their values.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::Config;
+
+/// Installs the log. `BINDERY_LOG` goes before the configured level.
+pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
+    let level = std::env::var("BINDERY_LOG").unwrap_or_else(|_| config.log_level.clone());
+    let filter = EnvFilter::try_new(&level)
+        .map_err(|error| anyhow::anyhow!("log.level {level:?} is no filter: {error}"))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let terminal = std::io::stderr().is_terminal();
+    if config.log_json.unwrap_or(!terminal) {
+        registry.with(fmt::layer().json().with_writer(std::io::stderr)).init();
+    } else {
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none();
+        registry.with(fmt::layer().with_ansi(colour).with_writer(std::io::stderr)).init();
+    }
+    report_panics();
+    Ok(())
+}
+
+/// L8: where a panic happened is logged, what it says is not: it may hold a value.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "Panic; report it with this place");
+    }));
+}

@@ -1,0 +1,132 @@
+//! Composition: from a configuration to a daemon that serves.
+
+use std::sync::{Arc, Mutex};
+
+use bindery_api::{Api, PolicyHandle};
+use bindery_core::port::Vault;
+use bindery_egress::{EgressConfig, HttpEgress};
+use bindery_engine::{Engine, EngineConfig, Ports};
+use bindery_host::PluginHost;
+use bindery_vault::SealedVault;
+use bindery_web::{EngineReadiness, WebState};
+use prometheus_client::registry::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    admin::Admin,
+    config::Config,
+    failure::Failure,
+    listeners::{Listeners, Serving},
+    plugins,
+    ports::{SystemClock, SystemEntropy},
+    vault,
+};
+
+/// Runs until it is told to stop.
+pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failure> {
+    refuse_root(config, development)?;
+    vault::prepare_folder(&config.data_dir)?;
+    let vault = vault::open(config, development).await?;
+    let host = load_plugins(config, development).await?;
+    let engine = engine(config, Arc::clone(&vault), host.clone());
+    engine.recover().await?;
+    let policy = policy(config)?;
+    let metrics = Arc::new(Mutex::new(Registry::default()));
+    let api = api(&engine, &policy, Admin::new(vault, host), &metrics);
+    let readiness = Arc::new(EngineReadiness(engine.clone()));
+    let web = WebState::new(engine.clone(), metrics, readiness)
+        .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
+        .with_trusted_proxies(&config.web.trusted_proxies);
+    let serving = Listeners::bind(config).await?.serve(api, web);
+    let sweeper = tokio::spawn(async move { engine.sweep_forever().await });
+    // systemd is told, where there is one.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ready");
+    wait_for_the_end(&policy, &serving).await?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("Stopping");
+    sweeper.abort();
+    serving.stop().await;
+    Ok(())
+}
+
+/// THREATS §7.4: a daemon that holds other people's keys is nobody's root.
+fn refuse_root(config: &Config, development: bool) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() && !config.allow_root && !development {
+        let message = "binderyd does not run as root; use a user of its own, or set dangerous.run_as_root";
+        return Err(Failure::Config(message.to_owned()));
+    }
+    Ok(())
+}
+
+async fn load_plugins(config: &Config, development: bool) -> Result<PluginHost, Failure> {
+    if development {
+        tracing::warn!("DEVELOPMENT MODE: plugins run without signatures from folders that others may write");
+    }
+    let settings = plugins::host_config(config, development)?;
+    let (host, failures) =
+        PluginHost::start(settings).await.map_err(|error| Failure::Config(error.to_string()))?;
+    for failure in failures {
+        tracing::error!(plugin = %failure.name, error = %failure.error, "Plugin is not loaded; links of this provider do not work");
+    }
+    for loaded in bindery_core::port::Providers::list(&host) {
+        tracing::info!(
+            plugin = %loaded.provider,
+            version = loaded.version,
+            isolation = loaded.isolation,
+            sha256 = loaded.sha256,
+            "Plugin loaded"
+        );
+    }
+    Ok(host)
+}
+
+fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine {
+    let ports = Ports {
+        vault: vault as Arc<dyn Vault>,
+        egress: Arc::new(HttpEgress::new(EgressConfig::default())),
+        providers: Arc::new(host),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::new()),
+    };
+    let linking = EngineConfig {
+        public_url: config.web.public_url.clone(),
+        return_addresses: config.return_addresses.clone(),
+    };
+    Engine::new(ports, linking)
+}
+
+fn policy(config: &Config) -> Result<PolicyHandle, Failure> {
+    match &config.policy_file {
+        Some(path) => PolicyHandle::load(path).map_err(|errors| Failure::Config(errors.to_string())),
+        None => Ok(PolicyHandle::owner_only(rustix::process::geteuid().as_raw())),
+    }
+}
+
+fn api(engine: &Engine, policy: &PolicyHandle, admin: Admin, metrics: &Mutex<Registry>) -> Api {
+    let mut registry = metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Api::new(engine.clone(), policy.clone(), Arc::new(admin), &mut registry)
+}
+
+/// Ends at SIGTERM or SIGINT, or when a listener dies. SIGHUP reads policy and certificates again.
+async fn wait_for_the_end(policy: &PolicyHandle, serving: &Serving) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => reload(policy, serving),
+            () = serving.failed() => return Err(anyhow::anyhow!("a listener has ended").into()),
+        }
+    }
+}
+
+fn reload(policy: &PolicyHandle, serving: &Serving) {
+    match policy.reload() {
+        Ok(()) => tracing::info!("Policy read again"),
+        Err(error) => tracing::error!(%error, "Policy is not usable; the old one stays"),
+    }
+    serving.reload_tls();
+}

@@ -1,0 +1,219 @@
+//! Store and vault: open them, or make them.
+
+use std::{
+    io::{BufRead, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bindery_core::{port::Clock, secret::Secret};
+use bindery_store::{OpenError, SledConfig, SledStore};
+use bindery_vault::{Init, InitMode, NewSlot, OpenOptions, PassphraseCost, SealedVault, Unlock};
+
+use crate::{
+    args::Slots,
+    config::{Config, Seal},
+    failure::Failure,
+    ports::SystemClock,
+};
+
+/// The key file that development makes beside the data.
+const DEVELOPMENT_KEY: &str = "development-root.key";
+
+/// Opens the store of a configuration.
+pub(crate) fn open_store(config: &Config) -> Result<Arc<SledStore>, Failure> {
+    let mut settings = SledConfig::default();
+    settings.ballast_bytes = config.ballast_bytes;
+    settings.free_floor = config.floor_bytes;
+    // Nothing is served yet, so blocking this thread holds up nobody.
+    match SledStore::open(config.data_dir.join("store"), settings) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error @ OpenError::Locked { .. }) => Err(Failure::Locked(error.to_string())),
+        Err(error) => Err(Failure::Other(error.into())),
+    }
+}
+
+/// Opens the vault of a configuration. An empty folder becomes one where enough slots are configured, or in development.
+pub(crate) async fn open(config: &Config, development: bool) -> Result<Arc<SealedVault>, Failure> {
+    let store = open_store(config)?;
+    let folder = folder(config);
+    if !exists(config) {
+        initialise(config, &store, development).await?;
+    }
+    let vault = SealedVault::sealed(&folder, &config.data_dir, store);
+    let unlock = unlock(config, development)?;
+    vault.unseal(unlock, OpenOptions::default()).await.map_err(|error| Failure::Config(error.to_string()))?;
+    if vault.status().await.development {
+        tracing::warn!(
+            "DEVELOPMENT VAULT: its root key lies beside the data and nothing can recover it; never give it real credentials"
+        );
+    }
+    Ok(Arc::new(vault))
+}
+
+/// Whether the folder holds a vault.
+fn exists(config: &Config) -> bool {
+    folder(config).join("seal.hdr.a").exists() || folder(config).join("seal.hdr.b").exists()
+}
+
+fn folder(config: &Config) -> PathBuf {
+    config.data_dir.join("vault")
+}
+
+async fn initialise(config: &Config, store: &Arc<SledStore>, development: bool) -> Result<(), Failure> {
+    let slots = first_slots(config, development)?;
+    let mode = if development { InitMode::Development } else { InitMode::Production };
+    let init = Init::prepare(folder(config), slots, mode).map_err(|error| {
+        Failure::Config(format!("{} holds no vault, and none can be made: {error}; run binderyd init", config.data_dir.display()))
+    })?;
+    init.finish(store.as_ref(), SystemClock.now()).await?;
+    tracing::info!(data_dir = %config.data_dir.display(), "Made a new vault");
+    Ok(())
+}
+
+/// The slots of the configured sources; a key file is made when it is not there.
+fn first_slots(config: &Config, development: bool) -> Result<Vec<NewSlot>, Failure> {
+    let mut slots = Vec::new();
+    if let Some(path) = credential(&config.seal)? {
+        slots.push(NewSlot::Credential(path));
+    }
+    if let Some(path) = &config.seal.key_file {
+        slots.push(if path.exists() { NewSlot::KeyFile(path.clone()) } else { NewSlot::CreateKeyFile(path.clone()) });
+    }
+    if let Some(path) = &config.seal.passphrase_file {
+        slots.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::STANDARD));
+    }
+    if slots.is_empty() && development {
+        slots.push(NewSlot::CreateKeyFile(config.data_dir.join(DEVELOPMENT_KEY)));
+    }
+    Ok(slots)
+}
+
+/// Everything that may open the vault.
+fn unlock(config: &Config, development: bool) -> Result<Vec<Unlock>, Failure> {
+    let mut unlock = Vec::new();
+    if let Some(path) = credential(&config.seal)? {
+        unlock.push(Unlock::Credential(path));
+    }
+    if let Some(path) = &config.seal.key_file {
+        unlock.push(Unlock::KeyFile(path.clone()));
+    }
+    if let Some(path) = &config.seal.passphrase_file {
+        unlock.push(Unlock::Passphrase(passphrase(path)?));
+    }
+    let beside = config.data_dir.join(DEVELOPMENT_KEY);
+    if development && beside.exists() {
+        unlock.push(Unlock::KeyFile(beside));
+    }
+    if unlock.is_empty() {
+        let message = "no source of the root key is configured; set seal.key_file, seal.systemd_credential or seal.passphrase_file";
+        return Err(Failure::Config(message.to_owned()));
+    }
+    Ok(unlock)
+}
+
+/// The file of a systemd credential.
+fn credential(seal: &Seal) -> Result<Option<PathBuf>, Failure> {
+    let Some(name) = &seal.systemd_credential else { return Ok(None) };
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+        let message = "seal.systemd_credential is set, but systemd gave no credentials; run as a unit with LoadCredentialEncrypted=";
+        Failure::Config(message.to_owned())
+    })?;
+    Ok(Some(PathBuf::from(folder).join(name)))
+}
+
+/// The first line of a file, or of standard input for `-`.
+fn passphrase(path: &Path) -> Result<Secret, Failure> {
+    let mut line = zeroize::Zeroizing::new(String::new());
+    if path == Path::new("-") {
+        std::io::stdin().lock().read_line(&mut line)?;
+    } else {
+        refuse_readable_by_others(path)?;
+        let file = std::fs::File::open(path)?;
+        std::io::BufReader::new(file).read_line(&mut line)?;
+    }
+    Ok(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn refuse_readable_by_others(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let read = |error| Failure::Config(format!("{} can't be read: {error}", path.display()));
+    let mode = std::fs::metadata(path).map_err(read)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let message = format!("{} can be read by others; run chmod 600 {}", path.display(), path.display());
+        return Err(Failure::Config(message));
+    }
+    Ok(())
+}
+
+/// `binderyd init`.
+pub(crate) async fn init(config: &Config, slots: &Slots) -> Result<(), Failure> {
+    prepare_folder(&config.data_dir)?;
+    let mode = if slots.development { InitMode::Development } else { InitMode::Production };
+    let mut init = Init::prepare(folder(config), asked_slots(config, slots)?, mode)
+        .map_err(|error| Failure::Config(error.to_string()))?;
+    if slots.recovery_shares {
+        hand_out_shares(&mut init)?;
+    }
+    let store = open_store(config)?;
+    init.finish(store.as_ref(), SystemClock.now()).await?;
+    eprintln!("made a new vault in {}", config.data_dir.display());
+    if slots.development {
+        eprintln!("WARNING: this is a development vault; never give it real credentials");
+    }
+    Ok(())
+}
+
+fn asked_slots(config: &Config, slots: &Slots) -> Result<Vec<NewSlot>, Failure> {
+    let mut new = Vec::new();
+    new.extend(slots.key_file.clone().map(NewSlot::CreateKeyFile));
+    new.extend(slots.credential.clone().map(NewSlot::Credential));
+    if let Some(path) = &slots.passphrase_file {
+        new.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::STANDARD));
+    }
+    if slots.recovery_shares {
+        new.push(NewSlot::Recovery);
+    }
+    if new.is_empty() && slots.development {
+        new.push(NewSlot::CreateKeyFile(config.data_dir.join(DEVELOPMENT_KEY)));
+    }
+    Ok(new)
+}
+
+/// Prints the shares once and asks for two of them back.
+fn hand_out_shares(init: &mut Init) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "Recovery shares. Give each to another person; any two open the vault. They are shown once.\n")?;
+    for share in init.shares() {
+        writeln!(out, "  {}", share.expose())?;
+    }
+    out.flush()?;
+    if std::io::stdin().is_terminal() {
+        eprintln!("\nType two of them back, one a line, as proof that they are written down:");
+    }
+    let (first, second) = (passphrase(Path::new("-"))?, passphrase(Path::new("-"))?);
+    init.confirm_shares(&first, &second).map_err(|error| Failure::Config(error.to_string()))
+}
+
+/// `binderyd slots`.
+pub(crate) async fn list(config: &Config) -> Result<(), Failure> {
+    let vault = open(config, false).await?;
+    for slot in vault.status().await.slots {
+        println!("{}\t{:?}\t{}", slot.id, slot.kind, slot.label);
+    }
+    Ok(())
+}
+
+/// Makes the data folder, 0700.
+pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    if !folder.exists() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mode = std::fs::metadata(folder)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let message = format!("{} can be entered by others; run chmod 700 {}", folder.display(), folder.display());
+        return Err(Failure::Config(message));
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! The use cases as contracts, over a real vault, under a virtual clock.
+//!
+//! The forge is scripted at the egress port and the plugin at the provider port, so that every answer, and its absence,
+//! can be chosen; both are tested against real ones elsewhere.
+
+#[path = "engine/linking.rs"]
+mod linking;
+#[path = "engine/refresh.rs"]
+mod refresh;
+#[path = "engine/support.rs"]
+mod support;
+#[path = "engine/unlink.rs"]
+mod unlink;

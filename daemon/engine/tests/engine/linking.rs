@@ -1,0 +1,471 @@
+//! THREATS O1-O9: whose link it becomes, and who may say so; what a token must be able to do before it is kept.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bindery_core::{
+    link::{Desired, Stage},
+    problem::Reason,
+    provider::{FailureCode, OperationKind, Output, TokenFacts},
+};
+use bindery_engine::{
+    RequestKey,
+    links::{Method, PermissionKey},
+};
+
+use crate::support::{World, acme, failure, oauth_link, query, token_link};
+
+async fn flow(world: &World) -> (bindery_core::name::LinkId, String) {
+    let created = world
+        .engine
+        .create_link(oauth_link(), None)
+        .await
+        .expect("link");
+    let uri = created.authorization.expect("authorization").uri;
+    (
+        created.link.record.id,
+        uri.rsplit('/').next().expect("flow").to_owned(),
+    )
+}
+
+/// The whole way: pending, at the forge, pending confirmation, bound; the token is handed out only at the end.
+#[tokio::test]
+async fn a_link_is_bound_only_when_confirmed() {
+    let world = World::new().await;
+    let (link, flow) = flow(&world).await;
+    assert_eq!(
+        world.fetch(&link).await.expect_err("pending").reason,
+        Reason::LinkNotBound
+    );
+    world.consent(&flow, "cookie").await.expect("callback");
+    assert_eq!(
+        world.read(&link).await.observed.stage,
+        Stage::PendingConfirmation
+    );
+    assert_eq!(
+        world.fetch(&link).await.expect_err("pending").reason,
+        Reason::LinkNotBound
+    );
+    let view = world
+        .engine
+        .confirm_view(&flow, "cookie")
+        .await
+        .expect("page");
+    assert_eq!(
+        (view.identity.login.as_str(), view.requester.as_str()),
+        ("octo", "uid:1000")
+    );
+    world
+        .engine
+        .confirm_in_browser(&flow, view.confirm_code.expose(), "cookie")
+        .await
+        .expect("bound");
+    let credential = world.fetch(&link).await.expect("token");
+    assert_eq!(
+        (credential.token.expose(), credential.git_username.as_str()),
+        ("a1", "octo")
+    );
+}
+
+/// O2: the authorization request carries a fresh state, an S256 challenge, and the host's own redirect path.
+#[tokio::test]
+async fn o2_the_authorization_request_is_bound() {
+    let world = World::new().await;
+    let (_, flow) = flow(&world).await;
+    let url = world
+        .engine
+        .leave_for_forge(&flow, "cookie")
+        .await
+        .expect("URL");
+    assert_eq!(query(&url, "code_challenge_method"), "S256");
+    assert_eq!(query(&url, "code_challenge").len(), 43);
+    assert_eq!(query(&url, "state").len(), 43);
+    assert!(query(&url, "redirect_uri").starts_with("https://bindery.example/oauth/"));
+    let again = world
+        .engine
+        .leave_for_forge(&flow, "cookie")
+        .await
+        .expect("URL");
+    assert_ne!(query(&url, "state"), query(&again, "state"));
+}
+
+/// O1, O2: forged and replayed callbacks, another browser, no browser, an old state: no code is exchanged.
+#[tokio::test]
+async fn o1_o2_tampered_callbacks_exchange_nothing() {
+    let world = World::new().await;
+    let (link, flow) = flow(&world).await;
+    let url = world
+        .engine
+        .leave_for_forge(&flow, "cookie")
+        .await
+        .expect("URL");
+    let state = query(&url, "state");
+    for (state, cookie) in [
+        ("forged", Some("cookie")),
+        (state.as_str(), Some("other")),
+        (state.as_str(), None),
+    ] {
+        let returned = world.returned(state, cookie).await;
+        assert!(world.engine.callback(returned).await.is_err());
+    }
+    let mut foreign = world.returned(&state, Some("cookie")).await;
+    foreign.redirect_id = "elsewhere";
+    assert_eq!(
+        world
+            .engine
+            .callback(foreign)
+            .await
+            .expect_err("host")
+            .reason,
+        Reason::FlowMismatch
+    );
+    assert_eq!(world.token_calls(), 0);
+    assert_eq!(
+        world.read(&link).await.observed.stage,
+        Stage::PendingAuthorization
+    );
+
+    world
+        .engine
+        .callback(world.returned(&state, Some("cookie")).await)
+        .await
+        .expect("the right one");
+    let replay = world
+        .engine
+        .callback(world.returned(&state, Some("cookie")).await)
+        .await;
+    assert_eq!(replay.expect_err("replay").reason, Reason::FlowExpired);
+    assert_eq!(world.token_calls(), 1);
+}
+
+/// O1: a second browser can't take over a flow that another one has started, nor confirm it.
+#[tokio::test]
+async fn o1_the_browser_that_starts_finishes() {
+    let world = World::new().await;
+    let (link, flow) = flow(&world).await;
+    world
+        .engine
+        .leave_for_forge(&flow, "victim")
+        .await
+        .expect("URL");
+    let stolen = world.engine.leave_for_forge(&flow, "attacker").await;
+    assert_eq!(
+        stolen.expect_err("another browser").reason,
+        Reason::FlowMismatch
+    );
+    world.consent(&flow, "victim").await.expect("callback");
+    let view = world
+        .engine
+        .confirm_view(&flow, "victim")
+        .await
+        .expect("page");
+    assert!(world.engine.confirm_view(&flow, "attacker").await.is_err());
+    let code = view.confirm_code.expose();
+    assert!(
+        world
+            .engine
+            .confirm_in_browser(&flow, code, "attacker")
+            .await
+            .is_err()
+    );
+    assert!(
+        world
+            .engine
+            .confirm_in_browser(&flow, "guess", "victim")
+            .await
+            .is_err()
+    );
+    let namespace = acme();
+    let starter = |principal| {
+        world
+            .engine
+            .confirm_by_starter(&namespace, &link, principal, "guess", None)
+    };
+    assert!(starter("uid:1000").await.is_err());
+    assert_eq!(
+        world.read(&link).await.observed.stage,
+        Stage::PendingConfirmation
+    );
+}
+
+/// O1: the starter confirms by API with the page's code; another principal with the same code does not.
+#[tokio::test]
+async fn o1_the_starter_confirms_with_the_code() {
+    let world = World::new().await;
+    let (link, flow) = flow(&world).await;
+    world.consent(&flow, "cookie").await.expect("callback");
+    let code = world
+        .engine
+        .confirm_view(&flow, "cookie")
+        .await
+        .expect("page")
+        .confirm_code;
+    let namespace = acme();
+    let confirm = |principal, identity| {
+        world
+            .engine
+            .confirm_by_starter(&namespace, &link, principal, code.expose(), identity)
+    };
+    assert_eq!(
+        confirm("uid:1001", None).await.expect_err("other").reason,
+        Reason::FlowMismatch
+    );
+    assert_eq!(
+        confirm("uid:1000", Some("1"))
+            .await
+            .expect_err("identity")
+            .reason,
+        Reason::IdentityMismatch
+    );
+    assert_eq!(
+        confirm("uid:1000", Some("583231"))
+            .await
+            .expect("bound")
+            .link
+            .record
+            .observed
+            .stage,
+        Stage::Bound
+    );
+}
+
+/// O1: a grant that nobody confirms for ten minutes is revoked, and its link is gone.
+#[tokio::test]
+async fn o1_an_unconfirmed_grant_is_revoked() {
+    let world = World::new().await;
+    let (link, flow) = flow(&world).await;
+    world.consent(&flow, "cookie").await.expect("callback");
+    world.clock.advance(Duration::from_secs(601));
+    world.engine.sweep().await.expect("sweep");
+    world.engine.sweep().await.expect("sweep");
+    assert!(
+        world
+            .plugin
+            .calls
+            .lock()
+            .expect("lock")
+            .contains(&OperationKind::Revoke)
+    );
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Unlinked);
+    assert!(world.engine.confirm_view(&flow, "cookie").await.is_err());
+}
+
+/// "This is not me" revokes at once.
+#[tokio::test]
+async fn declining_revokes() {
+    let world = World::new().await;
+    let (link, flow) = flow(&world).await;
+    world.consent(&flow, "cookie").await.expect("callback");
+    let code = world
+        .engine
+        .confirm_view(&flow, "cookie")
+        .await
+        .expect("page")
+        .confirm_code;
+    world
+        .engine
+        .decline_in_browser(&flow, code.expose(), "cookie")
+        .await
+        .expect("declined");
+    world.engine.sweep().await.expect("sweep");
+    assert!(
+        world
+            .plugin
+            .calls
+            .lock()
+            .expect("lock")
+            .contains(&OperationKind::Revoke)
+    );
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Unlinked);
+}
+
+/// O9: five open flows for each principal, and another principal is not held back by them.
+#[tokio::test]
+async fn o9_open_flows_are_limited() {
+    let world = World::new().await;
+    for _ in 0..5 {
+        world
+            .engine
+            .create_link(oauth_link(), None)
+            .await
+            .expect("link");
+    }
+    let sixth = world.engine.create_link(oauth_link(), None).await;
+    assert_eq!(sixth.expect_err("too many").reason, Reason::TooManyFlows);
+    let mut other = oauth_link();
+    other.principal = "uid:1001".to_owned();
+    world
+        .engine
+        .create_link(other, None)
+        .await
+        .expect("another principal");
+    world.clock.advance(Duration::from_secs(601));
+    world
+        .engine
+        .create_link(oauth_link(), None)
+        .await
+        .expect("after ten minutes");
+}
+
+/// O5: a return address is an id that the operator registered, never a URL.
+#[tokio::test]
+async fn o5_return_addresses_are_registered() {
+    let world = World::new().await;
+    for (id, accepted) in [
+        ("harbor", true),
+        ("https://evil.example", false),
+        ("", false),
+    ] {
+        let mut new = oauth_link();
+        new.method = Method::OAuthCode {
+            return_to: Some(id.to_owned()),
+        };
+        assert_eq!(
+            world.engine.create_link(new, None).await.is_ok(),
+            accepted,
+            "{id}"
+        );
+    }
+}
+
+/// The same request asked twice makes one link; the same id with another request is refused.
+#[tokio::test]
+async fn request_ids_make_one_link() {
+    let world = World::new().await;
+    let key = |body: &[u8]| RequestKey::new("uid:1000", "CreateLink", "6c5f", body);
+    let first = world
+        .engine
+        .create_link(oauth_link(), key(b"one").as_ref())
+        .await
+        .expect("link");
+    let second = world
+        .engine
+        .create_link(oauth_link(), key(b"one").as_ref())
+        .await
+        .expect("link");
+    assert_eq!(first.link.record.id, second.link.record.id);
+    assert_eq!(first.authorization, second.authorization);
+    let reused = world
+        .engine
+        .create_link(oauth_link(), key(b"two").as_ref())
+        .await;
+    assert_eq!(reused.expect_err("reused").reason, Reason::RequestIdReused);
+}
+
+/// Preflight: a token that lacks a scope is not kept, and the scope is named.
+#[tokio::test]
+async fn preflight_names_missing_scopes() {
+    let world = World::new().await;
+    let scopes = || TokenFacts {
+        scopes: Some(vec!["user".to_owned()]),
+        expires: None,
+        active: true,
+    };
+    world
+        .plugin
+        .on("InspectToken", move |_| Ok(Output::TokenFacts(scopes())));
+    let mut new = token_link("ghp_1");
+    new.permissions = BTreeSet::from([PermissionKey::ReadCode]);
+    let problem = world
+        .engine
+        .create_link(new, None)
+        .await
+        .expect_err("scope");
+    assert_eq!(problem.reason, Reason::ScopeMissing);
+    assert!(
+        problem
+            .metadata
+            .contains(&("missing_scope", "repo".to_owned()))
+    );
+    assert_eq!(problem.action_uri, "https://forge.example/tokens");
+    let links = world
+        .engine
+        .list_links(&acme(), &bindery_engine::LinkFilter::default(), None, 10)
+        .await;
+    assert!(links.expect("list").items.is_empty());
+}
+
+/// A token that the forge refuses is not kept, and one of another account neither.
+#[tokio::test]
+async fn a_refused_token_is_not_kept() {
+    let world = World::new().await;
+    let mut other = token_link("ghp_1");
+    other.method = Method::AccessToken {
+        token: bindery_core::secret::Secret::new("ghp_1".to_owned()),
+        username: "hubot".to_owned(),
+    };
+    let mismatch = world.engine.create_link(other, None).await;
+    assert_eq!(
+        mismatch.expect_err("other account").reason,
+        Reason::IdentityMismatch
+    );
+    world
+        .plugin
+        .on("Identify", |_| Err(failure(FailureCode::Unauthenticated)));
+    let refused = world.engine.create_link(token_link("ghp_1"), None).await;
+    assert_eq!(refused.expect_err("refused").reason, Reason::TokenRefused);
+}
+
+/// Disable stops hand-out at once and touches nothing at the provider; enable brings it back.
+#[tokio::test]
+async fn disable_keeps_everything_and_hands_out_nothing() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    let (calls, tokens) = (
+        world.plugin.calls.lock().expect("lock").len(),
+        world.token_calls(),
+    );
+    let disabled = world
+        .engine
+        .disable_link(&acme(), &link, "audit", "uid:1000", None)
+        .await
+        .expect("disabled");
+    assert!(matches!(disabled.record.desired, Desired::Disabled { .. }));
+    world.clock.advance(Duration::from_secs(7200));
+    assert_eq!(
+        world.fetch(&link).await.expect_err("disabled").reason,
+        Reason::LinkDisabled
+    );
+    assert_eq!(
+        (
+            world.plugin.calls.lock().expect("lock").len(),
+            world.token_calls()
+        ),
+        (calls, tokens)
+    );
+    world
+        .engine
+        .enable_link(&acme(), &link, None)
+        .await
+        .expect("enabled");
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a2"
+    );
+}
+
+/// O7: a check that finds another identity says so, and does not rebind the link.
+#[tokio::test]
+async fn o7_another_identity_is_noticed() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world.plugin.on("Identify", |_| {
+        Ok(Output::Identity(bindery_core::provider::Identity {
+            stable_id: "1".to_owned(),
+            login: "evil".to_owned(),
+            ..crate::support::octo()
+        }))
+    });
+    let checked = world
+        .engine
+        .check_link(&acme(), &link, false)
+        .await
+        .expect("checked");
+    assert_eq!(
+        checked.problem.expect("mismatch").reason,
+        Reason::IdentityMismatch
+    );
+    assert_eq!(
+        world.read(&link).await.identity.expect("identity").login,
+        "octo"
+    );
+}

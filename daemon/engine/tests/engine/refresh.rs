@@ -1,0 +1,227 @@
+//! DESIGN §5.1, THREATS R1-R9: refresh never loses a token, and happens once.
+
+use std::{sync::Arc, time::Duration};
+
+use bindery_core::{
+    exchange::TokenOutcome,
+    link::{Cause, Stage},
+    problem::{Problem, Reason},
+};
+use bindery_store::{Call, Fault};
+
+use crate::support::{World, wanted};
+
+fn refused() -> TokenOutcome {
+    TokenOutcome::Refused {
+        error: "invalid_grant".to_owned(),
+        dead: true,
+    }
+}
+
+fn lost() -> TokenOutcome {
+    TokenOutcome::Lost(Problem::new(Reason::HostUnreachable, "the answer was lost"))
+}
+
+async fn expired(world: &World) -> bindery_core::name::LinkId {
+    let link = world.bound(Some(3600)).await.id;
+    world.clock.advance(Duration::from_secs(3601));
+    link
+}
+
+/// R1: a thousand callers on an expired link cause exactly one refresh, and all get the new token.
+#[tokio::test]
+async fn r1_a_thousand_callers_one_refresh() {
+    let world = Arc::new(World::new().await);
+    let link = expired(&world).await;
+    let before = world.token_calls();
+    world.forge.hold();
+    let callers: Vec<_> = (0..1000)
+        .map(|_| {
+            let (world, link) = (Arc::clone(&world), link.clone());
+            tokio::spawn(async move { world.fetch(&link).await.map(|credential| credential.token) })
+        })
+        .collect();
+    while world.token_calls() == before {
+        tokio::task::yield_now().await;
+    }
+    world.forge.release();
+    for caller in callers {
+        assert_eq!(caller.await.expect("task").expect("token").expose(), "a2");
+    }
+    assert_eq!(world.token_calls() - before, 1);
+}
+
+/// R2: when the request arrives at the forge, the intent is in the store already, so a stop there is noticed: the refresh
+/// counts as lost, the old token is tried once more, and its refusal needs a person.
+#[tokio::test]
+async fn r2_the_intent_is_durable_before_the_request() {
+    let mut world = World::new().await;
+    let link = expired(&world).await;
+    world.forge.hold();
+    let (engine, target) = (world.engine.clone(), link.clone());
+    let cut_off = tokio::spawn(async move { engine.fetch_credential(&wanted(&target)).await });
+    while world.token_calls() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // The process ends here: a new engine starts on what is on disk.
+    world.restart().await;
+    world.forge.release();
+    cut_off.abort();
+    world.forge.answer(|_| refused());
+    world.forge.answer(|_| refused());
+    let outcome = world.fetch(&link).await;
+    assert_eq!(
+        outcome.expect_err("the rotation is lost").reason,
+        Reason::LinkNeedsReauthorization
+    );
+    let stage = world.read(&link).await.observed.stage;
+    assert_eq!(stage, Stage::NeedsReauthorization(Cause::RotationLost));
+}
+
+/// R2: when the intent can't be written, nothing is sent.
+#[tokio::test]
+async fn r2_no_intent_no_request() {
+    let world = World::new().await;
+    let link = expired(&world).await;
+    let before = world.token_calls();
+    world.store.inject(Call::Commit, 1, Fault::Fail);
+    assert!(world.fetch(&link).await.is_err());
+    assert_eq!(world.token_calls(), before);
+}
+
+/// The new pair is durable before it is used: after a restart the next refresh presents the new refresh token.
+#[tokio::test]
+async fn the_new_pair_survives_a_restart() {
+    let mut world = World::new().await;
+    let link = expired(&world).await;
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a2"
+    );
+    world.restart().await;
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a2"
+    );
+    world.clock.advance(Duration::from_secs(3601));
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a3"
+    );
+    assert_eq!(*world.forge.presented.lock().expect("lock"), ["r1", "r2"]);
+}
+
+/// R3: a caller that goes away does not cancel the refresh.
+#[tokio::test]
+async fn r3_a_caller_that_leaves_cancels_nothing() {
+    let world = World::new().await;
+    let link = expired(&world).await;
+    world.forge.hold();
+    let (engine, target) = (world.engine.clone(), link.clone());
+    let caller = tokio::spawn(async move { engine.fetch_credential(&wanted(&target)).await });
+    while world.token_calls() < 2 {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    assert!(caller.await.expect_err("aborted").is_cancelled());
+    world.forge.release();
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a2"
+    );
+    assert_eq!(world.token_calls(), 2);
+}
+
+/// R4: a lost answer is unknown, not invalid: callers are told to wait, the old token is tried once more after five
+/// seconds, and if the forge takes it nothing was lost.
+#[tokio::test]
+async fn r4_a_lost_answer_is_tried_once_more() {
+    let world = World::new().await;
+    let link = expired(&world).await;
+    world.forge.answer(|_| lost());
+    let problem = world.fetch(&link).await.expect_err("lost");
+    assert_eq!(problem.retry_after, Some(Duration::from_secs(5)));
+    let early = world.fetch(&link).await.expect_err("too early");
+    assert_eq!(early.reason, Reason::RefreshOutcomeUnknown);
+    assert_eq!(world.token_calls(), 2);
+    world.clock.advance(Duration::from_secs(5));
+    assert!(world.fetch(&link).await.is_ok());
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Bound);
+}
+
+/// R5: one refusal marks no grant dead; a second one a minute later does, and says who must act.
+#[tokio::test]
+async fn r5_a_grant_is_dead_after_two_verdicts() {
+    let world = World::new().await;
+    let link = expired(&world).await;
+    world.forge.answer(|_| refused());
+    world.forge.answer(|_| refused());
+    let first = world.fetch(&link).await.expect_err("refused");
+    assert_eq!(
+        (first.reason, first.retry_after),
+        (Reason::TokenRefused, Some(Duration::from_secs(60)))
+    );
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Bound);
+    world.clock.advance(Duration::from_secs(60));
+    let second = world.fetch(&link).await.expect_err("dead");
+    assert_eq!(second.reason, Reason::LinkNeedsReauthorization);
+    let stage = world.read(&link).await.observed.stage;
+    assert_eq!(stage, Stage::NeedsReauthorization(Cause::GrantRevoked));
+}
+
+/// R7: a rate limit is not a revocation: nothing is sent before `Retry-After`, and then the token is refreshed.
+#[tokio::test]
+async fn r7_a_rate_limit_is_waited_for() {
+    let world = World::new().await;
+    let link = expired(&world).await;
+    world.forge.answer(|_| {
+        let limited = Problem::new(Reason::ProviderRateLimited, "slow down");
+        TokenOutcome::NotNow(limited.retry(Some(Duration::from_secs(120))))
+    });
+    assert_eq!(
+        world.fetch(&link).await.expect_err("limited").reason,
+        Reason::ProviderRateLimited
+    );
+    world.clock.advance(Duration::from_secs(119));
+    assert!(world.fetch(&link).await.is_err());
+    assert_eq!(world.token_calls(), 2);
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.fetch(&link).await.is_ok());
+}
+
+/// A token that is still good is handed out when the forge can't be asked for a longer one.
+#[tokio::test]
+async fn a_good_token_is_served_while_the_forge_is_away() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world.clock.advance(Duration::from_secs(3550));
+    world
+        .forge
+        .answer(|_| TokenOutcome::NotNow(Problem::new(Reason::HostUnreachable, "away")));
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a1"
+    );
+}
+
+/// The caller's wish for a lifetime is met by a refresh.
+#[tokio::test]
+async fn min_remaining_refreshes_early() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world.clock.advance(Duration::from_secs(600));
+    let mut wish = wanted(&link);
+    wish.min_remaining = Duration::from_secs(3300);
+    let credential = world.engine.fetch_credential(&wish).await.expect("token");
+    assert_eq!(credential.token.expose(), "a2");
+}
+
+/// A token that never expires is never refreshed.
+#[tokio::test]
+async fn a_token_without_end_is_left_alone() {
+    let world = World::new().await;
+    let link = world.bound(None).await.id;
+    world.clock.advance(Duration::from_secs(400 * 86_400));
+    assert_eq!(world.fetch(&link).await.expect("token").expires, None);
+    assert_eq!(world.token_calls(), 1);
+}

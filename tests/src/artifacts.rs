@@ -1,0 +1,136 @@
+//! The binaries and plugins under test, built once for all tests of a process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use anyhow::{Context, Result, ensure};
+
+/// Where the built files are.
+#[derive(Debug)]
+pub struct Artifacts {
+    folder: PathBuf,
+}
+
+/// A plugin as it is installed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Plugin {
+    /// `plugins/gitea`.
+    Gitea,
+    /// `plugins/github`.
+    GitHub,
+    /// `tests/hostile`.
+    Hostile,
+}
+
+impl Plugin {
+    /// Name of the provider.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gitea => "gitea",
+            Self::GitHub => "github",
+            Self::Hostile => "hostile",
+        }
+    }
+
+    fn source(self) -> PathBuf {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        match self {
+            Self::Gitea => root.join("plugins/gitea"),
+            Self::GitHub => root.join("plugins/github"),
+            Self::Hostile => root.join("tests/hostile"),
+        }
+    }
+}
+
+/// Builds the workspace in the profile of this process, once, and says where the files are.
+///
+/// `cargo test` builds neither the binaries of other packages nor any plugin, so this does it.
+///
+/// # Panics
+///
+/// When the build fails: no test can go on.
+pub fn artifacts() -> &'static Artifacts {
+    static BUILT: OnceLock<Artifacts> = OnceLock::new();
+    BUILT.get_or_init(|| build().expect("the workspace builds"))
+}
+
+fn build() -> Result<Artifacts> {
+    let own = std::env::current_exe()?;
+    let folder = own
+        .ancestors()
+        .find(|path| path.join("deps").is_dir())
+        .context("the test does not run from a cargo target folder")?
+        .to_owned();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--workspace", "--locked", "--quiet"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if folder.ends_with("release") {
+        command.arg("--release");
+    }
+    ensure!(command.status()?.success(), "cargo build failed");
+    Ok(Artifacts { folder })
+}
+
+impl Artifacts {
+    /// `binderyd`.
+    #[must_use]
+    pub fn daemon(&self) -> PathBuf {
+        self.folder.join("binderyd")
+    }
+
+    /// `bindery`.
+    #[must_use]
+    pub fn cli(&self) -> PathBuf {
+        self.folder.join("bindery")
+    }
+
+    /// `bindery-plugin-worker`.
+    #[must_use]
+    pub fn worker(&self) -> PathBuf {
+        self.folder.join("bindery-plugin-worker")
+    }
+
+    /// The library of a plugin.
+    #[must_use]
+    pub fn library(&self, plugin: Plugin) -> PathBuf {
+        self.folder.join(format!("libbindery_plugin_{}.so", plugin.name()))
+    }
+
+    /// Installs a plugin below `root` as a package would: library, and manifest with its hash. Returns its version.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be read or written.
+    pub fn install(&self, plugin: Plugin, root: &Path) -> Result<String> {
+        let manifest = std::fs::read_to_string(plugin.source().join("manifest.toml"))?;
+        let version = version(&manifest)?;
+        let folder = root.join(plugin.name()).join(&version);
+        std::fs::create_dir_all(&folder)?;
+        let library = std::fs::read(self.library(plugin))?;
+        std::fs::write(folder.join("plugin.so"), &library)?;
+        let complete = format!(
+            "{manifest}\n[[artifacts]]\ntarget = \"{}-unknown-linux-gnu\"\nfile = \"plugin.so\"\nsize = {}\nsha256 = \"{}\"\n",
+            std::env::consts::ARCH,
+            library.len(),
+            sha256(&library),
+        );
+        std::fs::write(folder.join("manifest.toml"), complete)?;
+        Ok(version)
+    }
+}
+
+fn version(manifest: &str) -> Result<String> {
+    let parsed: toml::Table = manifest.parse()?;
+    let version = parsed.get("version").and_then(toml::Value::as_str);
+    Ok(version.context("the manifest names no version")?.to_owned())
+}
+
+/// SHA-256 in hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
+}

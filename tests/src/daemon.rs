@@ -1,0 +1,313 @@
+//! A real `binderyd` in a folder of its own.
+
+use std::{
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+use crate::artifacts::{Plugin, artifacts};
+
+/// A start of the daemon takes no longer than this, or it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a daemon is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Plugins that it loads.
+    pub plugins: Vec<Plugin>,
+    /// Filter of the log.
+    pub log: String,
+    /// Policy; none allows the own user everything.
+    pub policy: Option<String>,
+    /// Mutual TLS on loopback, with these files.
+    pub tls: Option<TlsFiles>,
+    /// Lines that are added to the configuration.
+    pub extra: String,
+}
+
+/// Files of a mutual TLS listener.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// Server certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// CA of the clients, PEM.
+    pub client_ca: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            plugins: vec![Plugin::GitHub, Plugin::Gitea],
+            log: "info".to_owned(),
+            policy: None,
+            tls: None,
+            extra: String::new(),
+        }
+    }
+}
+
+/// A daemon that runs, or that was killed and can be started again on the same folder.
+#[derive(Debug)]
+pub struct Daemon {
+    folder: TempDir,
+    web_port: u16,
+    ops_port: u16,
+    tls_port: u16,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// Installs, pins, configures and starts a daemon in a new folder.
+    ///
+    /// # Errors
+    ///
+    /// When it does not come up; the message holds the end of its log.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let mut daemon = Self::prepare(options)?;
+        daemon.resume().await?;
+        Ok(daemon)
+    }
+
+    /// Everything but the start.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be written or a plugin can't be pinned.
+    pub fn prepare(options: &Options) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("bindery-").tempdir()?;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+        let daemon = Self {
+            folder,
+            web_port: free_port()?,
+            ops_port: free_port()?,
+            tls_port: free_port()?,
+            child: None,
+        };
+        let plugins: Vec<(Plugin, String)> = options
+            .plugins
+            .iter()
+            .map(|plugin| Ok((*plugin, artifacts().install(*plugin, &daemon.path("plugins"))?)))
+            .collect::<Result<_>>()?;
+        daemon.configure(options, &plugins)?;
+        for (plugin, version) in &plugins {
+            daemon.pin(*plugin, version)?;
+        }
+        Ok(daemon)
+    }
+
+    fn configure(&self, options: &Options, plugins: &[(Plugin, String)]) -> Result<()> {
+        let enabled: Vec<String> =
+            plugins.iter().map(|(plugin, version)| format!("\"{}@{version}\"", plugin.name())).collect();
+        let mut text = format!(
+            "data_dir = \"{data}\"\n[api]\nsocket = \"{socket}\"\nadmin_socket = \"{admin}\"\n",
+            data = self.path("data").display(),
+            socket = self.socket().display(),
+            admin = self.admin_socket().display(),
+        );
+        if let Some(tls) = &options.tls {
+            text += &format!(
+                "[api.tls]\nlisten = \"127.0.0.1:{}\"\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n",
+                self.tls_port,
+                tls.certificate.display(),
+                tls.key.display(),
+                tls.client_ca.display(),
+            );
+        }
+        text += &format!(
+            "[web]\nlisten = \"127.0.0.1:{web}\"\npublic_url = \"http://127.0.0.1:{web}\"\n\
+             [ops]\nlisten = \"127.0.0.1:{ops}\"\n[store]\nballast_mib = 1\nfloor_mib = 1\n\
+             [plugins]\nroots = [\"{roots}\"]\nenabled = [{enabled}]\nkeys_dir = \"{keys}\"\nworker = \"{worker}\"\n\
+             [log]\nlevel = \"{log}\"\nformat = \"json\"\n",
+            web = self.web_port,
+            ops = self.ops_port,
+            roots = self.path("plugins").display(),
+            enabled = enabled.join(", "),
+            keys = self.path("keys").display(),
+            worker = artifacts().worker().display(),
+            log = options.log,
+        );
+        if let Some(policy) = &options.policy {
+            std::fs::write(self.path("policy.toml"), policy)?;
+            text += &format!("[policy]\nfile = \"{}\"\n", self.path("policy.toml").display());
+        }
+        text += "[dangerous]\nrun_as_root = true\nunsigned_plugins = true\n";
+        text += &options.extra;
+        Ok(std::fs::write(self.config(), text)?)
+    }
+
+    fn pin(&self, plugin: Plugin, version: &str) -> Result<()> {
+        let output = self.binderyd(&["plugin", "pin", &format!("{}@{version}", plugin.name()), "--yes"])?;
+        if !output.status.success() {
+            bail!("pinning failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
+    /// Runs `binderyd` with the daemon's configuration to its end.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub fn binderyd(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(artifacts().daemon());
+        command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
+        Ok(command.output()?)
+    }
+
+    /// Starts the daemon on its folder and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// When it ends instead.
+    pub async fn resume(&mut self) -> Result<()> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file())?;
+        let child = Command::new(artifacts().daemon())
+            .arg("--config")
+            .arg(self.config())
+            .args(["run", "--development"])
+            .env_remove("BINDERY_LOG")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        self.child = Some(child);
+        self.wait_until_it_answers().await
+    }
+
+    async fn wait_until_it_answers(&mut self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let up = UnixStream::connect(self.socket()).await.is_ok()
+                && tokio::net::TcpStream::connect(("127.0.0.1", self.web_port)).await.is_ok();
+            if up {
+                return Ok(());
+            }
+            let child = self.child.as_mut().context("no process")?;
+            if let Some(status) = child.try_wait()? {
+                bail!("binderyd ended with {status}: {}", self.log_end());
+            }
+            if started.elapsed() > PATIENCE {
+                bail!("binderyd does not answer: {}", self.log_end());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills it with -9, wherever it is.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("binderyd does not run")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Runs the CLI against it.
+    #[must_use]
+    pub fn cli(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(artifacts().cli());
+        command.args(arguments).env("BINDERY_ENDPOINT", self.endpoint()).stdin(Stdio::null());
+        command
+    }
+
+    /// Endpoint of the public Unix socket.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Endpoint of the admin socket.
+    #[must_use]
+    pub fn admin_endpoint(&self) -> String {
+        format!("unix://{}", self.admin_socket().display())
+    }
+
+    /// Endpoint of the mutual TLS listener.
+    #[must_use]
+    pub fn tls_endpoint(&self) -> String {
+        format!("https://localhost:{}", self.tls_port)
+    }
+
+    /// Base URL of the pages.
+    #[must_use]
+    pub fn web_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.web_port)
+    }
+
+    /// Base URL of health and metrics.
+    #[must_use]
+    pub fn ops_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ops_port)
+    }
+
+    /// All that it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// A path in its folder.
+    #[must_use]
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path("bindery.toml")
+    }
+
+    /// Its public Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path("bindery.sock")
+    }
+
+    /// Its admin socket.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.path("admin.sock")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.path("daemon.log")
+    }
+
+    fn log_end(&self) -> String {
+        let log = self.log();
+        log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
