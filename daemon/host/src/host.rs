@@ -120,7 +120,8 @@ impl PluginHost {
         let mut failures = Vec::new();
         while let Some(loaded) = loads.join_next().await {
             match loaded {
-                Ok((_, Ok(()))) | Err(_) => {}
+                Ok((_, Ok(()))) => {}
+                Err(error) => tracing::error!(%error, "Loading a plugin was cut off"),
                 Ok((name, Err(error))) => failures.push(LoadFailure { name, error }),
             }
         }

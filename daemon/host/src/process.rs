@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::{io::unix::AsyncFd, net::unix::pipe, task::JoinHandle, time::timeout};
 
-use crate::text;
+use crate::{spawn::wait_on, text};
 
 /// How much of its messages is kept.
 const TAIL: usize = 4096;
@@ -30,31 +30,22 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn new(mut child: Child, stderr: OwnedFd) -> io::Result<Self> {
-        let made = Self::watch(&child, stderr);
-        let (ended, reader, tail) = made.inspect_err(|_| reap(&mut child))?;
-        Ok(Self {
-            child,
-            ended,
-            tail,
-            reader,
-        })
-    }
-
-    fn watch(
-        child: &Child,
-        stderr: OwnedFd,
-    ) -> io::Result<(AsyncFd<OwnedFd>, JoinHandle<()>, Arc<Mutex<Vec<u8>>>)> {
-        let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
-        let pid = i32::try_from(child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .ok_or_else(invalid)?;
-        // The child is not reaped before `Process` does it, so the number is still its own.
-        let ended = crate::spawn::wait_on(pidfd_open(pid, PidfdFlags::empty())?)?;
-        let stderr = pipe::Receiver::from_owned_fd(stderr)?;
-        let tail = Arc::default();
-        let reader = tokio::spawn(read_tail(stderr, Arc::clone(&tail)));
-        Ok((ended, reader, tail))
+        match watch(&child, stderr) {
+            Ok((ended, stderr)) => {
+                let tail = Arc::default();
+                let reader = tokio::spawn(read_tail(stderr, Arc::clone(&tail)));
+                Ok(Self {
+                    child,
+                    ended,
+                    tail,
+                    reader,
+                })
+            }
+            Err(error) => {
+                reap(&mut child);
+                Err(error)
+            }
+        }
     }
 
     /// Resolves when the process has ended.
@@ -98,6 +89,17 @@ impl Drop for Process {
 fn reap(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
+}
+
+fn watch(child: &Child, stderr: OwnedFd) -> io::Result<(AsyncFd<OwnedFd>, pipe::Receiver)> {
+    let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(invalid)?;
+    // The child is not reaped before `Process` does it, so the number is still its own.
+    let ended = wait_on(pidfd_open(pid, PidfdFlags::empty())?)?;
+    Ok((ended, pipe::Receiver::from_owned_fd(stderr)?))
 }
 
 async fn read_tail(stderr: pipe::Receiver, tail: Arc<Mutex<Vec<u8>>>) {

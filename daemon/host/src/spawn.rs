@@ -93,7 +93,9 @@ impl Spawner {
     }
 }
 
-/// Descriptors up to here are the worker's; the ones that are copied to them must not lie there themselves.
+/// Descriptors up to here are the worker's; the ones that are copied to them must not lie there themselves. (The
+/// standard library's own pipe, through which it reports a failed exec, may: then the report is lost, and the worker
+/// counts as ended before it was ready.)
 const FIRST_FREE: RawFd = 10;
 
 fn spawn(config: &WorkerConfig, sandbox: bool, image: &OwnedFd) -> io::Result<Spawned> {
@@ -180,15 +182,11 @@ impl Setup {
             (Resource::Cpu, self.cpu_seconds),
         ];
         for (resource, value) in limits {
-            if value.is_some() {
-                setrlimit(
-                    resource,
-                    Rlimit {
-                        current: value,
-                        maximum: value,
-                    },
-                )?;
-            }
+            let Some(value) = value else { continue };
+            // At the soft limit of CPU time comes a signal that says why, at the hard one a plain kill.
+            let grace = u64::from(resource == Resource::Cpu);
+            let (current, maximum) = (Some(value), Some(value.saturating_add(grace)));
+            setrlimit(resource, Rlimit { current, maximum })?;
         }
         Ok(())
     }

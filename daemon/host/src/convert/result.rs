@@ -13,7 +13,7 @@ use super::check::prose;
 pub(crate) fn result(result: EffectResult) -> v1::EffectResult {
     use effect_result::Kind as Out;
     let kind = match result.answer {
-        Answer::Http(response) if response.body.len() > RESPONSE_LEN => Out::Error(too_long()),
+        Answer::Http(response) if len(&response) > RESPONSE_LEN => Out::Error(too_long()),
         Answer::Http(response) => Out::Http(http(response)),
         Answer::Verified(right) => Out::Verified(right),
         Answer::Signed => Out::Signed(true),
@@ -23,6 +23,15 @@ pub(crate) fn result(result: EffectResult) -> v1::EffectResult {
         id: result.id,
         kind: Some(kind),
     }
+}
+
+/// Body and headers: together with its envelope an answer has to fit one frame.
+fn len(response: &HttpResponse) -> usize {
+    let headers = response
+        .headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len());
+    response.body.len() + headers.sum::<usize>()
 }
 
 fn http(response: HttpResponse) -> v1::HttpResponse {

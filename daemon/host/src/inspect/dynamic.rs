@@ -37,10 +37,10 @@ pub(super) fn check(segments: &[Segment], image: &[u8]) -> Result<(), InspectErr
     if entries.iter().any(|(tag, _)| loads_more(*tag)) {
         return Err(InspectError::Filter);
     }
-    let strings = entries.iter().filter(|(tag, _)| *tag == elf::DT_STRTAB);
+    let mut strings = entries.iter().filter(|(tag, _)| *tag == elf::DT_STRTAB);
     // The loader takes the last one.
     let strings = strings
-        .last()
+        .next_back()
         .and_then(|(_, address)| at(segments, image, *address))
         .unwrap_or_default();
     for (_, offset) in entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED) {

@@ -26,7 +26,18 @@ type Change = fn(&Store, &Path);
 /// P2, P3: each way in which somebody else could have changed a file is refused, and the answer names it.
 #[test]
 fn p2_files_that_others_can_change_are_refused() {
-    let changes: [(&str, Change, &str); 13] = [
+    let changes: [(&str, Change, &str); 14] = [
+        (
+            "root that links into a writable folder",
+            |store, _| {
+                let at = |name: &str| store.folder.path().join(name);
+                fs::create_dir(at("open")).unwrap();
+                fs::rename(at("plugins"), at("open/plugins")).unwrap();
+                chmod(&at("open"), 0o777);
+                symlink(at("open/plugins"), at("plugins")).unwrap();
+            },
+            "/open has mode 0777",
+        ),
         (
             "link",
             |_, at| {
