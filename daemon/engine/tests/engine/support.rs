@@ -36,7 +36,7 @@ use bindery_engine::{
     namespaces::NewNamespace,
 };
 use bindery_store::{FaultyStore, MemoryStore};
-use bindery_vault::{Init, InitMode, NewSlot, SealedVault, Unlock};
+use bindery_vault::{Init, InitMode, NewSlot, OpenOptions, SealedVault, Unlock};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Notify, watch};
 
@@ -81,8 +81,6 @@ pub(crate) struct ScriptedForge {
     pub(crate) token_calls: AtomicUsize,
     /// Refresh tokens that were presented.
     pub(crate) presented: Mutex<Vec<String>>,
-    /// Called before each answer.
-    before: Mutex<Option<Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>>>,
     serial: AtomicU64,
     pub(crate) released: Notify,
     held: std::sync::atomic::AtomicBool,
@@ -94,7 +92,6 @@ impl ScriptedForge {
             script: Mutex::default(),
             token_calls: AtomicUsize::new(0),
             presented: Mutex::default(),
-            before: Mutex::default(),
             serial: AtomicU64::new(1),
             released: Notify::new(),
             held: false.into(),
@@ -107,14 +104,6 @@ impl ScriptedForge {
             .lock()
             .expect("lock")
             .push_back(Box::new(script));
-    }
-
-    /// Runs something when the request has arrived and before it is answered.
-    pub(crate) fn before_answering(
-        &self,
-        hook: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
-    ) {
-        *self.before.lock().expect("lock") = Some(Box::new(hook));
     }
 
     /// Holds every answer until [`Self::release`].
@@ -155,15 +144,6 @@ impl Egress for ScriptedForge {
                     .lock()
                     .expect("lock")
                     .push(refresh_token.expose().to_owned());
-            }
-            let hook = self
-                .before
-                .lock()
-                .expect("lock")
-                .as_ref()
-                .map(|hook| hook());
-            if let Some(hook) = hook {
-                hook.await;
             }
             loop {
                 let released = self.released.notified();
@@ -512,10 +492,20 @@ async fn engine(
     plugin: &Arc<ScriptedPlugin>,
 ) -> Engine {
     let unlock = vec![Unlock::KeyFile(folder.path().join("root.key"))];
-    let vault =
-        SealedVault::open(folder.path().join("vault"), Arc::clone(store) as _, unlock).await;
+    // A world that restarts keeps the old engine alive for a while, as a real machine never would, so each has a
+    // high-water mark of its own.
+    let highwater = tempfile::tempdir_in(folder.path()).expect("folder").keep();
+    let vault = SealedVault::sealed(
+        folder.path().join("vault"),
+        highwater,
+        Arc::clone(store) as _,
+    );
+    vault
+        .unseal(unlock, OpenOptions::default())
+        .await
+        .expect("vault opens");
     let ports = Ports {
-        vault: Arc::new(vault.expect("vault opens")),
+        vault: Arc::new(vault),
         egress: Arc::clone(forge) as _,
         providers: Arc::clone(plugin) as _,
         clock: Arc::clone(clock) as _,
