@@ -4,7 +4,10 @@
 //! Nothing runs because it lies there: it has to be enabled, pinned and signed. The bytes that come out of here are the
 //! bytes that were hashed, and nobody reads the file again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     digest::Digest,
@@ -49,7 +52,7 @@ pub struct Catalog {
 }
 
 /// A plugin that may run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Artifact {
     /// Where it came from.
     pub path: PathBuf,
@@ -65,6 +68,18 @@ pub struct Artifact {
     pub signed_by: Option<String>,
     /// What its file says.
     pub inspected: Inspected,
+}
+
+/// Without the bytes, which would be some hundred thousand numbers.
+impl fmt::Debug for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Artifact")
+            .field("path", &self.path)
+            .field("version", &self.manifest.version)
+            .field("sha256", &self.sha256)
+            .field("signed_by", &self.signed_by)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Catalog {
