@@ -1,6 +1,6 @@
 //! Organizations, and what the identity may do in each
 
-use bindery_plugin_sdk::{Cx, Result, join_all, v1};
+use bindery_plugin_sdk::{Cx, Failure, Result, join_all, v1};
 use serde::Deserialize;
 
 use crate::{
@@ -63,11 +63,8 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
 /// A listed organization is one that the identity belongs to, and no policy keeps an application out. What is left to
 /// find out is whether its teams let the identity read.
 async fn describe(cx: &Cx, login: &str, found: &Organization) -> Result<v1::Organization> {
-    let name = found
-        .name
-        .as_deref()
-        .or(found.username.as_deref())
-        .unwrap_or_default();
+    let name = found.name.as_deref().or(found.username.as_deref());
+    let name = name.ok_or_else(|| Failure::malformed("an organization has no name"))?;
     let organization = v1::Organization {
         stable_id: found.id.to_string(),
         login: name.to_owned(),

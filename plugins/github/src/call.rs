@@ -98,11 +98,17 @@ fn barred(cx: &Cx, barrier: Barrier) -> Failure {
             "",
         ),
         Barrier::SignOn(page) => {
+            let page = own_page(cx, &page);
             Failure::organization_restricted("the organization asks for a single sign-on", page)
         }
         Barrier::Integration => Failure::permission_denied("the token's app may not do this"),
         Barrier::Scope(scopes) => Failure::scope_missing(scopes),
     }
+}
+
+/// A page that a header names, if it is one of this host: it is shown to people as a place to sign on.
+pub(crate) fn own_page(cx: &Cx, page: &str) -> String {
+    Url::on_origin_of(cx.web_base(), page).map_or_else(|_| String::new(), String::from)
 }
 
 /// Where a member asks for the application to be approved, and an owner approves it.

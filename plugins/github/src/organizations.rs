@@ -131,7 +131,7 @@ fn barred(cx: &Cx, name: &str, barrier: Barrier) -> Result<Verdict> {
     let owner = v1::Actor::OrganizationOwner;
     let restricted = v1::OrganizationAccess::RestrictedByPolicy;
     let (access, reason, who, page) = match barrier {
-        Barrier::SignOn(page) => return Ok(sign_on(page)),
+        Barrier::SignOn(page) => return Ok(sign_on(call::own_page(cx, &page))),
         Barrier::Application => return unapproved(cx, &settings("oauth_application_policy")?),
         Barrier::TokenKind => (
             restricted,

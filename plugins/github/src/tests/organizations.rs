@@ -118,6 +118,12 @@ fn a_due_sign_on_is_told() {
             (Access::SsoRequired, url)
         );
     }
+    let elsewhere = "required; url=https://evil.test/sign-on";
+    let found = one(Reply::json(403, "{}").header("x-github-sso", elsewhere));
+    assert_eq!(
+        (found.access(), found.action_uri.as_str()),
+        (Access::SsoRequired, "")
+    );
     let list = Reply::json(200, r#"[{"id":3,"login":"acme"},{"id":4,"login":"open"}]"#)
         .header("x-github-sso", "partial-results; organizations=3,99");
     let run = driver()

@@ -38,7 +38,7 @@ pub struct Manifest {
 pub struct Requests {
     /// Operation.
     pub operation: String,
-    /// Methods and paths: `GET /repos/{owner}/{name}`, `GET web:/login/{rest...}`.
+    /// Methods and paths: `GET /repos/{owner}/{name}`, `web:GET /login/{rest...}`.
     pub allow: Vec<String>,
     /// Secrets that these requests may name.
     #[serde(default)]
@@ -66,7 +66,13 @@ impl Manifest {
         if let Some((what, _)) = same.iter().find(|(_, same)| !same) {
             return Err(format!("manifest and description have another {what}"));
         }
-        for one in &self.requests {
+        for (n, one) in self.requests.iter().enumerate() {
+            if self.requests[..n]
+                .iter()
+                .any(|other| other.operation == one.operation)
+            {
+                return Err(format!("{} has two lists of requests", one.operation));
+            }
             if !self.operations.contains(&one.operation) {
                 return Err(format!(
                     "requests are allowed to {}, which is no operation",
@@ -117,11 +123,11 @@ impl Requests {
         let path = |base: &str| below(base, &sent.url).map(str::to_owned);
         let (api, web) = (path(&request.api_base), path(&request.web_base));
         let fits_one = self.allow.iter().any(|rule| {
-            let (method, pattern) = rule.split_once(' ').unwrap_or((rule, ""));
-            let (pattern, path) = match pattern.strip_prefix("web:") {
-                Some(pattern) => (pattern, &web),
-                None => (pattern, &api),
+            let (rule, path) = match rule.strip_prefix("web:") {
+                Some(rule) => (rule, &web),
+                None => (rule.as_str(), &api),
             };
+            let (method, pattern) = rule.split_once(' ').unwrap_or((rule, ""));
             method == sent.method && path.as_ref().is_some_and(|path| fits(pattern, path))
         });
         fits_one && secrets(sent).iter().all(|name| self.secrets.contains(name))
@@ -195,5 +201,51 @@ mod tests {
             Some("/user")
         );
         assert_eq!(below("https://a.test/v1", "https://a.test/v11/user"), None);
+    }
+
+    /// A request is allowed by method, path, base and the secrets that it carries, and by nothing less.
+    #[test]
+    fn all_of_a_request_counts() {
+        let rules = Requests {
+            operation: "probe".to_owned(),
+            allow: vec![
+                "GET /version".to_owned(),
+                "web:GET /login/{rest...}".to_owned(),
+            ],
+            secrets: vec!["one".to_owned()],
+        };
+        let request = v1::OperationRequest {
+            api_base: "https://a.test/api".to_owned(),
+            web_base: "https://a.test".to_owned(),
+            ..v1::OperationRequest::default()
+        };
+        let allows = |method: &str, url: &str, header: &str| {
+            let sent = Sent {
+                method: method.to_owned(),
+                url: url.to_owned(),
+                headers: vec![("authorization".to_owned(), header.to_owned())],
+                body: String::new(),
+                captures: Vec::new(),
+            };
+            rules.allows(&sent, &request)
+        };
+        assert!(allows(
+            "GET",
+            "https://a.test/api/version?x=1",
+            "Bearer <secret:one>"
+        ));
+        assert!(allows(
+            "GET",
+            "https://a.test/login/a/b",
+            "Basic <secret:one base64 of \"x:\">"
+        ));
+        assert!(!allows("POST", "https://a.test/api/version", ""));
+        assert!(!allows("GET", "https://a.test/version", ""));
+        assert!(!allows("GET", "https://a.test/api/login/a", ""));
+        assert!(!allows(
+            "GET",
+            "https://a.test/api/version",
+            "Bearer <secret:two>"
+        ));
     }
 }
