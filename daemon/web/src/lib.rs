@@ -5,7 +5,7 @@
 //!
 //! | Module | What it does |
 //! |---|---|
-//! | [`serve`] | accepts connections, and ends those that idle |
+//! | [`mod@serve`] | accepts connections, and ends those that idle |
 //! | `flow` | the pages of an authorization |
 //! | `ops` | `/healthz`, `/readyz`, `/metrics`, `/version` |
 //! | `pages`, `failure` | what the pages say |

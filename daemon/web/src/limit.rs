@@ -96,6 +96,7 @@ pub(crate) struct Limiter {
 struct Buckets {
     all: Bucket,
     each: HashMap<IpAddr, Bucket>,
+    swept: Option<Instant>,
 }
 
 impl Limiter {
@@ -104,7 +105,11 @@ impl Limiter {
         let each = HashMap::new();
         Self {
             rates,
-            buckets: Mutex::new(Buckets { all, each }),
+            buckets: Mutex::new(Buckets {
+                all,
+                each,
+                swept: None,
+            }),
         }
     }
 
@@ -121,7 +126,7 @@ impl Buckets {
     fn of(&mut self, address: IpAddr, rate: Rate, now: Instant) -> Result<(), Duration> {
         let mut key = address;
         if self.each.len() >= REMEMBERED && !self.each.contains_key(&key) {
-            self.each.retain(|_, bucket| !bucket.is_full(rate, now));
+            self.sweep(rate, now);
             if self.each.len() >= REMEMBERED {
                 // Newcomers share one bucket until somebody else's is full again.
                 key = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -129,6 +134,15 @@ impl Buckets {
         }
         let fresh = || Bucket::full(rate, now);
         self.each.entry(key).or_insert_with(fresh).take(rate, now)
+    }
+
+    /// Forgets full buckets, once a second at most: a flood of new addresses must not buy a scan each.
+    fn sweep(&mut self, rate: Rate, now: Instant) {
+        let recent = |last: Instant| now.saturating_duration_since(last) < Duration::from_secs(1);
+        if !self.swept.is_some_and(recent) {
+            self.swept = Some(now);
+            self.each.retain(|_, bucket| !bucket.is_full(rate, now));
+        }
     }
 }
 

@@ -40,7 +40,8 @@ impl PublicUrl {
     pub fn parse(text: &str) -> Result<Self, InvalidPublicUrl> {
         let url = Url::parse(text).map_err(|_| InvalidPublicUrl::NotAbsolute)?;
         let https = url.scheme() == "https";
-        if !https && !(url.scheme() == "http" && is_loopback(&url)) {
+        let on_this_machine = url.scheme() == "http" && is_loopback(&url);
+        if !https && !on_this_machine {
             return Err(InvalidPublicUrl::Plaintext);
         }
         let plain = url.username().is_empty() && url.password().is_none();

@@ -1,0 +1,140 @@
+//! Records in memory.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use bindery_core::{
+    flow::Flow,
+    host::HostSecrets,
+    link::Grant,
+    port::{
+        BoxFuture, Change, Entry, Expect, Key, Listing, Page, Record, Vault, VaultError,
+        VaultHealth,
+    },
+    secret::Secret,
+};
+
+use super::lock;
+
+/// Records in memory, with the versions that the real vault keeps.
+#[derive(Default)]
+pub struct MemoryVault(Mutex<BTreeMap<String, (u64, Record)>>);
+
+fn name_of(key: &Key) -> String {
+    format!("{key:?}")
+}
+
+fn copy(record: &Record) -> Record {
+    match record {
+        Record::Host(host) => Record::Host(host.clone()),
+        Record::HostSecrets(secrets) => Record::HostSecrets(HostSecrets {
+            client_secrets: secrets
+                .client_secrets
+                .iter()
+                .map(Secret::duplicate)
+                .collect(),
+        }),
+        Record::Namespace(namespace) => Record::Namespace(namespace.clone()),
+        Record::Link(link) => Record::Link(link.clone()),
+        Record::Grant(grant) => Record::Grant(Grant {
+            access_token: grant.access_token.duplicate(),
+            refresh_token: grant.refresh_token.as_ref().map(Secret::duplicate),
+            ..*grant
+        }),
+        Record::Flow(flow) => Record::Flow(copy_flow(flow)),
+        Record::Receipt(receipt) => Record::Receipt(receipt.clone()),
+        Record::Request(memory) => Record::Request(memory.clone()),
+        Record::Intent(_) => unreachable!("no refresh runs in these tests"),
+    }
+}
+
+fn copy_flow(flow: &Flow) -> Flow {
+    Flow {
+        id: flow.id.clone(),
+        namespace: flow.namespace.clone(),
+        link: flow.link.clone(),
+        host: flow.host.clone(),
+        principal: flow.principal.clone(),
+        return_to: flow.return_to.clone(),
+        pkce_verifier: flow.pkce_verifier.as_ref().map(Secret::duplicate),
+        ..*flow
+    }
+}
+
+fn listed(listing: &Listing, record: &Record) -> bool {
+    match (listing, record) {
+        (Listing::Hosts, Record::Host(_))
+        | (Listing::Namespaces, Record::Namespace(_))
+        | (Listing::Flows, Record::Flow(_))
+        | (Listing::Intents, Record::Intent(_))
+        | (Listing::Requests, Record::Request(_)) => true,
+        (Listing::Links(namespace), Record::Link(link)) => *namespace == link.namespace,
+        (Listing::Receipts(namespace), Record::Receipt(receipt)) => *namespace == receipt.namespace,
+        _ => false,
+    }
+}
+
+impl Vault for MemoryVault {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Entry<Record>>, VaultError>> {
+        let found = lock(&self.0)
+            .get(&name_of(key))
+            .map(|(version, record)| Entry {
+                record: copy(record),
+                version: *version,
+            });
+        Box::pin(async { Ok(found) })
+    }
+
+    fn page<'a>(
+        &'a self,
+        listing: &'a Listing,
+        _after: Option<&'a [u8]>,
+        _limit: usize,
+    ) -> BoxFuture<'a, Result<Page, VaultError>> {
+        let records = lock(&self.0);
+        let found = records
+            .values()
+            .filter(|(_, record)| listed(listing, record));
+        let entries = found
+            .map(|(version, record)| Entry {
+                record: copy(record),
+                version: *version,
+            })
+            .collect();
+        Box::pin(async {
+            Ok(Page {
+                entries,
+                next: None,
+            })
+        })
+    }
+
+    fn commit(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<(), VaultError>> {
+        let mut records = lock(&self.0);
+        let holds = |change: &Change| {
+            let version = records
+                .get(&name_of(&change.key))
+                .map(|(version, _)| *version);
+            match change.expect {
+                Expect::Any => true,
+                Expect::Absent => version.is_none(),
+                Expect::Version(expected) => version == Some(expected),
+            }
+        };
+        if !changes.iter().all(holds) {
+            return Box::pin(async { Err(VaultError::Conflict) });
+        }
+        for change in changes {
+            let name = name_of(&change.key);
+            let version = records.get(&name).map_or(0, |(version, _)| *version);
+            match change.write {
+                Some(record) => drop(records.insert(name, (version + 1, record))),
+                None => drop(records.remove(&name)),
+            }
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn health(&self) -> VaultHealth {
+        VaultHealth::Serving
+    }
+}
