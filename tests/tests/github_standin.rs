@@ -1,0 +1,12 @@
+//! The stand-in does what GitHub documents, and looks like what GitHub really answered
+
+#[path = "github_standin/corpus.rs"]
+mod corpus;
+#[path = "github_standin/faults.rs"]
+mod faults;
+#[path = "github_standin/forge.rs"]
+mod forge;
+#[path = "github_standin/oauth.rs"]
+mod oauth;
+#[path = "github_standin/scene.rs"]
+mod scene;
