@@ -227,7 +227,7 @@ impl Engine {
     /// and what the host says afterwards.
     pub async fn callback(&self, returned: Returned<'_>) -> Result<FlowId, Problem> {
         let stand = self.accept(&returned).await?;
-        let flow = stand.flow.record.id.clone();
+        let (flow, host) = (stand.flow.record.id.clone(), stand.host.clone());
         if let Some(error) = returned.error {
             self.end_flow(&stand, "the person did not agree at the provider")
                 .await?;
@@ -246,7 +246,30 @@ impl Engine {
                 "the daemon stops; start the link again",
             )
         })??;
+        self.note_issuer(&host, returned.issuer).await;
         Ok(flow)
+    }
+
+    /// O3: a host that has sent `iss` once must send the same from then on.
+    async fn note_issuer(&self, host: &Host, issuer: Option<&str>) {
+        let (Some(issuer), None) = (issuer, &host.issuer) else {
+            return;
+        };
+        let Ok(Versioned {
+            mut record,
+            version,
+        }) = self.host(&host.name).await
+        else {
+            return;
+        };
+        record.issuer = Some(issuer.to_owned());
+        let put = change(
+            Key::Host(host.name.clone()),
+            Expect::Version(version),
+            Some(Record::Host(record)),
+        );
+        // Somebody who changes the host at the same time wins; the next link notes it.
+        let _ = self.commit(vec![put]).await;
     }
 
     /// Finds the flow of a `state` and lets its first callback through.
@@ -369,7 +392,11 @@ impl Engine {
             vec![put_grant, put_flow],
         )
         .await?;
-        self.note_identity(link, &stand.host, &token).await
+        if let Err(problem) = self.note_identity(link, &stand.host, &token).await {
+            // The grant is kept; the confirm page asks the forge again.
+            tracing::warn!(link.id = %link.id, error = %problem, "Identity is not known yet");
+        }
+        Ok(())
     }
 
     async fn note_identity(&self, link: &Link, host: &Host, token: &Secret) -> Result<(), Problem> {

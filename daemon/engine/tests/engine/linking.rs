@@ -469,3 +469,59 @@ async fn o7_another_identity_is_noticed() {
         "octo"
     );
 }
+
+/// O3: a host that has sent `iss` once is refused without it, and with another one.
+#[tokio::test]
+async fn o3_an_issuer_is_required_once_seen() {
+    let world = World::new().await;
+    for (issuer, accepted) in [
+        (None, true),
+        (Some("https://forge.example"), true),
+        (None, false),
+        (Some("https://evil"), false),
+    ] {
+        let (link, flow) = flow(&world).await;
+        let url = world
+            .engine
+            .leave_for_forge(&flow, "cookie")
+            .await
+            .expect("URL");
+        let state = query(&url, "state");
+        let mut returned = world.returned(&state, Some("cookie")).await;
+        returned.issuer = issuer;
+        assert_eq!(
+            world.engine.callback(returned).await.is_ok(),
+            accepted,
+            "{issuer:?}"
+        );
+        if !accepted {
+            world
+                .engine
+                .cancel_link(&acme(), &link)
+                .await
+                .expect("cancelled");
+        }
+    }
+}
+
+/// A forge that can't say whose token it is at the callback is asked again by the confirm page; the grant is kept.
+#[tokio::test]
+async fn the_identity_is_asked_for_again() {
+    let world = World::new().await;
+    let (_, flow) = flow(&world).await;
+    world
+        .plugin
+        .on("Identify", |_| Err(failure(FailureCode::Upstream)));
+    world.consent(&flow, "cookie").await.expect("callback");
+    let away = world.engine.confirm_view(&flow, "cookie").await;
+    assert_eq!(away.expect_err("away").reason, Reason::ProviderUnavailable);
+    world
+        .plugin
+        .on("Identify", |_| Ok(Output::Identity(crate::support::octo())));
+    let view = world
+        .engine
+        .confirm_view(&flow, "cookie")
+        .await
+        .expect("page");
+    assert_eq!(view.identity.login, "octo");
+}
