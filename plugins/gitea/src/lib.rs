@@ -2,14 +2,14 @@
 //!
 //! Both speak the same API, below `/api/v1` of the host. What a page says about the next one differs between versions
 //! and endpoints, and its links carry the server's own idea of its address, so pages are counted here and links are
-//! only looked at (see [`paging`]).
+//! only looked at (see `paging`).
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`describe`] | all that is data |
-//! | [`call`] | sending, and what an error means |
-//! | [`paging`] | is there a next page? |
-//! | [`account`], [`organizations`], [`repositories`], [`refs`] | the operations |
+//! | `describe` | all that is data |
+//! | `call` | sending, and what an error means |
+//! | `paging` | is there a next page? |
+//! | `account`, `organizations`, `repositories`, `refs` | the operations |
 
 #![forbid(unsafe_code)]
 

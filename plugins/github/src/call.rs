@@ -165,6 +165,10 @@ pub(crate) fn barrier(response: &Response) -> Option<Barrier> {
         ("IP allow list", Barrier::Address),
         ("forbids access via", Barrier::TokenKind),
         ("not accessible by integration", Barrier::Integration),
+        (
+            "You need at least read:org scope",
+            Barrier::Scope(vec!["read:org".to_owned()]),
+        ),
     ];
     let found = by_words
         .into_iter()

@@ -2,10 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`describe`] | all that is data |
-//! | [`call`] | sending, and what an error means |
-//! | [`paging`] | links to further pages, as cursors |
-//! | [`account`], [`organizations`], [`repositories`], [`refs`], [`revoke`] | the operations |
+//! | `describe` | all that is data |
+//! | `call` | sending, and what an error means |
+//! | `paging` | links to further pages, as cursors |
+//! | `account`, `organizations`, `repositories`, `refs`, `revoke` | the operations |
 
 #![forbid(unsafe_code)]
 

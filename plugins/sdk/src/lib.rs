@@ -62,7 +62,7 @@
 //! | [`request`], [`body`], [`url`] | requests, with secrets as segments |
 //! | [`response`] | responses: JSON, `Link`, `Retry-After` |
 //! | [`failure`] | typed failures |
-//! | [`exchange`], [`task`], [`panics`], [`random`] | the driver: a future, polled by hand |
+//! | [`exchange`], [`task`], `panics`, `random` | the driver: a future, polled by hand |
 //! | [`export`] | the C functions, and all the unsafe code |
 //! | [`testing`] | scripted exchanges, in process |
 //!

@@ -206,3 +206,18 @@ fn a_server_is_told() {
         .run(v1::Probe {});
     assert_eq!(run.failure().code(), Code::MalformedResponse);
 }
+
+/// A missing scope that is told in words alone is named as well.
+#[test]
+fn a_missing_scope_in_words_is_named() {
+    let words = r#"{"message":"You need at least read:org scope or user scope to list your organizations."}"#;
+    let run = driver()
+        .on(
+            "GET",
+            &api("/user/orgs?per_page=100"),
+            Reply::json(403, words),
+        )
+        .run(v1::ListOrganizations::default());
+    assert_eq!(run.failure().code(), Code::ScopeMissing);
+    assert_eq!(run.failure().missing_scopes, ["read:org"]);
+}

@@ -165,8 +165,10 @@ fn secrets(sent: &Sent) -> Vec<String> {
     let parts = values
         .chain([sent.body.as_str()])
         .flat_map(|text| text.split("<secret:").skip(1));
-    parts
-        .map(|part| part.split(['>', ' ']).next().unwrap_or(part).to_owned())
+    let named = parts.map(|part| part.split(['>', ' ']).next().unwrap_or(part).to_owned());
+    // What is taken out of a response is kept under a name, which has to be allowed as well.
+    named
+        .chain(sent.captures.iter().map(|(_, name)| name.clone()))
         .collect()
 }
 
