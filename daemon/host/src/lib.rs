@@ -18,6 +18,7 @@
 //! | `convert` | messages into types of the core, checked |
 //! | `guard` | whether the manifest allows an effect |
 //! | `operation` | one operation, step by step |
+//! | [`manual`] | one worker by hand, for the conformance kit |
 //!
 //! Unsafe code is in `spawn` alone.
 
@@ -36,6 +37,7 @@ pub mod limits;
 pub mod lock;
 mod logs;
 pub mod manifest;
+pub mod manual;
 mod operation;
 pub mod pin;
 mod plugin;
@@ -60,4 +62,4 @@ pub use limits::Limits;
 pub use pin::{PinDiff, PinPlan, pin};
 pub use plugin::LoadError;
 pub use version::Version;
-pub use worker::StartError;
+pub use worker::{CallError, StartError};

@@ -36,7 +36,8 @@ use crate::{
 
 /// Why a call to a worker has no answer.
 #[derive(Clone, Debug, Error)]
-pub(crate) enum CallError {
+#[non_exhaustive]
+pub enum CallError {
     /// The worker died, by itself or because of another operation.
     #[error("the worker died: {0}")]
     Crashed(String),

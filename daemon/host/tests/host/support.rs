@@ -41,6 +41,16 @@ pub(crate) fn worker() -> &'static Path {
     })
 }
 
+/// A copy of the worker with a name of its own. Made by another process: a writer in this one would be inherited by
+/// whatever is started meanwhile, and a program that somebody writes can't be run.
+pub(crate) fn copy_of_worker(store: &Store, name: &str) -> PathBuf {
+    let program = store.folder.path().join(name);
+    let copied = Command::new("cp").arg(worker()).arg(&program).status();
+    assert!(copied.expect("cp runs").success());
+    chmod(&program, 0o755);
+    program
+}
+
 /// Name and version of the plugin in most tests.
 pub(crate) fn name() -> ProviderName {
     ProviderName::parse("gitea").expect("a name")
@@ -187,10 +197,7 @@ impl Store {
                 path: worker().to_owned(),
                 ..WorkerConfig::default()
             },
-            limits: Limits {
-                step_time: Duration::from_millis(500),
-                ..Limits::default()
-            },
+            limits: Limits::default(),
         }
     }
 }
@@ -246,6 +253,15 @@ pub(crate) async fn running(store: &Store, version: &str) -> PluginHost {
     let (host, failures) = PluginHost::start(store.config(version))
         .await
         .expect("a host");
+    assert!(failures.is_empty(), "{failures:?}");
+    host
+}
+
+/// The same, with little patience for a step.
+pub(crate) async fn impatient(store: &Store, version: &str) -> PluginHost {
+    let mut config = store.config(version);
+    config.limits.step_time = Duration::from_millis(500);
+    let (host, failures) = PluginHost::start(config).await.expect("a host");
     assert!(failures.is_empty(), "{failures:?}");
     host
 }

@@ -13,7 +13,7 @@ use bindery_core::{
 };
 use bindery_host::{PluginHost, StartHostError, WorkerConfig, WorkerUser};
 
-use crate::support::{API, Script, Store, ask, chmod, done, name, running, worker};
+use crate::support::{API, Script, Store, ask, chmod, copy_of_worker, done, name, running};
 
 pub(crate) fn store() -> Store {
     let store = Store::new();
@@ -107,7 +107,7 @@ async fn p4_misbehaviour_is_one_failed_call() {
         ("nothing", FailureCode::Protocol, "status -2"),
     ] {
         // Each its own, since a plugin that dies again and again is restarted later and later.
-        let host = running(&store, "1.0.0").await;
+        let host = impatient(&store, "1.0.0").await;
         let failed = failure(&host, Script::default().act(action)).await;
         assert_eq!(failed.code, code, "{action}: {}", failed.message);
         assert!(
@@ -157,7 +157,7 @@ async fn p4_a_crash_fails_all_operations_of_its_worker() {
 #[tokio::test]
 async fn p7_a_hanging_drop_is_noticed() {
     let store = store();
-    let host = running(&store, "1.0.0").await;
+    let host = impatient(&store, "1.0.0").await;
     let script = Script::default()
         .step(&ask(1, "GET", &format!("{API}/version")))
         .on_drop("loop");
@@ -199,9 +199,7 @@ async fn p1_workers_change_their_user() {
         return;
     }
     let store = store();
-    let program = store.folder.path().join("worker");
-    std::fs::copy(worker(), &program).expect("a copy");
-    chmod(&program, 0o755);
+    let program = copy_of_worker(&store, "worker");
     chmod(store.folder.path(), 0o755);
     let mut config = store.config("1.0.0");
     config.worker = WorkerConfig {
@@ -289,9 +287,7 @@ async fn stand_in_for_a_daemon() {
         return;
     }
     let store = store();
-    let program = store.folder.path().join("worker");
-    std::fs::copy(worker(), &program).expect("a copy");
-    chmod(&program, 0o755);
+    let program = copy_of_worker(&store, "worker");
     chmod(store.folder.path(), 0o755);
     let mut config = store.config("1.0.0");
     config.worker = WorkerConfig {
