@@ -7,7 +7,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
@@ -25,8 +25,17 @@ pub(crate) struct HighWater {
     store_id: [u8; 16],
     key: hmac::Key,
     noted: AtomicU64,
-    written: AtomicU64,
+    /// Held while the file is written: a task and whoever closes the vault may want to at once.
+    written: Mutex<Written>,
     writing: AtomicBool,
+}
+
+/// What the file holds.
+#[derive(Debug, Default)]
+struct Written {
+    generation: u64,
+    /// Nothing is written any more; the file may belong to the next one who opened the vault.
+    closed: bool,
 }
 
 /// What the file said.
@@ -47,7 +56,7 @@ impl HighWater {
             store_id: keys.store_id,
             key: keys.highwater.clone(),
             noted: AtomicU64::new(0),
-            written: AtomicU64::new(0),
+            written: Mutex::default(),
             writing: AtomicBool::new(false),
         }
     }
@@ -63,7 +72,7 @@ impl HighWater {
     /// Sets the mark now, also to a lower one.
     pub(crate) fn set(&self, generation: u64) -> io::Result<()> {
         self.noted.store(generation, SeqCst);
-        self.write(generation)
+        self.write(&mut self.written(), generation)
     }
 
     /// Notes that a generation was acknowledged; it is written soon.
@@ -75,15 +84,10 @@ impl HighWater {
         }
     }
 
-    /// Writes what is noted and not written yet. Blocks.
-    pub(crate) fn flush(&self) {
-        let noted = self.noted.load(SeqCst);
-        if noted <= self.written.load(SeqCst) {
-            return;
-        }
-        if let Err(error) = self.write(noted) {
-            warn!(%error, "The high-water mark can't be written");
-        }
+    /// Writes what is noted, for the last time. Blocks.
+    pub(crate) fn close(&self) {
+        self.flush();
+        self.written().closed = true;
     }
 
     async fn write_on(self: Arc<Self>) {
@@ -93,21 +97,38 @@ impl HighWater {
             _ = tokio::task::spawn_blocking(move || this.flush()).await;
             tokio::time::sleep(EVERY).await;
             self.writing.store(false, SeqCst);
-            let behind = self.noted.load(SeqCst) > self.written.load(SeqCst);
-            if !behind || self.writing.swap(true, SeqCst) {
+            if !self.is_behind(&self.written()) || self.writing.swap(true, SeqCst) {
                 return;
             }
         }
     }
 
-    fn write(&self, generation: u64) -> io::Result<()> {
+    fn flush(&self) {
+        let mut written = self.written();
+        if !self.is_behind(&written) {
+            return;
+        }
+        if let Err(error) = self.write(&mut written, self.noted.load(SeqCst)) {
+            warn!(%error, "The high-water mark can't be written");
+        }
+    }
+
+    fn is_behind(&self, written: &Written) -> bool {
+        !written.closed && self.noted.load(SeqCst) > written.generation
+    }
+
+    fn write(&self, written: &mut Written, generation: u64) -> io::Result<()> {
         files::make_folder(&self.folder)?;
         let mut bytes = self.content(generation);
         let mac = hmac::sign(&self.key, &bytes);
         bytes.extend_from_slice(mac.as_ref());
         files::replace(&self.folder, NAME, &bytes)?;
-        self.written.store(generation, SeqCst);
+        written.generation = generation;
         Ok(())
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn content(&self, generation: u64) -> Vec<u8> {
@@ -126,3 +147,57 @@ impl HighWater {
 const NAME: &str = "highwater";
 const LEAD: &[u8] = b"BDYW\x01";
 const EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use bindery_core::time::Timestamp;
+
+    use super::*;
+    use crate::{
+        crypto::{self, Key},
+        ring::KeyRing,
+    };
+
+    fn keys() -> Keys {
+        let ring = KeyRing::new(Timestamp::default()).unwrap();
+        Keys::new(crypto::random().unwrap(), Key::random().unwrap(), ring).unwrap()
+    }
+
+    /// A vault that is closed leaves the mark to the next one, also with a write still on its way.
+    #[test]
+    fn k4_closed_vaults_leave_the_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = keys();
+        let (first, second) = (
+            HighWater::new(folder.path(), &keys),
+            HighWater::new(folder.path(), &keys),
+        );
+        first.set(7).unwrap();
+        first.noted.store(9, SeqCst);
+        first.close();
+        assert_eq!(second.read().unwrap(), Mark::Known(9));
+        second.set(3).unwrap();
+        first.noted.store(10, SeqCst);
+        first.flush();
+        assert_eq!(second.read().unwrap(), Mark::Known(3));
+    }
+
+    /// K4: a mark of another vault, or one that was changed, is not taken for a low one.
+    #[test]
+    fn k4_marks_are_authentic() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = HighWater::new(folder.path(), &keys());
+        assert_eq!(mark.read().unwrap(), Mark::Absent);
+        mark.set(7).unwrap();
+        let other = HighWater::new(folder.path(), &keys());
+        assert_eq!(other.read().unwrap(), Mark::Unreadable);
+        let path = folder.path().join(NAME);
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 1;
+            std::fs::write(&path, changed).unwrap();
+            assert_eq!(mark.read().unwrap(), Mark::Unreadable, "byte {at}");
+        }
+    }
+}

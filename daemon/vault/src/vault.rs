@@ -138,7 +138,7 @@ impl SealedVault {
         let mut writer = self.inner.writer.lock().await;
         self.inner.drain().await;
         if let Some(opened) = self.inner.set_opened(None) {
-            opened.highwater.flush();
+            opened.highwater.close();
         }
         self.inner.recent.restart(0);
         *writer = Writer::default();
@@ -233,7 +233,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(opened) = self.set_opened(None) {
-            opened.highwater.flush();
+            opened.highwater.close();
         }
     }
 }
