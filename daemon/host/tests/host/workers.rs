@@ -13,7 +13,9 @@ use bindery_core::{
 };
 use bindery_host::{PluginHost, StartHostError, WorkerConfig, WorkerUser};
 
-use crate::support::{API, Script, Store, ask, chmod, copy_of_worker, done, name, running};
+use crate::support::{
+    API, Script, Store, ask, chmod, copy_of_worker, done, impatient, name, running,
+};
 
 pub(crate) fn store() -> Store {
     let store = Store::new();
