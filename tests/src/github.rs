@@ -30,6 +30,7 @@ mod scopes;
 pub mod seed;
 mod server;
 mod settings;
+mod single_sign_on;
 mod web;
 mod world;
 
@@ -46,7 +47,7 @@ use crate::browser::Wire;
 
 pub use crate::gitea::Decision;
 pub use knobs::{Fault, LiveToken, Logged};
-pub use seed::{OAuthApp, OrgOptions, Pat, PatKind, Person, Role, Sso};
+pub use seed::{OAuthApp, OrgOptions, Pat, PatKind, Permission, Person, Role, Sso};
 
 use knobs::Gate;
 use world::World;

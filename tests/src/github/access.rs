@@ -4,8 +4,8 @@ use data_encoding::BASE64;
 use http::{HeaderMap, StatusCode, header};
 
 use super::reply::Reply;
-use super::seed::{Role, Sso};
-use super::world::{Org, Permission, Repo, Token, TokenKind, World};
+use super::seed::{Permission, Role, Sso};
+use super::world::{Org, Repo, Token, TokenKind, World};
 use super::{Inner, scopes};
 
 /// Whoever sent an API request
@@ -102,8 +102,16 @@ impl Token {
     /// Whether the token's own limits leave a private repository in it
     fn reaches(&self, repo: &Repo) -> bool {
         match &self.kind {
-            TokenKind::FineGrainedPat { owner } => owner.eq_ignore_ascii_case(&repo.owner),
+            TokenKind::FineGrainedPat { .. } => self.reaches_account(&repo.owner),
             TokenKind::OAuth { .. } | TokenKind::ClassicPat => self.covers("repo"),
+        }
+    }
+
+    /// Whether the token is for what this account owns; only fine-grained ones are for one alone
+    pub(super) fn reaches_account(&self, login: &str) -> bool {
+        match &self.kind {
+            TokenKind::FineGrainedPat { owner } => owner.eq_ignore_ascii_case(login),
+            TokenKind::OAuth { .. } | TokenKind::ClassicPat => true,
         }
     }
 
@@ -135,10 +143,7 @@ impl Org {
             let text = "Resource protected by organization SAML enforcement. You must grant your \
                         OAuth token access to this organization.";
             let reply = Reply::error(StatusCode::FORBIDDEN, text, "");
-            let url = format!(
-                "https://github.com/orgs/{}/sso?authorization_request=AZSCKtL4",
-                self.login
-            );
+            let url = format!("{}/sso?authorization_request={}", self.url, token.id);
             return Err(reply.with("x-github-sso", format!("required; url={url}")));
         }
         Ok(())

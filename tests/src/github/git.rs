@@ -14,8 +14,9 @@ use tokio::io::AsyncWriteExt;
 
 use super::access::Caller;
 use super::pages::{escape, page};
+use super::seed::Permission;
 use super::web::{Visitor, see_other};
-use super::world::{Permission, Repo};
+use super::world::Repo;
 use super::{Inner, pages};
 
 /// Git over HTTP, or a repository's page

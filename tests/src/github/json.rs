@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::Inner;
 use super::repository::Ref;
-use super::world::{Org, Permission, Repo, Token, User, World};
+use super::seed::Permission;
+use super::world::{Org, Repo, Token, User, World};
 
 /// A repository's URLs: the key, and what follows the repository's own URL
 const REPO_URLS: [(&str, &str); 35] = [

@@ -47,7 +47,8 @@ impl Call<'_> {
             if !wanted.split(',').any(|wanted| wanted == affiliation) {
                 continue;
             }
-            if world.may_read(&self.caller, repo).is_ok() {
+            let reached = token.reaches_account(&repo.owner);
+            if reached && world.may_read(&self.caller, repo).is_ok() {
                 repos.push(json::repo(self.inner, &world, repo, Some(token)));
             }
             let org = world.org(&repo.owner);
@@ -288,7 +289,7 @@ fn visible_orgs<'a>(world: &'a World, token: &Token) -> (Vec<&'a Org>, Vec<u64>)
         .orgs
         .iter()
         .filter(|org| org.members.contains_key(&token.login));
-    let open = mine.filter(|org| !org.restricts(token));
+    let open = mine.filter(|org| !org.restricts(token) && token.reaches_account(&org.login));
     let (hidden, shown): (Vec<_>, Vec<_>) = open.partition(|org| org.wants_sso(token));
     (shown, hidden.into_iter().map(|org| org.id).collect())
 }

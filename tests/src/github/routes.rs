@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use super::{ApiPlace, Inner, api, consent, git, oauth, settings, web};
+use super::{ApiPlace, Inner, api, consent, git, oauth, settings, single_sign_on, web};
 
 /// What the web host serves
 pub(super) fn web(inner: &Arc<Inner>) -> Router {
@@ -37,6 +37,10 @@ pub(super) fn web(inner: &Arc<Inner>) -> Router {
         .route(
             "/organizations/{org}/settings/oauth_application_policy",
             get(settings::policy).post(settings::decide_policy),
+        )
+        .route(
+            "/orgs/{org}/sso",
+            get(single_sign_on::ask).post(single_sign_on::authorize),
         )
         .fallback(git::or_page);
     let routes = match inner.options.api {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 
-use super::world::{App, Org, Permission, Repo, Token, TokenKind, User};
+use super::world::{App, Org, Repo, Token, TokenKind, User};
 use super::{GitHub, TokenShape, mint, scopes};
 
 /// Somebody who can sign in
@@ -43,6 +43,17 @@ pub enum Role {
     Owner,
     /// Reads its repositories
     Member,
+}
+
+/// How far somebody may go in a repository
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Permission {
+    /// Read it
+    Pull,
+    /// Write to it
+    Push,
+    /// Administer it
+    Admin,
 }
 
 /// An OAuth app as its owner registered it
@@ -116,6 +127,7 @@ impl GitHub {
         world.orgs.push(Org {
             id,
             login: login.to_owned(),
+            url: format!("{}/orgs/{login}", self.inner.web),
             restricted: options.restricted,
             sso: options.sso,
             members: BTreeMap::new(),
@@ -180,16 +192,16 @@ impl GitHub {
         Ok(id)
     }
 
-    /// Let somebody into a repository of somebody else: `admin` decides how far
-    pub fn add_collaborator(&self, repo: &str, login: &str, admin: bool) -> anyhow::Result<()> {
+    /// Let somebody into a repository of somebody else
+    pub fn add_collaborator(
+        &self,
+        repo: &str,
+        login: &str,
+        permission: Permission,
+    ) -> anyhow::Result<()> {
         let (owner, name) = repo.split_once('/').context("owner/name is needed")?;
         let mut world = self.inner.world();
         let repo = world.repo_mut(owner, name).context("no such repository")?;
-        let permission = if admin {
-            Permission::Admin
-        } else {
-            Permission::Pull
-        };
         repo.collaborators.insert(login.to_owned(), permission);
         Ok(())
     }

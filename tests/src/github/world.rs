@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::knobs::{Fault, Logged};
 use super::mint::Mint;
-use super::seed::{Role, Sso};
+use super::seed::{Permission, Role, Sso};
 use super::{Inner, TokenShape};
 
 pub(super) struct World {
@@ -39,6 +39,8 @@ pub(super) struct User {
 pub(super) struct Org {
     pub(super) id: u64,
     pub(super) login: String,
+    /// Where its pages are
+    pub(super) url: String,
     pub(super) restricted: bool,
     pub(super) sso: Option<Sso>,
     pub(super) members: BTreeMap<String, Role>,
@@ -59,13 +61,6 @@ pub(super) struct Repo {
     /// Owner and name that it had before
     pub(super) former: Vec<(String, String)>,
     pub(super) created: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Permission {
-    Pull,
-    Push,
-    Admin,
 }
 
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use bindery_tests::github::{
-    ApiPlace, GitHub, Options, OrgOptions, Pat, PatKind, Role, Sso, Tls, TokenShape,
+    ApiPlace, GitHub, Options, OrgOptions, Pat, PatKind, Permission, Role, Sso, Tls, TokenShape,
 };
 use http::StatusCode;
 use tokio::process::Command;
@@ -24,11 +24,20 @@ fn classic(github: &GitHub, scopes: &[&str]) -> anyhow::Result<String> {
 }
 
 async fn clone(github: &GitHub, repo: &str, secret: &str, into: &Path) -> anyhow::Result<()> {
+    let url = with_token(github, repo, secret)?;
+    git(into, &["clone", "--quiet", url.as_str(), "."]).await
+}
+
+fn with_token(github: &GitHub, repo: &str, secret: &str) -> anyhow::Result<Url> {
     let mut url = github.url(&format!("{repo}.git"))?;
     url.set_username("anyone").ok().context("no user name")?;
     url.set_password(Some(secret)).ok().context("no password")?;
+    Ok(url)
+}
+
+async fn git(into: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     let output = Command::new("git")
-        .args(["clone", "--quiet", url.as_str(), "."])
+        .args(arguments)
         .current_dir(into)
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -67,6 +76,32 @@ async fn git_clones_with_a_token() -> anyhow::Result<()> {
         asked.header("www-authenticate"),
         Some("Basic realm=\"GitHub\"")
     );
+    Ok(())
+}
+
+/// Who may write pushes with real git; who may only read is refused
+#[tokio::test]
+async fn git_pushes_where_the_person_may_write() -> anyhow::Result<()> {
+    let scene = Scene::start(Options::default()).await?;
+    let github = &scene.github;
+    let files = [("README.md", "# Loom\n")];
+    github.add_user("joseph");
+    for (name, permission) in [("loom", Permission::Push), ("cards", Permission::Pull)] {
+        github.add_repo("joseph", name, true, &files)?;
+        github.add_collaborator(&format!("joseph/{name}"), "ada", permission)?;
+    }
+    let token = classic(github, &["repo"])?;
+    for (repo, allowed) in [("joseph/loom", true), ("joseph/cards", false)] {
+        let into = tempfile::tempdir()?;
+        clone(github, repo, &token, into.path()).await?;
+        let url = with_token(github, repo, &token)?;
+        let push = ["push", "--quiet", url.as_str(), "main:refs/heads/topic"];
+        let pushed = git(into.path(), &push).await;
+        assert_eq!(pushed.is_ok(), allowed, "{repo}: {pushed:?}");
+        let path = format!("/repos/{repo}/branches/topic");
+        let branch = scene.get(&path, Auth::Bearer(&token)).await?;
+        assert_eq!(branch.status == StatusCode::OK, allowed, "{repo}");
+    }
     Ok(())
 }
 
@@ -201,6 +236,8 @@ async fn fine_grained_tokens_keep_to_their_owner() -> anyhow::Result<()> {
         .get("/repos/ada/engine/branches", Auth::Bearer(&token))
         .await?;
     assert_eq!(code.status, StatusCode::FORBIDDEN);
+    let list = scene.get("/user/repos", Auth::Bearer(&token)).await?;
+    assert_eq!(list.json.as_array().map(Vec::len), Some(1), "{}", list.text);
     let other = scene
         .get("/repos/analytical/plans", Auth::Bearer(&token))
         .await?;
@@ -271,7 +308,12 @@ async fn single_sign_on_says_what_it_hides() -> anyhow::Result<()> {
             "{path}"
         );
     }
-    scene.github.authorize_sso(&pat, "sso")?;
+    let url = header.strip_prefix("required; url=").unwrap_or_default();
+    let mut browser = scene.github.browser();
+    scene.github.sign_in(&mut browser, &scene.ada).await?;
+    let page = browser.open(&Url::parse(url)?).await?;
+    let form = page.form_with("continue")?.press("continue", "1");
+    browser.submit(&form).await?;
     let open = scene.get("/orgs/sso", Auth::Bearer(&pat)).await?;
     assert_eq!(open.status, StatusCode::OK);
     let token = scene.tokens(SCOPE).await?.text_at("access_token")?;
