@@ -76,6 +76,12 @@ fn build() -> Result<Artifacts> {
 }
 
 impl Artifacts {
+    /// The folder of all of them.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// `binderyd`.
     #[must_use]
     pub fn daemon(&self) -> PathBuf {

@@ -264,6 +264,12 @@ impl Daemon {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// What it said when it started: message and fields, a line each.
+    #[must_use]
+    pub fn messages(&self) -> Vec<String> {
+        self.log().lines().filter_map(message).collect()
+    }
+
     /// A path in its folder.
     #[must_use]
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -306,6 +312,19 @@ impl Drop for Daemon {
             let _ = child.wait();
         }
     }
+}
+
+/// Message and fields of one line of the log.
+fn message(line: &str) -> Option<String> {
+    let record: serde_json::Value = serde_json::from_str(line).ok()?;
+    let fields = record.get("fields")?.as_object()?;
+    let text = fields.get("message")?.as_str()?.to_owned();
+    let others = fields.iter().filter(|(name, _)| *name != "message");
+    let shown = |(name, value): (&String, &serde_json::Value)| match value.as_str() {
+        Some(text) => format!(" {name}={text}"),
+        None => format!(" {name}={value}"),
+    };
+    Some(others.map(shown).fold(text, |all, field| all + &field))
 }
 
 fn free_port() -> Result<u16> {

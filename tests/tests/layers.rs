@@ -9,12 +9,21 @@ use serde_json::Value;
 
 /// What each crate may import of ours, in normal dependencies. What is not listed may import nothing of ours.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("bindery-vault", &["bindery-core", "bindery-store", "bindery-store-proto"]),
+    (
+        "bindery-vault",
+        &["bindery-core", "bindery-store", "bindery-store-proto"],
+    ),
     ("bindery-egress", &["bindery-core"]),
-    ("bindery-host", &["bindery-core", "bindery-plugin-abi", "bindery-plugin-proto"]),
+    (
+        "bindery-host",
+        &["bindery-core", "bindery-plugin-abi", "bindery-plugin-proto"],
+    ),
     ("bindery-worker", &["bindery-plugin-abi"]),
     ("bindery-engine", &["bindery-core"]),
-    ("bindery-api", &["bindery-core", "bindery-engine", "bindery-proto"]),
+    (
+        "bindery-api",
+        &["bindery-core", "bindery-engine", "bindery-proto"],
+    ),
     ("bindery-web", &["bindery-core", "bindery-engine"]),
     (
         "bindery-daemon",
@@ -29,8 +38,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "bindery-web",
         ],
     ),
-    ("bindery-plugin-sdk", &["bindery-plugin-abi", "bindery-plugin-proto"]),
-    ("bindery-plugin-testkit", &["bindery-core", "bindery-host", "bindery-plugin-abi", "bindery-plugin-proto"]),
+    (
+        "bindery-plugin-sdk",
+        &["bindery-plugin-abi", "bindery-plugin-proto"],
+    ),
+    (
+        "bindery-plugin-testkit",
+        &[
+            "bindery-core",
+            "bindery-host",
+            "bindery-plugin-abi",
+            "bindery-plugin-proto",
+        ],
+    ),
     ("bindery-plugin-template", &["bindery-plugin-sdk"]),
     ("bindery-plugin-gitea", &["bindery-plugin-sdk"]),
     ("bindery-plugin-github", &["bindery-plugin-sdk"]),
@@ -40,23 +60,40 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Dependencies that exactly one crate may have.
-const EXCLUSIVE: &[(&str, &str)] =
-    &[("reqwest", "bindery-egress"), ("libloading", "bindery-worker"), ("sled", "bindery-store")];
+const EXCLUSIVE: &[(&str, &str)] = &[
+    ("reqwest", "bindery-egress"),
+    ("libloading", "bindery-worker"),
+    ("sled", "bindery-store"),
+];
 
 fn normal_dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo metadata runs");
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
     let packages = metadata["packages"].as_array().expect("packages");
     let name = |value: &Value| value["name"].as_str().expect("name").to_owned();
     let of = |package: &Value| {
         let dependencies = package["dependencies"].as_array().expect("dependencies");
-        dependencies.iter().filter(|dependency| dependency["kind"].is_null()).map(name).collect()
+        dependencies
+            .iter()
+            .filter(|dependency| dependency["kind"].is_null())
+            .map(name)
+            .collect()
     };
-    packages.iter().map(|package| (name(package), of(package))).collect()
+    packages
+        .iter()
+        .map(|package| (name(package), of(package)))
+        .collect()
 }
 
 /// A lower layer never imports a higher one, and no edge exists that the design does not draw.
@@ -66,9 +103,18 @@ fn no_forbidden_edge() {
         if package == "bindery-tests" {
             continue;
         }
-        let allowed = ALLOWED.iter().find(|(name, _)| *name == package).map_or(&[][..], |(_, allowed)| allowed);
-        for ours in dependencies.iter().filter(|name| name.starts_with("bindery-")) {
-            assert!(allowed.contains(&ours.as_str()), "{package} may not import {ours}");
+        let allowed = ALLOWED
+            .iter()
+            .find(|(name, _)| *name == package)
+            .map_or(&[][..], |(_, allowed)| allowed);
+        for ours in dependencies
+            .iter()
+            .filter(|name| name.starts_with("bindery-"))
+        {
+            assert!(
+                allowed.contains(&ours.as_str()),
+                "{package} may not import {ours}"
+            );
         }
     }
 }
@@ -90,7 +136,9 @@ fn exclusive_dependencies_have_one_user() {
 #[test]
 fn core_is_pure() {
     let dependencies = &normal_dependencies()["bindery-core"];
-    let pure: BTreeSet<String> = ["ipnet", "thiserror", "url", "zeroize"].map(str::to_owned).into();
+    let pure: BTreeSet<String> = ["ipnet", "thiserror", "url", "zeroize"]
+        .map(str::to_owned)
+        .into();
     assert_eq!(*dependencies, pure);
 }
 
@@ -105,7 +153,15 @@ fn top_level_is_closed() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .filter(|name| !name.starts_with('.') && name != "target")
         .collect();
-    let drawn: BTreeSet<String> =
-        ["client-sdk", "daemon", "plugins", "proto", "systemd", "tests"].map(str::to_owned).into();
+    let drawn: BTreeSet<String> = [
+        "client-sdk",
+        "daemon",
+        "plugins",
+        "proto",
+        "systemd",
+        "tests",
+    ]
+    .map(str::to_owned)
+    .into();
     assert_eq!(folders, drawn);
 }

@@ -1,0 +1,210 @@
+//! The whole story on embedded parts: a daemon, a stand-in forge, a link, a token, a clone, an unlink.
+//!
+//! Every step is done with the commands that a person would type, and shown as it happens. Afterwards the daemon and the
+//! stand-in stay up to play with.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    process::{Child, Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use bindery_tests::{
+    artifacts::{Plugin, artifacts},
+    daemon::{Daemon, Options},
+    forge::{Forge, GitHubForge, link_in_browser},
+    github::TokenShape,
+};
+
+/// The access token of the story ends so soon that the next fetch has to refresh it.
+const SHORT: TokenShape = TokenShape::Expiring { access_seconds: 30 };
+/// What GitHub gives.
+const USUAL: TokenShape = TokenShape::Expiring { access_seconds: 28_800 };
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let stay = !std::env::args().any(|argument| argument == "--exit");
+    match story(stay).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nquickstart: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn story(stay: bool) -> Result<()> {
+    step("Building the daemon, the command line and the plugins (the first time takes minutes)");
+    artifacts();
+
+    step("Starting a stand-in for GitHub");
+    let mut forge = GitHubForge::start(true, None).await?;
+    let person = forge.person().clone();
+    note(&format!("{} has one account: {} / {}", forge.web_url(), person.login, person.password));
+    note("and one private repository: octo/hello");
+
+    step("Starting binderyd on an empty folder, in development mode");
+    let options = Options { plugins: vec![Plugin::GitHub], ..Options::default() };
+    let daemon = Daemon::start(&options).await?;
+    for line in daemon.messages() {
+        note(&line);
+    }
+
+    step("The operator adds the forge, and a namespace of the registry");
+    add_host(&daemon, &mut forge).await?;
+    run(&daemon, &["namespace", "add", "acme", "--kind", "organization", "--display-name", "Acme Corp."])?;
+
+    step("Somebody links the namespace to the forge");
+    link(&daemon, &mut forge).await?;
+    run(&daemon, &["link", "list", "acme"])?;
+
+    step("The registry looks around");
+    run(&daemon, &["repo", "list", "acme/hello-link"])?;
+    run(&daemon, &["repo", "refs", "acme/hello-link", "octo/hello"])?;
+
+    step("A builder fetches a token, and clones with it");
+    clone(&daemon, &forge)?;
+
+    step("The token ends soon: the next fetch refreshes it, once, however many callers there are");
+    refresh_once(&daemon, &mut forge).await?;
+
+    step("Disable stops hand-out at once and revokes nothing; enable brings it back");
+    run(&daemon, &["link", "disable", "acme/hello-link", "--reason", "audit"])?;
+    refused(&daemon, &["credential", "read", "acme/hello-link"])?;
+    run(&daemon, &["link", "enable", "acme/hello-link"])?;
+
+    step("Unlink revokes at the forge, erases here, and answers with a receipt");
+    run(&daemon, &["link", "unlink", "acme/hello-link", "--yes"])?;
+    let live = forge.standin.live_tokens().len();
+    note(&format!("the forge holds {live} live tokens of this link"));
+    ensure!(live == 0, "a token outlived the unlink");
+
+    if stay { play(&daemon, &forge).await } else { Ok(()) }
+}
+
+async fn add_host(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
+    // The redirect URI holds a part that is random for each host, so the application is registered for all of them.
+    let client = forge.register(&format!("{}/oauth/", daemon.web_url())).await?;
+    forge.standin.set_token_shape(&client.id, SHORT)?;
+    let file = daemon.path("client-secret");
+    std::fs::write(&file, &client.secret)?;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+    let (web, api, file) = (forge.web_url(), forge.api_url(), file.display().to_string());
+    run(
+        daemon,
+        &[
+            "host", "add", "github", "--provider", "github", "--web-url", &web, "--api-url", &api, "--client-id",
+            &client.id, "--client-secret-file", &file, "--allow-plaintext", "--allow-network", "127.0.0.0/8",
+        ],
+    )
+}
+
+async fn link(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
+    let arguments = ["link", "create", "acme", "github", "--id", "hello-link", "--permission", "read-code"];
+    let mut child = spawn(daemon, &arguments)?;
+    let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+    let url = lines.next().context("the command printed no URL")??;
+    println!("    {url}");
+    note("a person opens it, reads who asks for what, signs in at the forge, agrees, comes back and confirms");
+    let mut browser = forge.browser();
+    link_in_browser(forge, &mut browser, url.trim()).await?;
+    for line in lines {
+        println!("    {}", line?);
+    }
+    ensure!(child.wait()?.success(), "linking failed");
+    Ok(())
+}
+
+fn clone(daemon: &Daemon, forge: &GitHubForge) -> Result<()> {
+    let target = daemon.path("clone");
+    let helper = format!("!{} credential helper --link acme/hello-link", artifacts().cli().display());
+    let url = format!("{}/octo/hello.git", forge.web_url());
+    println!("    $ git -c credential.helper='!bindery credential helper --link acme/hello-link' clone {url}");
+    let status = Command::new("git")
+        .args(["-c", "credential.helper=", "-c", &format!("credential.helper={helper}"), "clone", "--quiet", &url])
+        .arg(&target)
+        .env("BINDERY_ENDPOINT", daemon.endpoint())
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .status()
+        .context("git is needed for this step")?;
+    ensure!(status.success(), "git clone failed");
+    note(&format!("README.md says {:?}", std::fs::read_to_string(target.join("README.md"))?.trim()));
+    Ok(())
+}
+
+async fn refresh_once(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
+    let before = forge.refreshes().await?;
+    forge.set_shape(USUAL)?;
+    forge.standin.hold_token_endpoint();
+    let callers: Vec<Child> = (0..20)
+        .map(|_| Ok(daemon.cli(&["credential", "read", "acme/hello-link"]).stdout(Stdio::null()).spawn()?))
+        .collect::<Result<_>>()?;
+    forge.standin.token_endpoint_reached(1).await;
+    forge.standin.release_token_endpoint();
+    for mut caller in callers {
+        ensure!(caller.wait()?.success(), "a caller got no token");
+    }
+    note(&format!("20 callers, {} refresh at the forge", forge.refreshes().await? - before));
+    Ok(())
+}
+
+async fn play(daemon: &Daemon, forge: &GitHubForge) -> Result<()> {
+    step("Both stay up. In another terminal:");
+    let person = forge.person();
+    println!("    export BINDERY_ENDPOINT={}", daemon.endpoint());
+    println!("    export PATH=\"{}:$PATH\"", artifacts().folder().display());
+    println!("    bindery link create acme github --permission read-code");
+    println!("    bindery status");
+    note(&format!("open the page that it prints, and sign in as {} / {}", person.login, person.password));
+    note("Ctrl-C here ends both, and removes their folder");
+    tokio::signal::ctrl_c().await?;
+    println!();
+    Ok(())
+}
+
+fn run(daemon: &Daemon, arguments: &[&str]) -> Result<()> {
+    println!("    $ bindery {}", shown(arguments));
+    let output = daemon.cli(arguments).output()?;
+    print_indented(&output.stdout);
+    if !output.status.success() {
+        bail!("bindery {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// A command that has to be refused.
+fn refused(daemon: &Daemon, arguments: &[&str]) -> Result<()> {
+    println!("    $ bindery {}", shown(arguments));
+    let output = daemon.cli(arguments).output()?;
+    ensure!(!output.status.success(), "bindery {} was not refused", arguments.join(" "));
+    print_indented(&output.stderr);
+    Ok(())
+}
+
+fn spawn(daemon: &Daemon, arguments: &[&str]) -> Result<Child> {
+    println!("    $ bindery {}", shown(arguments));
+    Ok(daemon.cli(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)
+}
+
+/// Arguments as one would type them.
+fn shown(arguments: &[&str]) -> String {
+    let quoted = |argument: &&str| if argument.contains(' ') { format!("'{argument}'") } else { (*argument).to_owned() };
+    arguments.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn print_indented(text: &[u8]) {
+    for line in String::from_utf8_lossy(text).lines() {
+        println!("    {line}");
+    }
+}
+
+fn step(text: &str) {
+    println!("\n==> {text}");
+    // The next step may take long; a terminal that is gone is no reason to stop.
+    let _ = std::io::stdout().flush();
+}
+
+fn note(text: &str) {
+    println!("    ({text})");
+}

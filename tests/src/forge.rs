@@ -1,0 +1,248 @@
+//! What the contracts need of a forge, so that each of them runs against every forge that is there.
+
+use anyhow::{Context, Result};
+use url::Url;
+
+use crate::{
+    artifacts::Plugin,
+    browser::{Browser, Page},
+    gitea::{self, Gitea},
+    github::{self, GitHub},
+};
+
+/// An OAuth client as the operator got it from the forge.
+#[derive(Clone)]
+pub struct Client {
+    /// Client id.
+    pub id: String,
+    /// Client secret.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A forge with one person, `octo`, who owns the private repository `octo/hello`, in which `README.md` says `hello`.
+pub trait Forge {
+    /// Plugin that speaks to it.
+    const PLUGIN: Plugin;
+
+    /// Web base URL.
+    fn web_url(&self) -> String;
+    /// API base URL.
+    fn api_url(&self) -> String;
+    /// Registers an OAuth application for a redirect URI.
+    fn register(&mut self, redirect_uri: &str) -> impl Future<Output = Result<Client>> + Send;
+    /// A browser that reaches the forge and Bindery.
+    fn browser(&self) -> Browser;
+    /// The person signs in where asked and agrees; returns the redirect towards Bindery.
+    fn agree(&mut self, browser: &mut Browser, page: Page) -> impl Future<Output = Result<Page>> + Send;
+    /// Lets every access token that is out expire.
+    fn expire(&mut self) -> impl Future<Output = Result<()>> + Send;
+    /// How many refreshes it has answered.
+    fn refreshes(&mut self) -> impl Future<Output = Result<usize>> + Send;
+    /// Whether an access token is accepted.
+    fn accepts(&mut self, token: &str) -> impl Future<Output = Result<bool>> + Send;
+    /// Whether unlinking can revoke by API.
+    fn revokes_by_api(&self) -> bool;
+}
+
+/// The GitHub stand-in.
+#[derive(Debug)]
+pub struct GitHubForge {
+    /// The stand-in.
+    pub standin: GitHub,
+    octo: github::Person,
+    client: Option<String>,
+    seconds: i64,
+    later: i64,
+}
+
+impl GitHubForge {
+    /// Starts it, with tokens that live for eight hours, or for ever.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub async fn start(expiring: bool, canary: Option<&str>) -> Result<Self> {
+        let seconds = 28_800;
+        let token_shape = match expiring {
+            true => github::TokenShape::Expiring { access_seconds: seconds },
+            false => github::TokenShape::NonExpiring,
+        };
+        let canary = canary.map(str::to_owned);
+        let options = github::Options { token_shape, canary, rate_limits: false, ..github::Options::default() };
+        let standin = GitHub::start(options).await?;
+        let octo = standin.add_user("octo");
+        standin.add_repo("octo", "hello", true, &[("README.md", "hello\n")])?;
+        Ok(Self { standin, octo, client: None, seconds, later: 0 })
+    }
+
+    /// Tokens of this shape from now on.
+    ///
+    /// # Errors
+    ///
+    /// When no application is registered.
+    pub fn set_shape(&self, shape: github::TokenShape) -> Result<()> {
+        let client = self.client.as_deref().context("no application is registered")?;
+        self.standin.set_token_shape(client, shape)
+    }
+
+    /// The person.
+    #[must_use]
+    pub const fn person(&self) -> &github::Person {
+        &self.octo
+    }
+}
+
+impl Forge for GitHubForge {
+    const PLUGIN: Plugin = Plugin::GitHub;
+
+    fn web_url(&self) -> String {
+        trimmed(self.standin.web_url())
+    }
+
+    fn api_url(&self) -> String {
+        trimmed(self.standin.api_url())
+    }
+
+    async fn register(&mut self, redirect_uri: &str) -> Result<Client> {
+        let app = self.standin.add_oauth_app("Bindery", "octo", &[redirect_uri]);
+        self.client = Some(app.client_id.clone());
+        Ok(Client { id: app.client_id, secret: app.client_secret })
+    }
+
+    fn browser(&self) -> Browser {
+        self.standin.browser()
+    }
+
+    async fn agree(&mut self, browser: &mut Browser, page: Page) -> Result<Page> {
+        let octo = self.octo.clone();
+        self.standin.decide(browser, &octo, page, github::Decision::Agree).await
+    }
+
+    async fn expire(&mut self) -> Result<()> {
+        self.later += self.seconds + 1;
+        self.standin.set_clock_offset(self.later);
+        Ok(())
+    }
+
+    async fn refreshes(&mut self) -> Result<usize> {
+        Ok(self.standin.token_refreshes())
+    }
+
+    async fn accepts(&mut self, token: &str) -> Result<bool> {
+        Ok(self.standin.live_tokens().iter().any(|live| live.secret == token && !live.refresh))
+    }
+
+    fn revokes_by_api(&self) -> bool {
+        true
+    }
+}
+
+/// A real Gitea.
+#[derive(Debug)]
+pub struct GiteaForge {
+    /// The server.
+    pub server: Gitea,
+    octo: gitea::User,
+}
+
+impl GiteaForge {
+    /// Starts one whose access tokens live for `seconds`; a negative number means that they are dead when they are made.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub async fn start(seconds: i64, rotate: bool) -> Result<Self> {
+        let options = gitea::Options {
+            access_token_seconds: seconds,
+            rotate_refresh_tokens: rotate,
+            ..gitea::Options::default()
+        };
+        let server = Gitea::start(options).await?;
+        let octo = server.create_user("octo").await?;
+        server.create_repo(&octo, "octo", "hello", true).await?;
+        server.push(&octo, "octo/hello", "main", ("README.md", "hello\n")).await?;
+        Ok(Self { server, octo })
+    }
+}
+
+impl Forge for GiteaForge {
+    const PLUGIN: Plugin = Plugin::Gitea;
+
+    fn web_url(&self) -> String {
+        trimmed(self.server.base.clone())
+    }
+
+    fn api_url(&self) -> String {
+        format!("{}/api/v1", self.web_url())
+    }
+
+    async fn register(&mut self, redirect_uri: &str) -> Result<Client> {
+        let app = self.server.create_oauth_app(&self.octo, "Bindery", &[redirect_uri], true).await?;
+        Ok(Client { id: app.client_id, secret: app.client_secret })
+    }
+
+    fn browser(&self) -> Browser {
+        self.server.browser()
+    }
+
+    async fn agree(&mut self, browser: &mut Browser, page: Page) -> Result<Page> {
+        let octo = self.octo.clone();
+        self.server.decide(browser, &octo, page, gitea::Decision::Agree).await
+    }
+
+    /// Gitea's clock can't be moved: the daemon is asked for more lifetime than any token has instead.
+    async fn expire(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn refreshes(&mut self) -> Result<usize> {
+        let calls = self.server.requests_with("POST /login/oauth/access_token").await?;
+        // The first one of each link exchanged its code.
+        Ok(calls.len().saturating_sub(1))
+    }
+
+    async fn accepts(&mut self, token: &str) -> Result<bool> {
+        let answer = self.server.api("GET", "/api/v1/user", &gitea::Auth::Bearer(token), None).await?;
+        Ok(answer.status.is_success())
+    }
+
+    fn revokes_by_api(&self) -> bool {
+        false
+    }
+}
+
+fn trimmed(url: Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// A person with a browser goes from Bindery's start page to the forge and back, and confirms. Returns the last page.
+///
+/// # Errors
+///
+/// When a page does not lead on.
+pub async fn link_in_browser(forge: &mut impl Forge, browser: &mut Browser, start: &str) -> Result<Page> {
+    let confirm = consent_in_browser(forge, browser, start).await?;
+    let form = confirm.forms().into_iter().find(|form| form.action.path().ends_with("/confirm"));
+    let answer = browser.submit(&form.context("the page asks for no confirmation")?).await?;
+    browser.follow(answer).await
+}
+
+/// As [`link_in_browser`], up to the confirm page.
+///
+/// # Errors
+///
+/// When a page does not lead on.
+pub async fn consent_in_browser(forge: &mut impl Forge, browser: &mut Browser, start: &str) -> Result<Page> {
+    let page = browser.open(&Url::parse(start)?).await?;
+    let form = page.forms().into_iter().find(|form| form.action.path().ends_with("/start"));
+    let form = form.with_context(|| format!("{} ({}) has no start form", page.url, page.status))?;
+    let towards_forge = browser.submit(&form).await?;
+    let back = forge.agree(browser, towards_forge).await?;
+    browser.follow(back).await
+}

@@ -1,0 +1,10 @@
+//! The whole daemon, from outside: real processes, real sockets, real forges.
+//!
+//! Everything goes through the client SDK, the command line, or a browser, as its users would.
+
+#[path = "e2e/concurrency.rs"]
+mod concurrency;
+#[path = "e2e/story.rs"]
+mod story;
+#[path = "e2e/world.rs"]
+mod world;

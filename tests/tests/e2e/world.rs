@@ -1,0 +1,100 @@
+//! A daemon and a forge that know each other.
+
+use anyhow::{Context, Result};
+use bindery_client::{
+    Client, Credential, CredentialRequest, LinkRequest,
+    proto::v1::{Host, Link, Namespace, Permission, host, namespace},
+};
+use bindery_tests::{
+    browser::Page,
+    daemon::{Daemon, Options},
+    forge::{Forge, link_in_browser},
+};
+
+/// A daemon, a forge, and a client of the daemon.
+pub(crate) struct World<F> {
+    pub(crate) daemon: Daemon,
+    pub(crate) forge: F,
+    pub(crate) client: Client,
+}
+
+impl<F: Forge> World<F> {
+    /// Host `forge` is configured with an OAuth client, namespace `acme` exists.
+    pub(crate) async fn new(forge: F) -> Result<Self> {
+        Self::with(forge, Options::default()).await
+    }
+
+    pub(crate) async fn with(mut forge: F, options: Options) -> Result<Self> {
+        let daemon = Daemon::start(&Options { plugins: vec![F::PLUGIN], ..options }).await?;
+        let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
+        let host = client.create_host("forge", host_of(&forge)).await?;
+        let redirect_uri = host.oauth_client.context("no OAuth client")?.redirect_uri;
+        let registered = forge.register(&redirect_uri).await?;
+        let oauth_client = host::OAuthClient {
+            client_id: registered.id,
+            client_secrets: vec![registered.secret],
+            ..Default::default()
+        };
+        let update = Host { name: host.name, oauth_client: Some(oauth_client), ..Default::default() };
+        client.update_host(update, ["oauth_client"]).await?;
+        let acme = Namespace { kind: namespace::Kind::Organization.into(), ..Default::default() };
+        client.create_namespace("acme", acme).await?;
+        Ok(Self { daemon, forge, client })
+    }
+
+    /// Kills the daemon with -9 and starts it again on its folder.
+    pub(crate) async fn crash(&mut self) -> Result<()> {
+        self.daemon.kill()?;
+        self.daemon.resume().await?;
+        self.client = Client::builder().endpoint(self.daemon.endpoint()).connect().await?;
+        Ok(())
+    }
+
+    /// Starts a link, and returns its name and the page for the person.
+    pub(crate) async fn start_link(&self) -> Result<(String, String)> {
+        let request = LinkRequest::oauth("namespaces/acme", "hosts/forge").permissions([Permission::ReadCode]);
+        let created = self.client.create_link(request).await?;
+        let uri = created.authorization.context("no authorization")?.authorization_uri;
+        Ok((created.link.context("no link")?.name, uri))
+    }
+
+    /// A bound link.
+    pub(crate) async fn link(&mut self) -> Result<String> {
+        let (name, uri) = self.start_link().await?;
+        self.person_links(&uri).await?;
+        Ok(name)
+    }
+
+    /// The person's way through the pages.
+    pub(crate) async fn person_links(&mut self, uri: &str) -> Result<Page> {
+        let mut browser = self.forge.browser();
+        link_in_browser(&mut self.forge, &mut browser, uri).await
+    }
+
+    pub(crate) async fn fetch(&self, link: &str) -> Result<Credential, bindery_client::Error> {
+        self.client.read_credential(&CredentialRequest::new(link)).await
+    }
+
+    /// The token itself.
+    pub(crate) async fn token(&self, link: &str) -> Result<String> {
+        Ok(self.fetch(link).await?.token.expose().to_owned())
+    }
+
+    pub(crate) async fn get(&self, link: &str) -> Result<Link> {
+        Ok(self.client.get_link(link).await?)
+    }
+}
+
+/// The forge as the operator describes it; on loopback, so private addresses and plain HTTP are allowed by name.
+pub(crate) fn host_of<F: Forge>(forge: &F) -> Host {
+    let http_ports = vec![host::PortRange { first: 1025, last: 65535 }];
+    Host {
+        provider: format!("providers/{}", F::PLUGIN.name()),
+        public_urls: Some(host::Urls { web: forge.web_url(), api: forge.api_url(), ..Default::default() }),
+        allowed_private_cidrs: vec!["127.0.0.0/8".to_owned()],
+        port_policy: Some(host::PortPolicy { http_ports, ..Default::default() }),
+        // The redirect URI is told by the daemon, and the client is registered with it afterwards.
+        oauth_client: Some(host::OAuthClient { client_id: "not-registered-yet".to_owned(), ..Default::default() }),
+        ..Default::default()
+    }
+}
