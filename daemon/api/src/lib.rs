@@ -1,1 +1,161 @@
-//! The gRPC services: conversion, authentication, authorization, status mapping
+//! The gRPC services: conversion, authentication, authorization, status mapping.
+//!
+//! [`Api`] serves `bindery.v1`, and on the admin surface `bindery.admin.v1`, over connections that it accepts itself. It
+//! decides who calls, whether they may, and how the domain looks on the wire; what happens then is the engine's.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `access` | the one table: which call needs which right, and where its namespace stands |
+//! | `admin` | [`AdminPort`]: what the operator is told |
+//! | `call` | what every call has in common |
+//! | `convert` | wire and domain, one file for each resource |
+//! | `limits` | [`Limits`] and how they are kept |
+//! | `peer` | who is at the other end of a connection |
+//! | `policy` | [`PolicyHandle`]: who may do what, where |
+//! | `server` | accept loops, connections, and what happens around every call |
+//! | `services` | the calls |
+//! | `status` | reasons and status codes |
+//! | `tls` | [`TlsHandle`] |
+#![forbid(unsafe_code)]
+
+mod access;
+mod admin;
+mod call;
+mod convert;
+mod fields;
+mod filter;
+mod health;
+mod limits;
+mod mask;
+mod metrics;
+mod names;
+mod pages;
+mod peer;
+mod policy;
+mod server;
+mod services;
+mod status;
+mod tls;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bindery_engine::Engine;
+use tokio::sync::{Semaphore, watch};
+
+pub use crate::{
+    access::{Row, Scope, later, served},
+    admin::{AdminPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts},
+    limits::Limits,
+    policy::{Action, PolicyError, PolicyHandle},
+    server::{serve_tls, serve_unix},
+    tls::{TlsError, TlsHandle},
+};
+use crate::{metrics::Metrics, pages::PageKey};
+
+/// Streams that are open at the same time, over all callers; each one holds a task.
+const STREAMS: usize = 1024;
+
+/// Which services a listener has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Surface {
+    /// `bindery.v1`, by the policy.
+    Public,
+    /// `bindery.v1` and `bindery.admin.v1`, for root, the daemon's own user and the admins of the policy, who may do
+    /// everything.
+    Admin,
+}
+
+/// The services. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    policy: PolicyHandle,
+    admin: Arc<dyn AdminPort>,
+    metrics: Metrics,
+    pages: PageKey,
+    streams: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+    tls: Mutex<Vec<TlsHandle>>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api")
+            .field("engine", &self.inner.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// Services over `engine`. Their metrics go to `metrics`.
+    #[must_use]
+    pub fn new(
+        engine: Engine,
+        policy: PolicyHandle,
+        admin: Arc<dyn AdminPort>,
+        metrics: &mut prometheus_client::registry::Registry,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                engine,
+                policy,
+                admin,
+                metrics: Metrics::new(metrics),
+                pages: PageKey::random(),
+                streams: Arc::new(Semaphore::new(STREAMS)),
+                stopping: watch::Sender::new(false),
+                tls: Mutex::new(Vec::new()),
+            }),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn policy(&self) -> &PolicyHandle {
+        &self.inner.policy
+    }
+
+    pub(crate) fn admin(&self) -> &dyn AdminPort {
+        &*self.inner.admin
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub(crate) fn pages(&self) -> &PageKey {
+        &self.inner.pages
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.inner.streams
+    }
+
+    /// Turns true once, when the daemon stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.inner.stopping.subscribe()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.inner.stopping.send_replace(true);
+    }
+
+    /// Certificates that are read again together with the policy.
+    pub(crate) fn adopt(&self, tls: TlsHandle) {
+        self.certificates().push(tls);
+    }
+
+    pub(crate) fn certificates(&self) -> std::sync::MutexGuard<'_, Vec<TlsHandle>> {
+        // Nothing panics while it is held; a poisoned list is still a list.
+        self.inner
+            .tls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

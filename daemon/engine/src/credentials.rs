@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bindery_core::{
     link::Link,
-    name::{LinkId, NamespaceName},
+    name::{LinkId, NamespaceName, ProviderName},
     problem::{Problem, Reason},
     provider::{AuthKind, Description, Permission},
     secret::Secret,
@@ -52,6 +52,10 @@ pub struct Credential {
     pub lease_id: String,
     /// Web base URL of the forge that it is for.
     pub forge: String,
+    /// API base URL of the forge that it is for.
+    pub api: String,
+    /// Provider of the forge.
+    pub provider: ProviderName,
 }
 
 impl Engine {
@@ -83,6 +87,8 @@ impl Engine {
             narrowed: false,
             lease_id: self.new_id(),
             forge: host.web_url,
+            api: host.api_url,
+            provider: host.provider,
         })
     }
 }

@@ -1,0 +1,198 @@
+//! The one table of rights: what a caller needs for each call, and where the namespace stands in its request.
+//!
+//! A call without a row does not compile into a service (see `call`), and a test walks the schema and compares it with
+//! this table (THREATS G1).
+
+use bindery_core::{name::NamespaceName, problem::Problem};
+use bindery_proto::v1::{self, ErrorReason};
+
+use crate::{
+    peer::Caller,
+    policy::{Action, Policy, Verdict},
+    status::Failure,
+};
+
+/// What one call needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// Full name, as in the path: `/bindery.v1.LinkService/GetLink`.
+    pub method: &'static str,
+    /// The right.
+    pub action: Action,
+    /// Where it must hold, and what a refusal tells.
+    pub scope: Scope,
+}
+
+/// Where a right must hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// In the namespace of the resource. Who has no right there is told that the resource does not exist.
+    Namespaced,
+    /// In the namespace that is made. A refusal says so: there is nothing to hide.
+    Made,
+    /// On the whole daemon. A refusal says so.
+    Surface,
+    /// Anybody may ask; the answer holds only what the caller may see.
+    Filtered,
+}
+
+/// A request that has a row in the table.
+pub(crate) trait Governed {
+    /// Its row.
+    const ROW: Row;
+    /// The name that its scope is taken from.
+    fn target(&self) -> &str;
+}
+
+/// The rows of all calls that are served.
+#[must_use]
+pub fn served() -> &'static [Row] {
+    SERVED
+}
+
+/// Full names of the calls that answer `NOT_SERVED_YET`.
+#[must_use]
+pub fn later() -> &'static [&'static str] {
+    LATER
+}
+
+/// Lets the call through, or says what is in the way. Asked before anything is read (THREATS G1).
+pub(crate) fn authorize<M: Governed>(
+    policy: &Policy,
+    caller: &Caller,
+    message: &M,
+) -> Result<(), Failure> {
+    let (row, target) = (M::ROW, message.target());
+    let namespace = match row.scope {
+        Scope::Filtered => return Ok(()),
+        Scope::Surface => None,
+        Scope::Made => Some(target),
+        Scope::Namespaced => Some(namespace_of(target)?),
+    };
+    if caller.omnipotent() {
+        return Ok(());
+    }
+    match (policy.judge(caller, row.action, namespace), row.scope) {
+        (Verdict::Allowed, _) => Ok(()),
+        (Verdict::Unknown, Scope::Namespaced) => Err(Problem::not_found(target).into()),
+        _ => Err(denied(row.action)),
+    }
+}
+
+/// The refusal of a caller who may know what it is about.
+pub(crate) fn denied(action: Action) -> Failure {
+    let message =
+        format!("the policy does not give this caller the right {action}; ask the operator for it");
+    Failure::new(ErrorReason::PermissionDenied, message).with("right", action.as_str())
+}
+
+/// The namespace of `namespaces/{namespace}/...`; also of `namespaces/-`, which no rule names.
+fn namespace_of(target: &str) -> Result<&str, Failure> {
+    let name = target
+        .strip_prefix("namespaces/")
+        .map(|rest| rest.split_once('/').map_or(rest, |(first, _)| first));
+    match name {
+        Some(name) if NamespaceName::parse(name).is_ok() => Ok(name),
+        _ => Err(Failure::name(target, "namespaces/{namespace}/...")),
+    }
+}
+
+macro_rules! target {
+    ($message:ident;) => {{
+        let _ = $message;
+        ""
+    }};
+    ($message:ident; $field:ident) => {
+        &$message.$field
+    };
+    ($message:ident; $inner:ident . $field:ident) => {
+        $message
+            .$inner
+            .as_ref()
+            .map_or("", |inner| inner.$field.as_str())
+    };
+}
+
+macro_rules! table {
+    ($($service:literal {
+        $($method:literal ($message:ident) => $action:ident, $scope:ident($($field:tt)*);)*
+        $(later $($later:literal),+;)?
+    })*) => {
+        $($(impl Governed for v1::$message {
+            const ROW: Row = Row {
+                method: concat!("/bindery.v1.", $service, "/", $method),
+                action: Action::$action,
+                scope: Scope::$scope,
+            };
+            fn target(&self) -> &str {
+                target!(self; $($field)*)
+            }
+        })*)*
+        const SERVED: &[Row] = &[$($(<v1::$message as Governed>::ROW,)*)*];
+        const LATER: &[&str] = &[$($($(concat!("/bindery.v1.", $service, "/", $later),)+)?)*];
+    };
+}
+
+table! {
+    "ProviderService" {
+        "ListProviders"(ListProvidersRequest) => Provider, Surface();
+        "GetProvider"(GetProviderRequest) => Provider, Surface();
+    }
+    "HostService" {
+        "CreateHost"(CreateHostRequest) => Host, Surface();
+        "GetHost"(GetHostRequest) => HostRead, Surface();
+        "ListHosts"(ListHostsRequest) => HostRead, Surface();
+        "UpdateHost"(UpdateHostRequest) => Host, Surface();
+        "DeleteHost"(DeleteHostRequest) => Host, Surface();
+        "ProbeHost"(ProbeHostRequest) => Host, Surface();
+    }
+    "NamespaceService" {
+        "CreateNamespace"(CreateNamespaceRequest) => Namespace, Made(namespace_id);
+        "GetNamespace"(GetNamespaceRequest) => Read, Namespaced(name);
+        "ListNamespaces"(ListNamespacesRequest) => Read, Filtered();
+        "UpdateNamespace"(UpdateNamespaceRequest) => Namespace, Namespaced(namespace.name);
+        "DeleteNamespace"(DeleteNamespaceRequest) => Namespace, Namespaced(name);
+    }
+    "LinkService" {
+        "CreateLink"(CreateLinkRequest) => Link, Namespaced(parent);
+        "GetLink"(GetLinkRequest) => Read, Namespaced(name);
+        "ListLinks"(ListLinksRequest) => Read, Namespaced(parent);
+        "WatchLink"(WatchLinkRequest) => Read, Namespaced(name);
+        "ConfirmLink"(ConfirmLinkRequest) => Link, Namespaced(name);
+        "CancelLink"(CancelLinkRequest) => Link, Namespaced(name);
+        "EnableLink"(EnableLinkRequest) => Link, Namespaced(name);
+        "DisableLink"(DisableLinkRequest) => Link, Namespaced(name);
+        "CheckLink"(CheckLinkRequest) => Link, Namespaced(name);
+        "ListOrganizations"(ListOrganizationsRequest) => Read, Namespaced(parent);
+        "Unlink"(UnlinkRequest) => Link, Namespaced(name);
+        "GetReceipt"(GetReceiptRequest) => Read, Namespaced(name);
+        "ListReceipts"(ListReceiptsRequest) => Read, Namespaced(parent);
+        later "UpdateLink", "CompleteLink", "ReauthorizeLink", "ListExpiring";
+    }
+    "RepositoryService" {
+        "ListRepositories"(ListRepositoriesRequest) => Read, Namespaced(parent);
+        "GetRepository"(GetRepositoryRequest) => Read, Namespaced(name);
+        "ListRefs"(ListRefsRequest) => Read, Namespaced(parent);
+        "CheckAccess"(CheckAccessRequest) => Read, Namespaced(name);
+    }
+    "CredentialService" {
+        "FetchReadCredential"(FetchReadCredentialRequest) => CredentialRead, Namespaced(link);
+        "FetchReadWriteCredential"(FetchReadWriteCredentialRequest) => CredentialWrite, Namespaced(link);
+        later "RevokeLease", "ListLeases";
+    }
+    "SourceService" {
+        later "CreateSource", "GetSource", "ListSources", "UpdateSource", "DeleteSource", "VerifySource",
+            "RepairSource", "RotateHookSecrets", "GetHookRotation", "ListHookRotationReports", "CatchUpSource",
+            "ListDeliveries", "GetDelivery", "RetryDelivery", "ListOrphanHooks", "RemoveOrphanHooks";
+    }
+    "EventService" {
+        later "WatchEvents", "AckEvents", "GetEvent", "ListEvents", "ReplayEvents", "ListConsumers",
+            "DeleteConsumer", "CreateTrigger", "GetTrigger", "ListTriggers", "UpdateTrigger",
+            "RotateTriggerToken", "DeleteTrigger", "FireTrigger", "CreateSubscription", "GetSubscription",
+            "ListSubscriptions", "UpdateSubscription", "RotateSubscriptionSecret", "DeleteSubscription",
+            "ListDeadLetters";
+    }
+}
+
+#[cfg(test)]
+mod tests;

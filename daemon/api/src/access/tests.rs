@@ -1,0 +1,61 @@
+use std::collections::BTreeSet;
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+
+use super::*;
+
+/// Full names of all calls in the published schema.
+fn published() -> BTreeSet<String> {
+    let set = FileDescriptorSet::decode(bindery_proto::FILE_DESCRIPTOR_SET).expect("descriptor");
+    let services = set
+        .file
+        .iter()
+        .filter(|file| file.package() == "bindery.v1");
+    services
+        .flat_map(|file| &file.service)
+        .flat_map(|service| {
+            let path = |method: &prost_types::MethodDescriptorProto| {
+                format!("/bindery.v1.{}/{}", service.name(), method.name())
+            };
+            service.method.iter().map(path).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// G1: every call of the schema has exactly one row, and no row is left over.
+#[test]
+fn g1_every_call_has_a_row() {
+    let rows = SERVED
+        .iter()
+        .map(|row| row.method)
+        .chain(LATER.iter().copied());
+    let rows: Vec<String> = rows.map(str::to_owned).collect();
+    let unique: BTreeSet<String> = rows.iter().cloned().collect();
+    assert_eq!(unique.len(), rows.len(), "a call has two rows");
+    assert_eq!(unique, published());
+}
+
+/// G2: a name that plays tricks has no namespace, so no rule can match it.
+#[test]
+fn g2_odd_names_have_no_namespace() {
+    for odd in [
+        "",
+        "acme",
+        "namespaces/",
+        "namespaces//links/x",
+        "namespaces/ACME",
+        "namespaces/a..b/links/l",
+        "/namespaces/acme",
+        "namespaces/acme%2f/links/l",
+        "namespaces/-",
+        "namespaces/*/links/l",
+    ] {
+        assert!(namespace_of(odd).is_err(), "{odd}");
+    }
+    assert_eq!(
+        namespace_of("namespaces/acme/links/l").expect("name"),
+        "acme"
+    );
+    assert_eq!(namespace_of("namespaces/acme").expect("name"), "acme");
+}

@@ -1,0 +1,285 @@
+//! What the operator is told, and what the daemon must offer for it.
+
+use bindery_core::{
+    port::{BoxFuture, VaultHealth},
+    problem::Problem,
+    time::Timestamp,
+};
+use bindery_proto::admin::v1::{self as wire, admin_service_server::AdminService};
+use bindery_proto::v1::ErrorReason;
+use data_encoding::HEXLOWER;
+use tonic::Streaming;
+
+use crate::{
+    call::{Call, service},
+    convert::common::time,
+    policy::PolicyError,
+    services::Nothing,
+    status::Failure,
+};
+
+/// The parts of the daemon that an operator looks at.
+pub trait AdminPort: Send + Sync {
+    /// How the daemon is. Works while it is sealed.
+    fn status(&self) -> BoxFuture<'_, StatusFacts>;
+    /// All configured plugins in the order of their names, with those that can't be loaded.
+    fn plugins(&self) -> BoxFuture<'_, Vec<PluginFacts>>;
+    /// Loads a plugin anew.
+    ///
+    /// Fails with [`bindery_core::problem::Reason::NotFound`] when none of this name is configured, and with the reason
+    /// when it can't be loaded; it then goes on as it was.
+    fn reload_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>>;
+}
+
+/// How a daemon is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StatusFacts {
+    /// Version of the daemon.
+    pub version: String,
+    /// It has no root key.
+    pub sealed: bool,
+    /// Why it is sealed; empty where it is not.
+    pub seal_message: String,
+    /// Fewer slots than are safe.
+    pub development: bool,
+    /// What can open the seal.
+    pub slots: Vec<SlotFacts>,
+    /// The epoch that seals; `None` while sealed.
+    pub active_epoch: Option<u32>,
+    /// Records in the store.
+    pub records: u64,
+    /// When the daemon started.
+    pub started: Timestamp,
+}
+
+/// What can open the seal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SlotFacts {
+    /// Its number.
+    pub id: u32,
+    /// Its kind.
+    pub kind: SlotKind,
+    /// Name for people; may be empty.
+    pub label: String,
+}
+
+/// How a slot opens the seal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SlotKind {
+    /// A key file.
+    KeyFile,
+    /// A credential of systemd.
+    SystemdCredential,
+    /// A passphrase.
+    Passphrase,
+    /// Recovery shares.
+    RecoveryShares,
+}
+
+/// A configured plugin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PluginFacts {
+    /// Its name, which is also the id of its provider.
+    pub name: String,
+    /// Its version; empty where it could not be read.
+    pub version: String,
+    /// Path of its file; empty where it is not known.
+    pub path: String,
+    /// SHA-256 of its file, hexadecimal; empty where it could not be read.
+    pub sha256: String,
+    /// How it is.
+    pub state: PluginState,
+    /// Why it does not run and what to do; empty where it runs.
+    pub message: String,
+    /// How its worker is confined, such as `seccomp` and `landlock`.
+    pub sandbox: Vec<String>,
+}
+
+/// How a plugin is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PluginState {
+    /// It runs.
+    Running,
+    /// It is not enabled.
+    Disabled,
+    /// Its worker is being started again.
+    Restarting,
+    /// Checksum, signature or file rights are not in order.
+    NotTrusted,
+    /// It can't be loaded for another reason.
+    Failed,
+}
+
+service! {
+    AdminService, operate;
+    serve get_status(wire::GetStatusRequest) -> wire::Status = status;
+    serve list_plugins(wire::ListPluginsRequest) -> wire::ListPluginsResponse = list_plugins;
+    serve reload_plugin(wire::ReloadPluginRequest) -> wire::Plugin = reload_plugin;
+    serve reload_policy(wire::ReloadPolicyRequest) -> wire::ReloadPolicyResponse = reload_policy;
+    later unseal(wire::UnsealRequest) -> wire::UnsealResponse;
+    later seal(wire::SealRequest) -> wire::SealResponse;
+    later add_slot(wire::AddSlotRequest) -> wire::AddSlotResponse;
+    later remove_slot(wire::RemoveSlotRequest) -> wire::RemoveSlotResponse;
+    later verify_recovery_shares(wire::VerifyRecoverySharesRequest) -> wire::VerifyRecoverySharesResponse;
+    later rotate_keys(wire::RotateKeysRequest) -> wire::RotateKeysResponse;
+    later backup(wire::BackupRequest) -> Self::BackupStream;
+    later restore(Streaming<wire::RestoreRequest>) -> wire::RestoreResponse;
+    later verify_backup(Streaming<wire::VerifyBackupRequest>) -> wire::VerifyBackupResponse;
+    later verify_store(wire::VerifyStoreRequest) -> wire::VerifyStoreResponse;
+    later compact_store(wire::CompactStoreRequest) -> wire::CompactStoreResponse;
+    later accept_rollback(wire::AcceptRollbackRequest) -> wire::AcceptRollbackResponse;
+    later enable_plugin(wire::EnablePluginRequest) -> wire::Plugin;
+    later disable_plugin(wire::DisablePluginRequest) -> wire::Plugin;
+    later list_audit_records(wire::ListAuditRecordsRequest) -> wire::ListAuditRecordsResponse;
+    later verify_audit(wire::VerifyAuditRequest) -> wire::VerifyAuditResponse;
+    also {
+        type BackupStream = Nothing<wire::BackupResponse>;
+    }
+}
+
+async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, Failure> {
+    let facts = call.api.admin().status().await;
+    let health = call.engine().health();
+    let active = facts.active_epoch.map(|id| wire::Epoch {
+        id: i32::try_from(id).unwrap_or(i32::MAX),
+        state: wire::epoch::State::Active.into(),
+        ..wire::Epoch::default()
+    });
+    let store = wire::StoreStatus {
+        writable: matches!(health, VaultHealth::Serving | VaultHealth::LowSpace),
+        message: explain(&health).to_owned(),
+        record_count: i64::try_from(facts.records).unwrap_or(i64::MAX),
+        low_space: health == VaultHealth::LowSpace,
+        ..wire::StoreStatus::default()
+    };
+    let sealed = if facts.sealed {
+        wire::SealState::Sealed
+    } else {
+        wire::SealState::Unsealed
+    };
+    Ok(wire::Status {
+        version: facts.version,
+        seal_state: sealed.into(),
+        seal_message: facts.seal_message,
+        slots: facts.slots.into_iter().map(slot).collect(),
+        epochs: active.into_iter().collect(),
+        store: Some(store),
+        start_time: Some(time(facts.started)),
+        development: facts.development,
+        ..wire::Status::default()
+    })
+}
+
+const fn explain(health: &VaultHealth) -> &'static str {
+    match health {
+        VaultHealth::Serving => "",
+        VaultHealth::LowSpace => {
+            "the disk is nearly full; new links are refused until there is space"
+        }
+        VaultHealth::ReadOnly => {
+            "the store had an I/O error and takes no writes; check the disk and restart"
+        }
+        VaultHealth::Sealed => "the daemon is sealed",
+    }
+}
+
+fn slot(facts: SlotFacts) -> wire::Slot {
+    let kind = match facts.kind {
+        SlotKind::KeyFile => wire::SlotKind::KeyFile,
+        SlotKind::SystemdCredential => wire::SlotKind::SystemdCredential,
+        SlotKind::Passphrase => wire::SlotKind::Passphrase,
+        SlotKind::RecoveryShares => wire::SlotKind::RecoveryShares,
+    };
+    wire::Slot {
+        id: i32::try_from(facts.id).unwrap_or(i32::MAX),
+        kind: kind.into(),
+        label: facts.label,
+        ..wire::Slot::default()
+    }
+}
+
+async fn list_plugins(
+    call: Call,
+    _: wire::ListPluginsRequest,
+) -> Result<wire::ListPluginsResponse, Failure> {
+    let plugins = call.api.admin().plugins().await;
+    Ok(wire::ListPluginsResponse {
+        plugins: plugins.into_iter().map(plugin).collect(),
+    })
+}
+
+async fn reload_plugin(
+    call: Call,
+    request: wire::ReloadPluginRequest,
+) -> Result<wire::Plugin, Failure> {
+    let reloaded = call.api.admin().reload_plugin(&request.name).await;
+    tracing::info!(target: "audit", who = call.caller.name(), plugin = request.name, ok = reloaded.is_ok(), "Plugin reload");
+    Ok(plugin(reloaded?))
+}
+
+fn plugin(facts: PluginFacts) -> wire::Plugin {
+    use wire::plugin::State;
+    let state = match facts.state {
+        PluginState::Running => State::Running,
+        PluginState::Disabled => State::Disabled,
+        PluginState::Restarting => State::Restarting,
+        PluginState::NotTrusted => State::NotTrusted,
+        PluginState::Failed => State::Failed,
+    };
+    wire::Plugin {
+        name: facts.name,
+        version: facts.version,
+        path: facts.path,
+        sha256: facts.sha256,
+        state: state.into(),
+        message: facts.message,
+        sandbox: facts.sandbox,
+        ..wire::Plugin::default()
+    }
+}
+
+async fn reload_policy(
+    call: Call,
+    request: wire::ReloadPolicyRequest,
+) -> Result<wire::ReloadPolicyResponse, Failure> {
+    let handle = call.api.policy();
+    for tls in call.api.certificates().iter() {
+        let done = if request.validate_only {
+            tls.check()
+        } else {
+            tls.reload()
+        };
+        done.map_err(|error| Failure::new(ErrorReason::InvalidArgument, error.to_string()))?;
+    }
+    let changed = if request.validate_only {
+        let next = handle.read_again().map_err(unusable)?;
+        next.is_some_and(|next| next != *handle.current())
+    } else {
+        handle.renew().map_err(unusable)?
+    };
+    let policy = handle.current();
+    tracing::info!(target: "audit", who = call.caller.name(), changed, "Policy reload");
+    Ok(wire::ReloadPolicyResponse {
+        policy_sha256: HEXLOWER.encode(&policy.sha256()),
+        rule_count: i32::try_from(policy.len()).unwrap_or(i32::MAX),
+        changed,
+        findings: Vec::new(),
+    })
+}
+
+fn unusable(error: PolicyError) -> Failure {
+    match error {
+        PolicyError::Unreadable { .. } => {
+            Failure::new(ErrorReason::InvalidArgument, error.to_string())
+        }
+        PolicyError::Invalid(errors) => {
+            let message = format!(
+                "the policy file is wrong; the old policy stays: {}",
+                errors.join("; ")
+            );
+            let failure = Failure::new(ErrorReason::InvalidArgument, message);
+            let violations = errors.into_iter().map(|error| ("policy".to_owned(), error));
+            violations.fold(failure, Failure::violation)
+        }
+    }
+}

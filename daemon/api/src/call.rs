@@ -1,0 +1,187 @@
+//! What every call has in common: caller, authorization before work, answers and errors.
+
+use std::sync::Arc;
+
+use bindery_core::problem::Problem;
+use bindery_engine::{Engine, RequestKey};
+use bindery_proto::v1::ErrorReason;
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Api,
+    access::{self, Governed},
+    fields,
+    peer::Caller,
+    policy::Policy,
+    status::Failure,
+};
+
+/// Id of a request; put into the extensions by the server.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(pub(crate) Arc<str>);
+
+/// One call of one caller.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) api: Api,
+    pub(crate) caller: Caller,
+}
+
+impl Call {
+    pub(crate) fn engine(&self) -> &Engine {
+        self.api.engine()
+    }
+
+    /// The policy as it is at this moment.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.api.policy().current()
+    }
+
+    /// Whether the caller may go on with `message` now.
+    pub(crate) fn authorize<M: Governed>(&self, message: &M) -> Result<(), Failure> {
+        access::authorize(&self.policy(), &self.caller, message)
+    }
+
+    /// What makes a repetition of this request known; `None` without a request id.
+    pub(crate) fn request_key<M: Governed + Message>(
+        &self,
+        message: &M,
+        request_id: &str,
+    ) -> Result<Option<RequestKey>, Failure> {
+        fields::request_id(request_id)?;
+        let body = message.encode_to_vec();
+        Ok(RequestKey::new(
+            self.caller.name(),
+            M::ROW.method,
+            request_id,
+            &body,
+        ))
+    }
+}
+
+impl Api {
+    /// Runs a call that has a row in the table.
+    pub(crate) async fn run<M, R, F>(
+        &self,
+        request: Request<M>,
+        work: impl FnOnce(Call, M) -> F,
+    ) -> Result<Response<R>, Status>
+    where
+        M: Governed,
+        F: Future<Output = Result<R, Failure>>,
+    {
+        let id = request_id(&request);
+        let done = match self.admit(request) {
+            Ok((call, message)) => work(call, message).await,
+            Err(failure) => Err(failure),
+        };
+        done.map(Response::new)
+            .map_err(|failure| refuse(failure, &id))
+    }
+
+    fn admit<M: Governed>(&self, request: Request<M>) -> Result<(Call, M), Failure> {
+        let call = self.call(&request)?;
+        let message = request.into_inner();
+        call.authorize(&message)?;
+        Ok((call, message))
+    }
+
+    /// Runs a call of the admin surface; the server lets only admins get here.
+    pub(crate) async fn operate<M, R, F>(
+        &self,
+        request: Request<M>,
+        work: impl FnOnce(Call, M) -> F,
+    ) -> Result<Response<R>, Status>
+    where
+        F: Future<Output = Result<R, Failure>>,
+    {
+        let id = request_id(&request);
+        let done = match self.call(&request) {
+            Ok(call) if call.caller.omnipotent() => work(call, request.into_inner()).await,
+            Ok(_) => Err(Failure::new(
+                ErrorReason::PermissionDenied,
+                "this caller is no operator",
+            )),
+            Err(failure) => Err(failure),
+        };
+        done.map(Response::new)
+            .map_err(|failure| refuse(failure, &id))
+    }
+
+    fn call<M>(&self, request: &Request<M>) -> Result<Call, Failure> {
+        let caller = request.extensions().get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| {
+            Failure::new(
+                ErrorReason::Unauthenticated,
+                "the connection names no caller",
+            )
+        })?;
+        Ok(Call {
+            api: self.clone(),
+            caller,
+        })
+    }
+}
+
+fn request_id<M>(request: &Request<M>) -> Arc<str> {
+    let found = request.extensions().get::<RequestId>();
+    found.map_or_else(|| "".into(), |id| Arc::clone(&id.0))
+}
+
+/// An error as a status; defects are logged, so that they are found.
+pub(crate) fn refuse(failure: Failure, request_id: &str) -> Status {
+    let status = failure_status(failure, request_id);
+    tracing::debug!(code = ?status.code(), "Call refused");
+    status
+}
+
+fn failure_status(failure: Failure, request_id: &str) -> Status {
+    if crate::status::code(failure.reason()) == tonic::Code::Internal {
+        tracing::error!(
+            request_id,
+            reason = failure.reason().as_str_name(),
+            error = failure.message(),
+            "Call failed"
+        );
+    }
+    failure.into_status(request_id)
+}
+
+/// The answer of a call that comes with a later release.
+pub(crate) fn later(method: &str) -> Status {
+    Failure::later(method).into_status("")
+}
+
+/// `NOT_FOUND` for a name.
+pub(crate) fn not_found(name: &str) -> Failure {
+    Problem::not_found(name).into()
+}
+
+/// Implements a generated service: each call is a function that gets the call and the message, or comes later.
+macro_rules! service {
+    (
+        $service:path, $run:ident;
+        $(serve $method:ident($request:ty) -> $response:ty = $work:path;)*
+        $(later $unserved:ident($later_request:ty) -> $later_response:ty;)*
+        $(also { $($also:tt)* })?
+    ) => {
+        #[tonic::async_trait]
+        impl $service for crate::Api {
+            $(async fn $method(
+                &self,
+                request: tonic::Request<$request>,
+            ) -> Result<tonic::Response<$response>, tonic::Status> {
+                self.$run(request, $work).await
+            })*
+            $(async fn $unserved(
+                &self,
+                _: tonic::Request<$later_request>,
+            ) -> Result<tonic::Response<$later_response>, tonic::Status> {
+                Err(crate::call::later(stringify!($unserved)))
+            })*
+            $($($also)*)?
+        }
+    };
+}
+pub(crate) use service;

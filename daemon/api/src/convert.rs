@@ -1,0 +1,10 @@
+//! Wire and domain, one file for each resource. Neither type knows the other.
+
+pub(crate) mod common;
+pub(crate) mod credential;
+pub(crate) mod host;
+pub(crate) mod link;
+pub(crate) mod namespace;
+pub(crate) mod provider;
+pub(crate) mod receipt;
+pub(crate) mod repository;

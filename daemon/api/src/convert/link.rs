@@ -1,0 +1,323 @@
+//! Links and what hangs on them.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bindery_core::{
+    link::{Cause, Desired, Link, Stage},
+    name::HostName,
+    provider::{AccountKind, Description, Identity, Permission},
+    secret::Secret,
+};
+use bindery_engine::{
+    Versioned,
+    links::{Authorization, Method, NewLink, PermissionKey},
+};
+use bindery_proto::v1::{
+    self as wire, create_link_request::Method as WireMethod, desired_state, identity,
+    observed_state,
+};
+
+use super::common::{self, time};
+use crate::{fields::Fields, names, status::Failure};
+
+/// Longest token that is taken.
+const TOKEN: usize = 8 << 10;
+
+/// A link with what its provider says about scopes.
+pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -> wire::Link {
+    let link = &entry.record;
+    let permissions = description
+        .map(|known| permissions(link, known))
+        .unwrap_or_default();
+    wire::Link {
+        name: link.resource(),
+        host: format!("hosts/{}", link.host),
+        display_name: link.display_name.clone(),
+        desired: Some(desired(link)),
+        observed: Some(observed(link)),
+        identity: shown_identity(link, false),
+        method: common::method(link.auth_kind).into(),
+        permissions: permissions
+            .iter()
+            .map(|known| common::permission(*known).into())
+            .collect(),
+        granted_scopes: link.granted_scopes.clone().unwrap_or_default(),
+        missing_scopes: description
+            .map(|known| missing(link, known, &permissions))
+            .unwrap_or_default(),
+        token: (link.generation > 0).then(|| token(link)),
+        flow: is_pending(link).then(|| flow(link)),
+        service_account: link
+            .identity
+            .as_ref()
+            .is_some_and(|who| who.kind == AccountKind::Bot),
+        created_by: Some(common::principal(&link.created_by)),
+        create_time: Some(time(link.created)),
+        update_time: Some(time(link.updated)),
+        etag: entry.version.to_string(),
+        ..wire::Link::default()
+    }
+}
+
+/// Whether a flow is under way.
+pub(crate) const fn is_pending(link: &Link) -> bool {
+    matches!(
+        link.observed.stage,
+        Stage::PendingAuthorization | Stage::PendingConfirmation
+    )
+}
+
+/// An identity is `pending` until it is confirmed.
+fn shown_identity(link: &Link, pending: bool) -> Option<wire::Identity> {
+    let waits = link.observed.stage == Stage::PendingConfirmation;
+    link.identity
+        .as_ref()
+        .filter(|_| waits == pending)
+        .map(identity)
+}
+
+fn identity(known: &Identity) -> wire::Identity {
+    let kind = match known.kind {
+        AccountKind::Unknown => identity::Kind::Unspecified,
+        AccountKind::User => identity::Kind::User,
+        AccountKind::Bot => identity::Kind::Bot,
+        AccountKind::Organization => identity::Kind::Organization,
+    };
+    wire::Identity {
+        stable_id: known.stable_id.clone(),
+        login: known.login.clone(),
+        display_name: known.display_name.clone(),
+        kind: kind.into(),
+        profile_uri: known.web_uri.clone(),
+    }
+}
+
+/// What the scopes that were asked for are good for.
+fn permissions(link: &Link, description: &Description) -> Vec<Permission> {
+    let asked = |scopes: &[String]| {
+        scopes
+            .iter()
+            .all(|scope| link.requested_scopes.contains(scope))
+    };
+    let entries = description
+        .permissions
+        .iter()
+        .filter(|entry| asked(&entry.scopes));
+    entries.map(|entry| entry.permission).collect()
+}
+
+fn missing(link: &Link, description: &Description, permissions: &[Permission]) -> Vec<String> {
+    let Some(granted) = &link.granted_scopes else {
+        return Vec::new();
+    };
+    let entries = description.missing(permissions, granted);
+    let scopes = entries.into_iter().flat_map(|entry| entry.scopes);
+    scopes.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn desired(link: &Link) -> wire::DesiredState {
+    match &link.desired {
+        Desired::Enabled => wire::DesiredState {
+            state: desired_state::State::Enabled.into(),
+            ..wire::DesiredState::default()
+        },
+        Desired::Disabled {
+            reason,
+            actor,
+            since,
+        } => wire::DesiredState {
+            state: desired_state::State::Disabled.into(),
+            reason: reason.clone(),
+            actor: Some(common::principal(actor)),
+            set_time: Some(time(*since)),
+        },
+    }
+}
+
+fn observed(link: &Link) -> wire::ObservedState {
+    use observed_state::Stage as Wire;
+    let observed = &link.observed;
+    let (stage, cause) = match observed.stage {
+        Stage::PendingAuthorization => (Wire::PendingAuthorization, None),
+        Stage::PendingConfirmation => (Wire::PendingConfirmation, None),
+        Stage::Bound => (Wire::Bound, None),
+        Stage::NeedsReauthorization(cause) => (Wire::NeedsReauthorization, Some(cause)),
+        Stage::Unlinking => (Wire::Unlinking, None),
+        Stage::Unlinked => (Wire::Unlinked, None),
+    };
+    // Whoever has the page of a pending flow can act as the one who started it: it is in no link (THREATS O1).
+    let action_uri = if is_pending(link) {
+        String::new()
+    } else {
+        observed.action_uri.clone()
+    };
+    wire::ObservedState {
+        stage: stage.into(),
+        cause: cause
+            .map_or(observed_state::Cause::Unspecified, self::cause)
+            .into(),
+        message: observed.message.clone(),
+        action_uri,
+        who_must_act: common::who(observed.who).into(),
+        until_time: observed.until.map(time),
+        since_time: Some(time(observed.since)),
+    }
+}
+
+const fn cause(cause: Cause) -> observed_state::Cause {
+    match cause {
+        Cause::GrantRevoked => observed_state::Cause::GrantRevoked,
+        Cause::TokenExpired => observed_state::Cause::TokenExpired,
+        Cause::RotationLost => observed_state::Cause::RotationLost,
+        Cause::TokenRefused => observed_state::Cause::TokenRefused,
+        Cause::NotConfirmed => observed_state::Cause::NotConfirmed,
+    }
+}
+
+fn token(link: &Link) -> wire::TokenFacts {
+    wire::TokenFacts {
+        kind: link.token_kind.clone(),
+        expire_time: link.token_expires.map(time),
+        refreshable: link.refreshable,
+        generation: i64::try_from(link.generation).unwrap_or(i64::MAX),
+        last_refresh_success_time: link.refreshed.map(time),
+        last_refresh_failure_time: link.refresh_failed.map(time),
+        ..wire::TokenFacts::default()
+    }
+}
+
+fn flow(link: &Link) -> wire::Flow {
+    wire::Flow {
+        method: common::method(link.auth_kind).into(),
+        started_by: Some(common::principal(&link.created_by)),
+        start_time: Some(time(link.created)),
+        expire_time: link.observed.until.map(time),
+        requested_scopes: link.requested_scopes.clone(),
+        pending_identity: shown_identity(link, true),
+        reauthorization: false,
+    }
+}
+
+pub(crate) fn authorization(authorization: Authorization) -> wire::Authorization {
+    wire::Authorization {
+        authorization_uri: authorization.uri,
+        user_code: String::new(),
+        expire_time: Some(time(authorization.expires)),
+    }
+}
+
+/// Checks a request for a link, all fields at once. Its token becomes a secret here.
+pub(crate) fn new_link(
+    request: wire::CreateLinkRequest,
+    principal: &str,
+) -> Result<NewLink, Failure> {
+    let namespace = names::namespace(&request.parent)?;
+    let mut fields = Fields::default();
+    let link = request.link.unwrap_or_default();
+    let host = link.host.strip_prefix("hosts/").map(HostName::parse);
+    let host = match host {
+        Some(parsed) => fields.take("link.host", parsed),
+        None => {
+            fields.refuse("link.host", "is missing; write it as hosts/{host}");
+            None
+        }
+    };
+    fields.text("link.display_name", &link.display_name, 200);
+    fields.later(link.labels.is_empty(), "link.labels");
+    fields.later(link.annotations.is_empty(), "link.annotations");
+    fields.later(!link.service_account, "link.service_account");
+    let permissions = permissions_asked(&mut fields, &link.permissions);
+    let method = method(&mut fields, request.method, &request.expected_identity);
+    fields.finish()?;
+    match (host, method) {
+        (Some(host), Some(method)) => Ok(NewLink {
+            namespace,
+            id: None,
+            host,
+            display_name: link.display_name,
+            permissions,
+            method: method?,
+            principal: principal.to_owned(),
+        }),
+        // The fields are in order, so both are there.
+        _ => Err(crate::fields::wrong("link", "is incomplete")),
+    }
+}
+
+fn permissions_asked(fields: &mut Fields, numbers: &[i32]) -> BTreeSet<PermissionKey> {
+    if numbers.is_empty() {
+        return [
+            PermissionKey::Identity,
+            PermissionKey::Organizations,
+            PermissionKey::ReadCode,
+        ]
+        .into();
+    }
+    let asked = numbers
+        .iter()
+        .filter_map(|number| fields.take("link.permissions", common::asked(*number)));
+    asked.collect()
+}
+
+/// `Some(Err)` for a method that comes with a later release.
+fn method(
+    fields: &mut Fields,
+    method: Option<WireMethod>,
+    expected: &str,
+) -> Option<Result<Method, Failure>> {
+    match method {
+        None => {
+            fields.refuse("method", "is missing; name oauth_code or access_token");
+            None
+        }
+        Some(WireMethod::OauthCode(code)) => {
+            fields.later(!code.headless, "oauth_code.headless");
+            fields.later(expected.is_empty(), "expected_identity");
+            let return_to = (!code.return_to.is_empty()).then_some(code.return_to);
+            Some(Ok(Method::OAuthCode { return_to }))
+        }
+        Some(WireMethod::AccessToken(given)) => Some(Ok(access_token(fields, given, expected))),
+        Some(WireMethod::DeviceFlow(_)) => {
+            Some(Err(Failure::later("authorization by device flow")))
+        }
+        Some(WireMethod::AppInstallation(_)) => {
+            Some(Err(Failure::later("authorization by app installation")))
+        }
+    }
+}
+
+fn access_token(fields: &mut Fields, given: wire::AccessToken, expected: &str) -> Method {
+    let token = Secret::new(given.token);
+    let plain = token.expose().bytes().all(|c| c.is_ascii_graphic());
+    fields.check(!token.is_empty(), "access_token.token", "is missing");
+    fields.check(
+        token.expose().len() <= TOKEN,
+        "access_token.token",
+        "is longer than 8 KiB",
+    );
+    fields.check(
+        plain,
+        "access_token.token",
+        "holds blanks or characters that no token has; copy it again",
+    );
+    let agree = expected.is_empty()
+        || given.username.is_empty()
+        || expected.eq_ignore_ascii_case(&given.username);
+    fields.check(
+        agree,
+        "expected_identity",
+        "is another one than access_token.username; leave one of them out",
+    );
+    let username = if given.username.is_empty() {
+        expected.to_owned()
+    } else {
+        given.username
+    };
+    Method::AccessToken { token, username }
+}
+
+/// The description of a link's provider, shared between the links of one answer.
+pub(crate) type Descriptions = std::collections::HashMap<HostName, Option<Arc<Description>>>;
+
+#[cfg(test)]
+mod tests;

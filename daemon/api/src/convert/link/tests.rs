@@ -1,0 +1,158 @@
+use bindery_core::{
+    link::Observed,
+    name::{LinkId, NamespaceName},
+    problem::Who,
+    provider::AuthKind,
+    time::Timestamp,
+};
+
+use super::*;
+
+fn record(stage: Stage) -> Versioned<Link> {
+    let record = Link {
+        namespace: NamespaceName::parse("acme").expect("name"),
+        id: LinkId::parse("l1").expect("name"),
+        host: HostName::parse("forge").expect("name"),
+        display_name: "Builds".into(),
+        auth_kind: AuthKind::OAuthCode,
+        token_kind: "oauth".into(),
+        desired: Desired::Disabled {
+            reason: "holiday".into(),
+            actor: "uid:1".into(),
+            since: Timestamp::default(),
+        },
+        observed: Observed {
+            stage,
+            message: "m".into(),
+            action_uri: "https://bindery.example/link/secretflow".into(),
+            who: Some(Who::User),
+            until: None,
+            since: Timestamp::default(),
+        },
+        identity: Some(Identity {
+            stable_id: "7".into(),
+            login: "octo".into(),
+            display_name: String::new(),
+            kind: AccountKind::User,
+            web_uri: String::new(),
+        }),
+        requested_scopes: vec!["repo".into()],
+        granted_scopes: None,
+        token_expires: None,
+        refreshable: true,
+        refreshed: None,
+        refresh_failed: None,
+        generation: 2,
+        created_by: "uid:1".into(),
+        created: Timestamp::default(),
+        updated: Timestamp::default(),
+    };
+    Versioned { record, version: 5 }
+}
+
+/// O1: the page of a pending flow is in no link; the page of another stage is.
+#[test]
+fn o1_pending_page_is_not_shown() {
+    for stage in [Stage::PendingAuthorization, Stage::PendingConfirmation] {
+        let wire = link(&record(stage), None);
+        assert!(!format!("{wire:?}").contains("secretflow"));
+        assert!(wire.flow.is_some());
+    }
+    let wire = link(
+        &record(Stage::NeedsReauthorization(Cause::GrantRevoked)),
+        None,
+    );
+    assert!(
+        wire.observed
+            .expect("observed")
+            .action_uri
+            .contains("secretflow")
+    );
+}
+
+/// An identity that is not confirmed is shown as pending, and nowhere else.
+#[test]
+fn unconfirmed_identity_is_pending() {
+    let pending = link(&record(Stage::PendingConfirmation), None);
+    assert!(pending.identity.is_none());
+    assert_eq!(
+        pending
+            .flow
+            .expect("flow")
+            .pending_identity
+            .expect("identity")
+            .login,
+        "octo"
+    );
+    let bound = link(&record(Stage::Bound), None);
+    assert_eq!(bound.identity.expect("identity").stable_id, "7");
+    assert_eq!(bound.etag, "5");
+    assert_eq!(bound.desired.expect("desired").reason, "holiday");
+}
+
+fn request(method: Option<WireMethod>) -> wire::CreateLinkRequest {
+    wire::CreateLinkRequest {
+        parent: "namespaces/acme".into(),
+        link: Some(wire::Link {
+            host: "hosts/forge".into(),
+            ..Default::default()
+        }),
+        method,
+        ..Default::default()
+    }
+}
+
+fn token(token: &str) -> Option<WireMethod> {
+    Some(WireMethod::AccessToken(wire::AccessToken {
+        token: token.into(),
+        username: String::new(),
+    }))
+}
+
+/// A request becomes what the engine asks for; its token can't be printed any more.
+#[test]
+fn requests_are_taken() {
+    let new = new_link(request(token("BNDRYCANARY")), "uid:1").expect("link");
+    assert_eq!(
+        (new.host.as_str(), new.principal.as_str()),
+        ("forge", "uid:1")
+    );
+    assert_eq!(new.permissions.len(), 3);
+    assert!(!format!("{new:?}").contains("BNDRYCANARY"));
+}
+
+/// Mangled requests are refused with every wrong field, and the token is in no message.
+#[test]
+fn mangled_requests_are_refused() {
+    let mut mangled = request(token("BNDRY CANARY\n"));
+    mangled.expected_identity = "other".into();
+    mangled.link = Some(wire::Link {
+        host: "hosts/..".into(),
+        display_name: "\0".into(),
+        permissions: vec![99],
+        labels: [("a".to_owned(), String::new())].into(),
+        ..Default::default()
+    });
+    let failure = new_link(mangled, "uid:1").expect_err("mangled");
+    for field in [
+        "link.host",
+        "link.display_name",
+        "link.permissions",
+        "link.labels",
+        "access_token.token",
+    ] {
+        assert!(failure.violations().contains(&field), "{field}");
+    }
+    assert!(!format!("{failure:?}").contains("CANARY"));
+    assert!(new_link(request(None), "uid:1").is_err());
+    assert!(new_link(request(token("")), "uid:1").is_err());
+    assert!(new_link(request(token(&"x".repeat(TOKEN + 1))), "uid:1").is_err());
+    let device = new_link(
+        request(Some(WireMethod::DeviceFlow(wire::DeviceFlow {}))),
+        "uid:1",
+    );
+    assert_eq!(
+        device.expect_err("later").reason(),
+        wire::ErrorReason::NotServedYet
+    );
+}

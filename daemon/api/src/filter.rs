@@ -1,0 +1,113 @@
+//! Filters of listings: comparisons joined by `AND`, such as `host = "hosts/github.com" AND stage = "BOUND"`.
+
+use bindery_proto::v1::ErrorReason;
+
+use crate::status::Failure;
+
+/// Longest filter.
+const LONGEST: usize = 1000;
+
+/// All of these must hold.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Filter(Vec<(String, String)>);
+
+impl Filter {
+    /// Parses a filter over `fields`.
+    pub(crate) fn parse(text: &str, fields: &[&str]) -> Result<Self, Failure> {
+        if text.len() > LONGEST {
+            return Err(refuse(fields));
+        }
+        let mut rest = text.trim();
+        let mut comparisons = Vec::new();
+        while !rest.is_empty() {
+            let (comparison, after) = comparison(rest).ok_or_else(|| refuse(fields))?;
+            if !fields.contains(&comparison.0.as_str()) {
+                return Err(refuse(fields));
+            }
+            comparisons.push(comparison);
+            let after = after.trim_start();
+            rest = match after.strip_prefix("AND ") {
+                Some(next) if !next.trim().is_empty() => next.trim_start(),
+                _ if after.is_empty() => after,
+                _ => return Err(refuse(fields)),
+            };
+        }
+        Ok(Self(comparisons))
+    }
+
+    /// Whether what `value` says about each field fits.
+    pub(crate) fn admits(&self, value: impl Fn(&str) -> String) -> bool {
+        self.0.iter().all(|(field, wanted)| value(field) == *wanted)
+    }
+
+    /// What a field must be, if it is asked for.
+    pub(crate) fn wanted(&self, field: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == field);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// `field = "value"`, and what comes after it. The value may stand without quotes if it has no spaces.
+fn comparison(text: &str) -> Option<((String, String), &str)> {
+    let (field, rest) = text.split_once('=')?;
+    let rest = rest.trim_start();
+    let (value, after) = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"')?,
+        None => rest.split_at(rest.find(' ').unwrap_or(rest.len())),
+    };
+    let plain = !value.is_empty() && !value.contains(['\\', '=', '*']);
+    plain.then(|| ((field.trim().to_owned(), value.to_owned()), after))
+}
+
+fn refuse(fields: &[&str]) -> Failure {
+    let message = format!(
+        "filter is not understood; write comparisons such as {} = \"value\", joined by AND, over {}",
+        fields.first().unwrap_or(&"field"),
+        fields.join(", ")
+    );
+    Failure::new(ErrorReason::FilterInvalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: &[&str] = &["host", "stage"];
+
+    /// What is understood is applied, and what is not is refused instead of ignored.
+    #[test]
+    fn filters_are_strict() {
+        let filter = Filter::parse(r#"host = "hosts/a" AND stage=BOUND"#, FIELDS).expect("filter");
+        assert_eq!(filter.wanted("host"), Some("hosts/a"));
+        let admits = |stage: &str| {
+            filter.admits(|field| {
+                if field == "host" {
+                    "hosts/a".to_owned()
+                } else {
+                    stage.to_owned()
+                }
+            })
+        };
+        assert!(admits("BOUND") && !admits("UNLINKED"));
+        assert!(
+            Filter::parse("", FIELDS)
+                .expect("filter")
+                .admits(|_| String::new())
+        );
+        for odd in [
+            "host",
+            "host =",
+            r#"host = "a"#,
+            r#"host = "a" OR stage = "b""#,
+            r#"hosts = "a""#,
+            "host=a AND",
+            r#"host != "a""#,
+            r#"host = "*""#,
+            "AND host=a",
+            "host=a stage=b",
+        ] {
+            let reason = Filter::parse(odd, FIELDS).map_err(|failure| failure.reason());
+            assert_eq!(reason, Err(ErrorReason::FilterInvalid), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Resource names: `namespaces/{namespace}/links/{link}` and the others, parsed once.
+
+use bindery_core::name::{HostName, LinkId, NamespaceName};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::status::Failure;
+
+/// What stays as it is in the last part of a name.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// Longest id of a provider, decoded.
+const LONGEST: usize = 1000;
+
+/// `namespaces/{namespace}`.
+pub(crate) fn namespace(name: &str) -> Result<NamespaceName, Failure> {
+    parts(name, ["namespaces"])
+        .and_then(|[namespace]| NamespaceName::parse(namespace).ok())
+        .ok_or_else(|| Failure::name(name, "namespaces/{namespace}"))
+}
+
+/// `hosts/{host}`.
+pub(crate) fn host(name: &str) -> Result<HostName, Failure> {
+    parts(name, ["hosts"])
+        .and_then(|[host]| HostName::parse(host).ok())
+        .ok_or_else(|| Failure::name(name, "hosts/{host}"))
+}
+
+/// `providers/{provider}`, without the prefix.
+pub(crate) fn provider(name: &str) -> Result<&str, Failure> {
+    let provider = parts(name, ["providers"]).map(|[provider]| provider);
+    provider.ok_or_else(|| Failure::name(name, "providers/{provider}"))
+}
+
+/// `namespaces/{namespace}/links/{link}`.
+pub(crate) fn link(name: &str) -> Result<(NamespaceName, LinkId), Failure> {
+    below(name, "links").ok_or_else(|| Failure::name(name, "namespaces/{namespace}/links/{link}"))
+}
+
+/// `namespaces/{namespace}/receipts/{receipt}`.
+pub(crate) fn receipt(name: &str) -> Result<(NamespaceName, LinkId), Failure> {
+    below(name, "receipts")
+        .ok_or_else(|| Failure::name(name, "namespaces/{namespace}/receipts/{receipt}"))
+}
+
+fn below(name: &str, collection: &'static str) -> Option<(NamespaceName, LinkId)> {
+    let [namespace, id] = parts(name, ["namespaces", collection])?;
+    Some((
+        NamespaceName::parse(namespace).ok()?,
+        LinkId::parse(id).ok()?,
+    ))
+}
+
+/// A repository of a link: by its full name, or by the provider's stable id.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum RepositoryRef {
+    /// `owner/name`.
+    FullName(String),
+    /// The provider's stable id.
+    StableId(String),
+}
+
+impl RepositoryRef {
+    /// From a decoded text. What holds a slash is a full name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let part = |part: &str| {
+            let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~+".contains(&c);
+            !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)
+        };
+        let id = |c: u8| c.is_ascii_graphic();
+        match text {
+            _ if text.len() > LONGEST => None,
+            _ if text.contains('/') => text
+                .split('/')
+                .all(part)
+                .then(|| Self::FullName(text.to_owned())),
+            _ => {
+                (!text.is_empty() && text.bytes().all(id)).then(|| Self::StableId(text.to_owned()))
+            }
+        }
+    }
+
+    /// As the engine names it.
+    pub(crate) fn to_engine(&self) -> String {
+        match self {
+            Self::FullName(name) => name.clone(),
+            Self::StableId(id) => format!("id:{id}"),
+        }
+    }
+}
+
+/// `namespaces/{namespace}/links/{link}/repositories/{repository}`.
+pub(crate) fn repository(name: &str) -> Result<(NamespaceName, LinkId, RepositoryRef), Failure> {
+    let parsed = || {
+        let [namespace, link, repository] = parts(name, ["namespaces", "links", "repositories"])?;
+        let decoded = percent_decode_str(repository).decode_utf8().ok()?;
+        // One name, one text: what is encoded another way is another name.
+        if encoded(&decoded) != repository {
+            return None;
+        }
+        let repository = RepositoryRef::parse(&decoded)?;
+        Some((
+            NamespaceName::parse(namespace).ok()?,
+            LinkId::parse(link).ok()?,
+            repository,
+        ))
+    };
+    parsed().ok_or_else(|| {
+        let pattern = "namespaces/{namespace}/links/{link}/repositories/{repository}, with %2F for each slash";
+        Failure::name(name, pattern)
+    })
+}
+
+/// An id of a provider, as the last part of a name.
+pub(crate) fn encoded(id: &str) -> String {
+    utf8_percent_encode(id, ENCODED).to_string()
+}
+
+/// The ids between the collections of a name.
+fn parts<'a, const N: usize>(name: &'a str, collections: [&str; N]) -> Option<[&'a str; N]> {
+    let mut segments = name.split('/');
+    let mut ids = [""; N];
+    for (id, collection) in ids.iter_mut().zip(collections) {
+        (segments.next() == Some(collection)).then_some(())?;
+        *id = segments.next().filter(|id| !id.is_empty())?;
+    }
+    segments.next().is_none().then_some(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// G2: only the one canonical spelling of a name is taken.
+    #[test]
+    fn g2_names_have_one_spelling() {
+        let (namespace, id) = link("namespaces/acme/links/l1").expect("name");
+        assert_eq!((namespace.as_str(), id.as_str()), ("acme", "l1"));
+        for odd in [
+            "",
+            "namespaces/acme",
+            "namespaces/acme/links",
+            "namespaces/acme/links/",
+            "/namespaces/acme/links/l",
+            "namespaces/acme/links/l/",
+            "namespaces/acme/links/l/x",
+            "namespaces/ACME/links/l",
+            "namespaces/acme/links/..",
+            "namespaces/../acme/links/l",
+            "namespaces/acme/links/%6c",
+            "namespaces/acme/receipts/l",
+            "namespaces/-/links/l",
+        ] {
+            assert!(link(odd).is_err(), "{odd}");
+        }
+    }
+
+    /// Repositories are named by full name or stable id, encoded in one way only.
+    #[test]
+    fn repositories_have_one_spelling() {
+        let name = |last: &str| format!("namespaces/a/links/l/repositories/{last}");
+        let parse = |last: &str| repository(&name(last)).map(|(_, _, repository)| repository);
+        assert_eq!(
+            parse("acme%2Fapi").expect("name"),
+            RepositoryRef::FullName("acme/api".into())
+        );
+        assert_eq!(
+            parse("42").expect("name"),
+            RepositoryRef::StableId("42".into())
+        );
+        for odd in [
+            "acme/api",
+            "acme%2fapi",
+            "%34%32",
+            "acme%2F..%2Fapi",
+            "%2Fapi",
+            "acme%2F",
+            "a%00",
+            "a%2Fb%3Fc",
+            "%FF",
+            "",
+        ] {
+            assert!(parse(odd).is_err(), "{odd}");
+        }
+        for id in ["acme/api", "42", "a~b", "{x}", "é"] {
+            assert_eq!(
+                percent_decode_str(&encoded(id))
+                    .decode_utf8()
+                    .expect("utf-8"),
+                id
+            );
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Accept loops, connections, and what happens around every call.
+
+mod connection;
+mod gate;
+mod preface;
+mod routes;
+
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
+
+use rustix::process::geteuid;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+use self::{connection::serve_connection, gate::Gate, routes::Routes};
+use crate::{
+    Api, Limits, Surface, TlsHandle,
+    limits::{Buckets, Counter},
+    peer::Peer,
+};
+
+/// First and longest pause after an error of `accept`.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// Serves a Unix socket until `shutdown` resolves. Callers are known by the user and group of their process.
+///
+/// # Errors
+///
+/// None: errors of single connections are retried or logged.
+pub async fn serve_unix(
+    api: Api,
+    surface: Surface,
+    listener: UnixListener,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let shared = Arc::new(Shared::new(api, surface, limits, true));
+    let accept = async || listener.accept().await.map(|(stream, _)| stream);
+    serve(&shared, accept, open_unix, shutdown).await;
+    Ok(())
+}
+
+/// Serves TCP with mutual TLS until `shutdown` resolves. Callers are known by the names in their certificates.
+///
+/// # Errors
+///
+/// None: errors of single connections are retried or logged.
+pub async fn serve_tls(
+    api: Api,
+    listener: TcpListener,
+    tls: TlsHandle,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    api.adopt(tls.clone());
+    let reflection = limits.reflection_over_tls;
+    let handshakes = Arc::new(Counter::new(limits.handshakes_per_address));
+    let shared = Arc::new(Shared::new(api, Surface::Public, limits, reflection));
+    let accept = async || listener.accept().await;
+    let open =
+        move |shared: Arc<Shared>, (stream, from): (TcpStream, std::net::SocketAddr), stop| {
+            open_tls(
+                shared,
+                tls.clone(),
+                Arc::clone(&handshakes),
+                stream,
+                from.ip(),
+                stop,
+            )
+        };
+    serve(&shared, accept, open, shutdown).await;
+    Ok(())
+}
+
+/// What the connections of a listener have in common.
+struct Shared {
+    api: Api,
+    surface: Surface,
+    limits: Limits,
+    routes: Routes,
+    connections: Arc<Semaphore>,
+    identities: Counter<String>,
+    buckets: Buckets,
+    in_flight: Semaphore,
+}
+
+impl Shared {
+    fn new(api: Api, surface: Surface, limits: Limits, reflection: bool) -> Self {
+        Self {
+            routes: routes::routes(&api, surface, &limits, reflection),
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            identities: Counter::new(limits.per_identity),
+            buckets: Buckets::new(&limits),
+            in_flight: Semaphore::new(limits.in_flight),
+            api,
+            surface,
+            limits,
+        }
+    }
+}
+
+/// Accepts until `shutdown`, then lets the open connections finish for as long as the grace lasts.
+async fn serve<S, F>(
+    shared: &Arc<Shared>,
+    accept: impl AsyncFn() -> io::Result<S>,
+    open: impl Fn(Arc<Shared>, S, watch::Receiver<bool>) -> F,
+    shutdown: impl Future<Output = ()> + Send,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (stop, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut pause = PAUSE.0;
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = accept() => match accepted {
+                Ok(stream) => {
+                    pause = PAUSE.0;
+                    // Without a permit the connection is closed at once, which tells an honest client to come again.
+                    if let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() {
+                        let opened = open(Arc::clone(shared), stream, stopped.clone());
+                        connections.spawn(async move {
+                            let _permit = permit;
+                            opened.await;
+                        });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "Connection not accepted; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                }
+            },
+        }
+    }
+    shared.api.stop();
+    // Nobody listening any more is fine.
+    let _ = stop.send(true);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(shared.limits.grace, finish)
+        .await
+        .is_err()
+    {
+        tracing::warn!("Connections that did not finish are cut off");
+    }
+}
+
+async fn open_unix(shared: Arc<Shared>, stream: UnixStream, stop: watch::Receiver<bool>) {
+    match stream.peer_cred() {
+        Ok(process) => {
+            serve_peer(
+                shared,
+                Peer::of_process(process.uid(), process.gid()),
+                stream,
+                stop,
+            )
+            .await
+        }
+        Err(error) => tracing::debug!(%error, "Peer of a connection not known"),
+    }
+}
+
+async fn open_tls(
+    shared: Arc<Shared>,
+    tls: TlsHandle,
+    handshakes: Arc<Counter<IpAddr>>,
+    stream: TcpStream,
+    from: IpAddr,
+    stop: watch::Receiver<bool>,
+) {
+    let Some(shaking) = handshakes.take(from) else {
+        return;
+    };
+    // A connection without this option is slow, not wrong.
+    let _ = stream.set_nodelay(true);
+    let handshake = TlsAcceptor::from(tls.current()).accept(stream);
+    let stream = match tokio::time::timeout(shared.limits.handshake, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%from, %error, "TLS handshake failed"),
+        Err(_) => return tracing::debug!(%from, "TLS handshake took too long"),
+    };
+    drop(shaking);
+    let certificates = stream.get_ref().1.peer_certificates();
+    match certificates
+        .and_then(|chain| chain.first())
+        .map(Peer::of_certificate)
+    {
+        Some(Ok(peer)) => serve_peer(shared, peer, stream, stop).await,
+        Some(Err(error)) => tracing::warn!(%from, %error, "Connection refused"),
+        None => tracing::warn!(%from, "Connection without client certificate refused"),
+    }
+}
+
+async fn serve_peer<S>(shared: Arc<Shared>, peer: Peer, stream: S, stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Some(_one) = shared.identities.take(peer.name().to_owned()) else {
+        return tracing::warn!(
+            peer = peer.name(),
+            "Too many connections of one caller; this one is closed"
+        );
+    };
+    let limits = shared.limits.clone();
+    let gate = Gate::new(shared, peer);
+    serve_connection(&limits, gate, stream, stop).await;
+}
+
+/// Whether these principals may use the admin surface: root, the daemon's own user, and the admins of the policy.
+fn is_admin(api: &Api, principals: &[String]) -> bool {
+    let own = format!("uid:{}", geteuid().as_raw());
+    let born = principals
+        .iter()
+        .any(|name| name == "uid:0" || *name == own);
+    born || api.policy().current().is_admin(principals)
+}

@@ -1,0 +1,71 @@
+//! HTTP/2 over one accepted connection, and when it ends.
+
+use std::{convert::Infallible, pin::pin};
+
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    time::sleep,
+};
+
+use super::{gate::Gate, preface::Counted};
+use crate::Limits;
+
+/// Streams that were reset before they were served, and streams reset by us, before a connection is cut (THREATS D2).
+const RESETS: (usize, usize) = (20, 128);
+
+pub(super) async fn serve_connection<S>(
+    limits: &Limits,
+    gate: Gate,
+    stream: S,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (stream, progress) = Counted::new(stream);
+    let service = hyper::service::service_fn(move |request| {
+        let gate = gate.clone();
+        async move { Ok::<_, Infallible>(gate.handle(request).await) }
+    });
+    let mut connection = pin!(builder(limits).serve_connection(TokioIo::new(stream), service));
+    let mut preface = pin!(sleep(limits.preface));
+    let mut age = pin!(sleep(limits.connection_age));
+    loop {
+        tokio::select! {
+            ended = &mut connection => return log(ended),
+            () = &mut preface, if !preface.is_elapsed() => {
+                if !progress.has_preface() {
+                    return tracing::debug!("Connection that says nothing is closed");
+                }
+            }
+            () = &mut age => break,
+            // An error means that the sender is gone, which is a stop as well.
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    if let Ok(ended) = tokio::time::timeout(limits.grace, connection).await {
+        log(ended);
+    }
+}
+
+fn builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .keep_alive_interval(limits.keepalive)
+        .keep_alive_timeout(limits.keepalive_answer)
+        .max_header_list_size(limits.header_bytes)
+        .max_pending_accept_reset_streams(RESETS.0)
+        .max_local_error_reset_streams(RESETS.1);
+    builder
+}
+
+fn log(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "Connection ended");
+    }
+}

@@ -1,0 +1,267 @@
+//! What happens around every call: limits, caller, deadline, span, metrics, request id.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bindery_proto::v1::ErrorReason;
+use data_encoding::BASE32_NOPAD;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use ring::rand::{SecureRandom, SystemRandom};
+use tonic::{Code, Status, body::Body};
+use tower::ServiceExt;
+use tracing::Instrument;
+
+use super::Shared;
+use crate::{
+    Surface,
+    access::{later, served},
+    call::RequestId,
+    peer::{Caller, Peer},
+    status::Failure,
+};
+
+/// Header that carries the id of a request, in and out.
+const REQUEST_ID: &str = "x-request-id";
+
+/// The caller of one connection, at the gate of the services.
+#[derive(Clone)]
+pub(super) struct Gate {
+    shared: Arc<Shared>,
+    peer: Arc<Peer>,
+}
+
+impl Gate {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
+        Self {
+            shared,
+            peer: Arc::new(peer),
+        }
+    }
+
+    /// Answers one call.
+    pub(super) async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let began = Instant::now();
+        let id = request_id(request.headers());
+        let (service, method) = label(request.uri().path());
+        let span = tracing::info_span!("rpc", service, method, principal = self.peer.name(), request_id = %id, code = tracing::field::Empty);
+        let mut response = self.answer(request, &id).instrument(span.clone()).await;
+        let code = code_of(response.headers());
+        span.record("code", code_text(code));
+        self.shared
+            .api
+            .metrics()
+            .call(service, method, code_text(code), began.elapsed());
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+
+    async fn answer(&self, request: Request<Incoming>, id: &Arc<str>) -> Response<Body> {
+        // Load is shed before any work is done (THREATS D4).
+        let _one = match self.admit() {
+            Ok(permit) => permit,
+            Err(failure) => return failure.into_status(id).into_http(),
+        };
+        let limit = self.deadline(request.headers());
+        let request = self.prepared(request, id);
+        let ours = request.uri().path().starts_with("/bindery.");
+        match tokio::time::timeout(limit, self.shared.routes.clone().oneshot(request)).await {
+            Ok(Ok(response)) if ours => explained(response, id),
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => too_late().into_status(id).into_http(),
+        }
+    }
+
+    fn admit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
+        let shared = &self.shared;
+        let permit = shared.in_flight.try_acquire();
+        let permit =
+            permit.map_err(|_| Failure::overloaded("in_flight", Duration::from_secs(1)))?;
+        let taken = shared.buckets.take(self.peer.name(), Instant::now());
+        taken.map_err(|wait| Failure::overloaded("rate", wait))?;
+        // Asked anew for each call, so that a changed policy counts at once.
+        if shared.surface == Surface::Admin && !super::is_admin(&shared.api, self.peer.principals())
+        {
+            let message =
+                "the admin socket is for root, the daemon's own user and the admins of the policy";
+            return Err(Failure::new(ErrorReason::PermissionDenied, message).with("right", "admin"));
+        }
+        Ok(permit)
+    }
+
+    fn prepared(&self, request: Request<Incoming>, id: &Arc<str>) -> Request<Body> {
+        let mut request = request.map(Body::new);
+        let caller = Caller::new(Arc::clone(&self.peer), self.shared.surface);
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(RequestId(Arc::clone(id)));
+        request
+    }
+
+    /// The caller's deadline, at most the daemon's own.
+    fn deadline(&self, headers: &HeaderMap) -> Duration {
+        let asked = headers
+            .get("grpc-timeout")
+            .and_then(|value| timeout(value.to_str().ok()?));
+        asked.map_or(self.shared.limits.call, |asked| {
+            asked.min(self.shared.limits.call)
+        })
+    }
+}
+
+fn too_late() -> Failure {
+    Failure::new(
+        ErrorReason::DeadlinePassed,
+        "the call took longer than its deadline; allow more time",
+    )
+}
+
+/// Gives errors that did not come from a service the same details as all others.
+fn explained(response: Response<Body>, id: &str) -> Response<Body> {
+    let Some(status) = Status::from_header_map(response.headers()) else {
+        return response;
+    };
+    if status.code() == Code::Ok || !status.details().is_empty() {
+        return response;
+    }
+    let failure = match status.code() {
+        Code::Unimplemented => Failure::new(
+            ErrorReason::NotServedYet,
+            "there is no such call on this listener",
+        ),
+        Code::OutOfRange | Code::ResourceExhausted => Failure::new(
+            ErrorReason::MessageTooLarge,
+            "the message is larger than this daemon accepts; send less",
+        ),
+        Code::Internal | Code::InvalidArgument => Failure::new(
+            ErrorReason::InvalidArgument,
+            "the message can't be decoded; check that it is of the right type",
+        ),
+        _ => return response,
+    };
+    failure.into_status(id).into_http()
+}
+
+/// The caller's own id where it is harmless, or a new one.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+    let fits = |text: &&str| (1..=64).contains(&text.len()) && text.bytes().all(plain);
+    given.filter(fits).map_or_else(new_id, Into::into)
+}
+
+fn new_id() -> Arc<str> {
+    let mut bytes = [0; 10];
+    // Without randomness ids are equal, and calls are served all the same.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    BASE32_NOPAD.encode(&bytes).to_ascii_lowercase().into()
+}
+
+/// Service and method as labels; one pair for all that is not known, so that callers can't make new labels.
+fn label(path: &str) -> (&'static str, &'static str) {
+    let known = served()
+        .iter()
+        .map(|row| row.method)
+        .chain(later().iter().copied());
+    let known = known
+        .chain(OTHERS.iter().copied())
+        .find(|method| *method == path);
+    known
+        .and_then(|method| method.strip_prefix('/')?.split_once('/'))
+        .unwrap_or(("unknown", "unknown"))
+}
+
+/// Calls that stand in no table of rights.
+const OTHERS: &[&str] = &[
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    "/bindery.admin.v1.AdminService/GetStatus",
+    "/bindery.admin.v1.AdminService/ListPlugins",
+    "/bindery.admin.v1.AdminService/ReloadPlugin",
+    "/bindery.admin.v1.AdminService/ReloadPolicy",
+];
+
+/// The code of an answer. A stream that has begun counts as `OK`.
+fn code_of(headers: &HeaderMap) -> Code {
+    let status = headers.get("grpc-status");
+    status.map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
+}
+
+const fn code_text(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+/// Reads `grpc-timeout`: at most eight digits and a unit.
+fn timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let plain = (1..=8).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| plain)?;
+    match unit {
+        "H" => Some(Duration::from_secs(number * 3600)),
+        "M" => Some(Duration::from_secs(number * 60)),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Timeouts are read as the protocol writes them, and nothing else is one.
+    #[test]
+    fn timeouts_are_strict() {
+        assert_eq!(timeout("10S"), Some(Duration::from_secs(10)));
+        assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
+        for odd in ["", "S", "10", "-1S", "123456789S", "1x", "1é", "+1S"] {
+            assert_eq!(timeout(odd), None, "{odd}");
+        }
+    }
+
+    /// A caller can't make new labels, nor put anything into logs by its request id.
+    #[test]
+    fn labels_are_a_closed_set() {
+        assert_eq!(
+            label("/bindery.v1.LinkService/GetLink"),
+            ("bindery.v1.LinkService", "GetLink")
+        );
+        assert_eq!(
+            label("/bindery.v1.LinkService/Nonsense"),
+            ("unknown", "unknown")
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_static("a b"));
+        assert_ne!(&*request_id(&headers), "a b");
+        headers.insert(REQUEST_ID, HeaderValue::from_static("abc-1"));
+        assert_eq!(&*request_id(&headers), "abc-1");
+    }
+}

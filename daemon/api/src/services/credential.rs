@@ -1,0 +1,193 @@
+//! Hand-out of tokens. Each one is written to the audit log, the token never.
+
+use bindery_core::name::{LinkId, NamespaceName};
+use bindery_engine::credentials::{Access, Credential, Wanted};
+use bindery_proto::v1::{self as wire, ErrorReason, credential_service_server::CredentialService};
+
+use crate::{
+    access::denied,
+    call::{Call, service},
+    convert::credential::{About, credential, min_remaining},
+    names::{self, RepositoryRef, encoded},
+    policy::Action,
+    status::Failure,
+};
+
+service! {
+    CredentialService, run;
+    serve fetch_read_credential(wire::FetchReadCredentialRequest) -> wire::Credential = read;
+    serve fetch_read_write_credential(wire::FetchReadWriteCredentialRequest) -> wire::Credential = read_write;
+    later revoke_lease(wire::RevokeLeaseRequest) -> wire::RevokeLeaseResponse;
+    later list_leases(wire::ListLeasesRequest) -> wire::ListLeasesResponse;
+}
+
+/// What both calls ask for.
+struct Ask {
+    link: String,
+    repository: String,
+    min_remaining: Option<prost_types::Duration>,
+    require_narrowed: bool,
+    access: Access,
+}
+
+async fn read(
+    call: Call,
+    request: wire::FetchReadCredentialRequest,
+) -> Result<wire::Credential, Failure> {
+    let ask = Ask {
+        link: request.link,
+        repository: request.repository,
+        min_remaining: request.min_remaining,
+        require_narrowed: request.require_narrowed,
+        access: Access::Read,
+    };
+    audited(&call, ask).await
+}
+
+async fn read_write(
+    call: Call,
+    request: wire::FetchReadWriteCredentialRequest,
+) -> Result<wire::Credential, Failure> {
+    let ask = Ask {
+        link: request.link,
+        repository: request.repository,
+        min_remaining: request.min_remaining,
+        require_narrowed: request.require_narrowed,
+        access: Access::ReadWrite,
+    };
+    audited(&call, ask).await
+}
+
+async fn audited(call: &Call, ask: Ask) -> Result<wire::Credential, Failure> {
+    let handed = hand_out(call, &ask).await;
+    let (provider, outcome, lease) = match &handed {
+        Ok((provider, handed)) => (provider.as_str(), "ok", handed.lease.as_str()),
+        Err(failure) => (
+            failure.metadata("provider").unwrap_or_default(),
+            failure.reason().as_str_name(),
+            "",
+        ),
+    };
+    tracing::info!(
+        target: "audit",
+        who = call.caller.name(),
+        link = ask.link,
+        access = word(ask.access),
+        repository = ask.repository,
+        outcome,
+        lease,
+        "Credential asked for"
+    );
+    call.api.metrics().fetched(provider, outcome);
+    handed.map(|(_, handed)| handed)
+}
+
+const fn word(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::ReadWrite => "read_write",
+    }
+}
+
+const fn action(access: Access) -> Action {
+    match access {
+        Access::Read => Action::CredentialRead,
+        Access::ReadWrite => Action::CredentialWrite,
+    }
+}
+
+/// The name of the provider, and the credential.
+async fn hand_out(call: &Call, ask: &Ask) -> Result<(String, wire::Credential), Failure> {
+    let (namespace, link) = names::link(&ask.link)?;
+    let wanted = Wanted {
+        min_remaining: min_remaining(ask.min_remaining)?,
+        access: ask.access,
+        namespace,
+        link,
+    };
+    let about = Repository::find(call, ask, &wanted.namespace, &wanted.link).await?;
+    let handed = call.engine().fetch_credential(&wanted).await?;
+    if ask.require_narrowed && !handed.narrowed {
+        let message = "the provider can't limit a token to one repository; ask without require_narrowed, or not at all";
+        return Err(Failure::new(ErrorReason::ProviderUnsupported, message));
+    }
+    let provider = handed.provider.to_string();
+    let about = about.map_or_else(|| nowhere(&wanted), |known| known.about(&wanted, &handed));
+    Ok((provider, credential(handed, about)))
+}
+
+fn nowhere(wanted: &Wanted) -> About {
+    About {
+        namespace: format!("namespaces/{}", wanted.namespace),
+        repository: String::new(),
+        clone_uri: String::new(),
+    }
+}
+
+/// The repository that a credential is asked for.
+struct Repository {
+    id: String,
+    full_name: String,
+    /// As the provider says; empty where it was not asked.
+    clone_uri: String,
+}
+
+impl Repository {
+    /// Finds the repository and asks the policy about it. A full name is taken as it is; a stable id is looked up,
+    /// since rules are about names.
+    async fn find(
+        call: &Call,
+        ask: &Ask,
+        namespace: &NamespaceName,
+        link: &LinkId,
+    ) -> Result<Option<Self>, Failure> {
+        let may = |name: Option<&str>| {
+            let (policy, action) = (call.policy(), action(ask.access));
+            let allowed = policy.allows_repository(&call.caller, action, namespace.as_str(), name);
+            allowed.then_some(()).ok_or_else(|| denied(action))
+        };
+        if ask.repository.is_empty() {
+            return may(None).map(|()| None);
+        }
+        let named = RepositoryRef::parse(&ask.repository);
+        let named = named.ok_or_else(|| {
+            crate::fields::wrong("repository", "is no full name such as acme/api, nor an id")
+        })?;
+        let found = match named {
+            RepositoryRef::FullName(name) => Self {
+                id: name.clone(),
+                full_name: name,
+                clone_uri: String::new(),
+            },
+            RepositoryRef::StableId(_) => {
+                let seen = call
+                    .engine()
+                    .repository(namespace, link, &named.to_engine())
+                    .await?;
+                Self {
+                    id: seen.stable_id,
+                    full_name: seen.full_name,
+                    clone_uri: seen.clone_uri,
+                }
+            }
+        };
+        may(Some(&found.full_name)).map(|()| Some(found))
+    }
+
+    fn about(self, wanted: &Wanted, handed: &Credential) -> About {
+        let namespace = format!("namespaces/{}", wanted.namespace);
+        let clone_uri = match self.clone_uri {
+            empty if empty.is_empty() => format!("{}/{}.git", handed.forge, self.full_name),
+            told => told,
+        };
+        About {
+            repository: format!(
+                "{namespace}/links/{}/repositories/{}",
+                wanted.link,
+                encoded(&self.id)
+            ),
+            namespace,
+            clone_uri,
+        }
+    }
+}
