@@ -1,8 +1,16 @@
 //! Taking a token away
 
 use bindery_plugin_sdk::{Cx, Failure, Json, Request, Response, Result, Secret, v1};
+use serde::Deserialize;
 
 use crate::{call, describe::PUBLIC_API};
+
+/// Whoever it is: a page that a proxy sends with status 200 is no answer about a token.
+#[derive(Deserialize)]
+struct Somebody {
+    #[serde(rename = "id")]
+    _id: u64,
+}
 
 pub(crate) async fn revoke(cx: &Cx, whole_grant: bool) -> Result<v1::Revocation> {
     match cx.credential().auth_kind() {
@@ -47,7 +55,9 @@ async fn absent_or_refused(cx: &Cx, refusal: &Response) -> Result<v1::Revocation
                 .to_owned(),
             action_uri: authorizations_page(cx),
         }),
-        200 => Err(client_refused(refusal)),
+        200 => Err(response
+            .json::<Somebody>()
+            .map_or_else(|unclear| unclear, |_| client_refused(refusal))),
         _ => Err(call::failure(cx, &response)),
     }
 }
