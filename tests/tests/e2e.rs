@@ -2,6 +2,8 @@
 //!
 //! Everything goes through the client SDK, the command line, or a browser, as its users would.
 
+#[path = "e2e/bad_input.rs"]
+mod bad_input;
 #[path = "e2e/concurrency.rs"]
 mod concurrency;
 #[path = "e2e/story.rs"]
