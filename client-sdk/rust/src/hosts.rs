@@ -1,0 +1,144 @@
+//! Hosts: deployments of providers.
+
+use std::fmt::Display;
+
+use bindery_proto::v1::{
+    CreateHostRequest, DeleteHostRequest, GetHostRequest, Host, ListHostsRequest, ProbeHostRequest,
+    ProbeHostResponse, UpdateHostRequest, host_service_client::HostServiceClient,
+    probe_host_request::Target,
+};
+use prost_types::FieldMask;
+
+use crate::{
+    Client, Error, Pages,
+    call::{Manner, call, keyed},
+    page::pages,
+};
+
+impl Client {
+    /// Creates a host; nothing is sent to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyExists`], [`Error::InvalidArgument`], [`Error::PermissionDenied`], and those that
+    /// every call has.
+    pub async fn create_host(&self, id: impl Into<String>, host: Host) -> Result<Host, Error> {
+        let request = CreateHostRequest {
+            host_id: id.into(),
+            host: Some(host),
+            ..CreateHostRequest::default()
+        };
+        keyed!(
+            self,
+            Manner::KEYED,
+            HostServiceClient<_>,
+            create_host,
+            request
+        )
+    }
+
+    /// Gets a host: `hosts/{host}`, without its secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], and those that every call has.
+    pub async fn get_host(&self, name: impl Display) -> Result<Host, Error> {
+        let request = GetHostRequest {
+            name: name.to_string(),
+        };
+        call!(self, Manner::READ, HostServiceClient<_>, get_host, request)
+    }
+
+    /// Lists hosts; an empty filter means all.
+    pub fn list_hosts(&self, filter: impl Into<String>) -> Pages<Host> {
+        let request = ListHostsRequest {
+            filter: filter.into(),
+            ..ListHostsRequest::default()
+        };
+        pages!(
+            self,
+            Manner::READ,
+            HostServiceClient<_>,
+            list_hosts,
+            request,
+            hosts
+        )
+    }
+
+    /// Changes the fields of a host that the mask names, such as `public_urls.web`. A secret that it does
+    /// not name stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Conflict`] where `etag` is set and old, [`Error::InvalidArgument`],
+    /// and those that every call has.
+    pub async fn update_host<P: Into<String>>(
+        &self,
+        host: Host,
+        mask: impl IntoIterator<Item = P>,
+    ) -> Result<Host, Error> {
+        let paths = mask.into_iter().map(Into::into).collect();
+        let request = UpdateHostRequest {
+            host: Some(host),
+            update_mask: Some(FieldMask { paths }),
+            ..UpdateHostRequest::default()
+        };
+        keyed!(
+            self,
+            Manner::KEYED,
+            HostServiceClient<_>,
+            update_host,
+            request
+        )
+    }
+
+    /// Deletes a host without links, and its secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Precondition`] where it has links, and those that every call has.
+    pub async fn delete_host(&self, name: impl Display) -> Result<(), Error> {
+        let request = DeleteHostRequest {
+            name: name.to_string(),
+            ..DeleteHostRequest::default()
+        };
+        keyed!(
+            self,
+            Manner::KEYED,
+            HostServiceClient<_>,
+            delete_host,
+            request
+        )
+    }
+
+    /// Tries every way to a host, layer by layer. A layer that fails is a verdict, not an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], and those that every call has.
+    pub async fn probe_host(&self, name: impl Display) -> Result<ProbeHostResponse, Error> {
+        self.probe(Target::Name(name.to_string())).await
+    }
+
+    /// Tries settings before a host is created with them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`], and those that every call has.
+    pub async fn probe_settings(&self, host: Host) -> Result<ProbeHostResponse, Error> {
+        self.probe(Target::Host(host)).await
+    }
+
+    async fn probe(&self, target: Target) -> Result<ProbeHostResponse, Error> {
+        let request = ProbeHostRequest {
+            target: Some(target),
+        };
+        call!(
+            self,
+            Manner::READ_AT_FORGE,
+            HostServiceClient<_>,
+            probe_host,
+            request
+        )
+    }
+}
