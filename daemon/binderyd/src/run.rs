@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use bindery_api::{Api, PolicyHandle};
-use bindery_core::port::Vault;
+use bindery_core::port::{Clock, Vault};
 use bindery_egress::{EgressConfig, HttpEgress};
 use bindery_engine::{Engine, EngineConfig, Ports};
-use bindery_host::PluginHost;
+use bindery_host::{LoadFailure, PluginHost};
 use bindery_vault::SealedVault;
 use bindery_web::{EngineReadiness, WebState};
 use prometheus_client::registry::Registry;
@@ -24,15 +24,16 @@ use crate::{
 
 /// Runs until it is told to stop.
 pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failure> {
+    let started = SystemClock.now();
     refuse_root(config, development)?;
     vault::prepare_folder(&config.data_dir)?;
     let vault = vault::open(config, development).await?;
-    let host = load_plugins(config, development).await?;
+    let (host, failures) = load_plugins(config, development).await?;
     let engine = engine(config, Arc::clone(&vault), host.clone());
     engine.recover().await?;
     let policy = policy(config)?;
     let metrics = Arc::new(Mutex::new(Registry::default()));
-    let api = api(&engine, &policy, Admin::new(vault, host), &metrics);
+    let api = api(&engine, &policy, Admin::new(vault, host, failures, started), &metrics);
     let readiness = Arc::new(EngineReadiness(engine.clone()));
     let web = WebState::new(engine.clone(), metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
@@ -59,14 +60,14 @@ fn refuse_root(config: &Config, development: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn load_plugins(config: &Config, development: bool) -> Result<PluginHost, Failure> {
+async fn load_plugins(config: &Config, development: bool) -> Result<(PluginHost, Vec<LoadFailure>), Failure> {
     if development {
         tracing::warn!("DEVELOPMENT MODE: plugins run without signatures from folders that others may write");
     }
     let settings = plugins::host_config(config, development)?;
     let (host, failures) =
         PluginHost::start(settings).await.map_err(|error| Failure::Config(error.to_string()))?;
-    for failure in failures {
+    for failure in &failures {
         tracing::error!(plugin = %failure.name, error = %failure.error, "Plugin is not loaded; links of this provider do not work");
     }
     for loaded in bindery_core::port::Providers::list(&host) {
@@ -78,7 +79,7 @@ async fn load_plugins(config: &Config, development: bool) -> Result<PluginHost, 
             "Plugin loaded"
         );
     }
-    Ok(host)
+    Ok((host, failures))
 }
 
 fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine {

@@ -81,7 +81,7 @@ fn first_slots(config: &Config, development: bool) -> Result<Vec<NewSlot>, Failu
         slots.push(if path.exists() { NewSlot::KeyFile(path.clone()) } else { NewSlot::CreateKeyFile(path.clone()) });
     }
     if let Some(path) = &config.seal.passphrase_file {
-        slots.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::STANDARD));
+        slots.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::standard()));
     }
     if slots.is_empty() && development {
         slots.push(NewSlot::CreateKeyFile(config.data_dir.join(DEVELOPMENT_KEY)));
@@ -169,7 +169,7 @@ fn asked_slots(config: &Config, slots: &Slots) -> Result<Vec<NewSlot>, Failure> 
     new.extend(slots.key_file.clone().map(NewSlot::CreateKeyFile));
     new.extend(slots.credential.clone().map(NewSlot::Credential));
     if let Some(path) = &slots.passphrase_file {
-        new.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::STANDARD));
+        new.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::standard()));
     }
     if slots.recovery_shares {
         new.push(NewSlot::Recovery);
