@@ -5,7 +5,12 @@ mod gate;
 mod preface;
 mod routes;
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustix::process::geteuid;
 use tokio::{
@@ -39,8 +44,7 @@ pub async fn serve_unix(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let shared = Arc::new(Shared::new(api, surface, limits, true));
-    let accept = async || listener.accept().await.map(|(stream, _)| stream);
-    serve(&shared, accept, open_unix, shutdown).await;
+    serve(shared, listener, open_unix, shutdown).await;
     Ok(())
 }
 
@@ -60,20 +64,42 @@ pub async fn serve_tls(
     let reflection = limits.reflection_over_tls;
     let handshakes = Arc::new(Counter::new(limits.handshakes_per_address));
     let shared = Arc::new(Shared::new(api, Surface::Public, limits, reflection));
-    let accept = async || listener.accept().await;
-    let open =
-        move |shared: Arc<Shared>, (stream, from): (TcpStream, std::net::SocketAddr), stop| {
-            open_tls(
-                shared,
-                tls.clone(),
-                Arc::clone(&handshakes),
-                stream,
-                from.ip(),
-                stop,
-            )
-        };
-    serve(&shared, accept, open, shutdown).await;
+    let open = move |shared: Arc<Shared>, (stream, from): (TcpStream, SocketAddr), stop| {
+        open_tls(
+            shared,
+            tls.clone(),
+            Arc::clone(&handshakes),
+            stream,
+            from.ip(),
+            stop,
+        )
+    };
+    serve(shared, listener, open, shutdown).await;
     Ok(())
+}
+
+/// A socket that connections come from.
+trait Accept {
+    /// A connection, and what is known of it.
+    type Stream;
+    /// Waits for one.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Accept for TcpListener {
+    type Stream = (TcpStream, SocketAddr);
+
+    async fn next(&self) -> io::Result<Self::Stream> {
+        self.accept().await
+    }
 }
 
 /// What the connections of a listener have in common.
@@ -104,10 +130,10 @@ impl Shared {
 }
 
 /// Accepts until `shutdown`, then lets the open connections finish for as long as the grace lasts.
-async fn serve<S, F>(
-    shared: &Arc<Shared>,
-    accept: impl AsyncFn() -> io::Result<S>,
-    open: impl Fn(Arc<Shared>, S, watch::Receiver<bool>) -> F,
+async fn serve<L: Accept, F>(
+    shared: Arc<Shared>,
+    listener: L,
+    open: impl Fn(Arc<Shared>, L::Stream, watch::Receiver<bool>) -> F,
     shutdown: impl Future<Output = ()> + Send,
 ) where
     F: Future<Output = ()> + Send + 'static,
@@ -120,12 +146,12 @@ async fn serve<S, F>(
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            accepted = accept() => match accepted {
+            accepted = listener.next() => match accepted {
                 Ok(stream) => {
                     pause = PAUSE.0;
                     // Without a permit the connection is closed at once, which tells an honest client to come again.
                     if let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() {
-                        let opened = open(Arc::clone(shared), stream, stopped.clone());
+                        let opened = open(Arc::clone(&shared), stream, stopped.clone());
                         connections.spawn(async move {
                             let _permit = permit;
                             opened.await;
