@@ -86,13 +86,14 @@ pub(crate) fn denied(action: Action) -> Failure {
     Failure::new(ErrorReason::PermissionDenied, message).with("right", action.as_str())
 }
 
-/// The namespace of `namespaces/{namespace}/...`; also of `namespaces/-`, which no rule names.
+/// The namespace of `namespaces/{namespace}/...`.
 fn namespace_of(target: &str) -> Result<&str, Failure> {
     let name = target
         .strip_prefix("namespaces/")
         .map(|rest| rest.split_once('/').map_or(rest, |(first, _)| first));
     match name {
         Some(name) if NamespaceName::parse(name).is_ok() => Ok(name),
+        Some("-") => Err(Failure::later("asking over all namespaces at once")),
         _ => Err(Failure::name(target, "namespaces/{namespace}/...")),
     }
 }

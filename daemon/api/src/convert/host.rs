@@ -349,24 +349,26 @@ fn ports(fields: &mut Fields, policy: Option<&part::PortPolicy>) -> (Vec<u16>, b
     (extra.into_iter().collect(), !policy.http_ports.is_empty())
 }
 
+/// Nothing at all where the range is none.
 fn range_of(
     fields: &mut Fields,
     field: &str,
     range: &part::PortRange,
-) -> std::ops::RangeInclusive<u16> {
+) -> impl Iterator<Item = u16> {
     let last = if range.last == 0 {
         range.first
     } else {
         range.last
     };
     match (u16::try_from(range.first), u16::try_from(last)) {
-        (Ok(first), Ok(last)) if 0 < first && first <= last => first..=last,
+        (Ok(first), Ok(last)) if 0 < first && first <= last => Some(first..=last),
         _ => {
             fields.refuse(field, "holds a range that is not between 1 and 65535");
-            // An empty range.
-            1..=0
+            None
         }
     }
+    .into_iter()
+    .flatten()
 }
 
 /// Takes the client secrets out of a message.

@@ -1,0 +1,11 @@
+//! The services over real sockets: Unix with peer credentials, and mutual TLS on loopback.
+
+mod calls;
+mod certs;
+mod client;
+mod connections;
+mod identity;
+mod matrix;
+mod ports;
+mod surfaces;
+mod world;

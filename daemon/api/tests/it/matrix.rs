@@ -1,0 +1,238 @@
+//! G1: every served call, as every kind of caller.
+
+use std::collections::BTreeMap;
+
+use bindery_api::{Action, Row, Scope, served};
+use bindery_proto::v1 as wire;
+use prost::Message;
+use tonic_types::StatusExt;
+
+use crate::{
+    client::{raw, reason},
+    world::World,
+};
+
+const LINK: &str = "namespaces/acme/links/bound";
+const REPOSITORY: &str = "namespaces/acme/links/bound/repositories/acme%2Fapi";
+
+/// A request for each served call, and how it ends for one who may.
+#[expect(
+    clippy::needless_update,
+    reason = "some requests have no field beyond those that are set"
+)]
+fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
+    let mut all = BTreeMap::new();
+    macro_rules! request {
+        ($($method:literal: $message:ident { $($field:ident: $value:expr),* } => $end:literal;)*) => {
+            $(
+                let message = wire::$message { $($field: $value,)* ..Default::default() };
+                all.insert(concat!("/bindery.v1.", $method), (message.encode_to_vec(), $end));
+            )*
+        };
+    }
+    let s = str::to_owned;
+    let namespace = || wire::Namespace {
+        name: s("namespaces/acme"),
+        kind: wire::namespace::Kind::User.into(),
+        display_name: s("Acme"),
+        ..Default::default()
+    };
+    let host = || wire::Host {
+        name: s("hosts/forge"),
+        display_name: s("Forge"),
+        ..Default::default()
+    };
+    let token = wire::AccessToken {
+        token: s("x"),
+        username: String::new(),
+    };
+    let method = wire::create_link_request::Method::AccessToken(token);
+    let link = wire::Link {
+        host: s("hosts/forge"),
+        ..Default::default()
+    };
+    request! {
+        "ProviderService/ListProviders": ListProvidersRequest {} => "OK";
+        "ProviderService/GetProvider": GetProviderRequest { name: s("providers/gitea") } => "OK";
+        "HostService/CreateHost": CreateHostRequest { host_id: s("new") } => "INVALID_ARGUMENT";
+        "HostService/GetHost": GetHostRequest { name: s("hosts/forge") } => "OK";
+        "HostService/ListHosts": ListHostsRequest {} => "OK";
+        "HostService/UpdateHost": UpdateHostRequest { host: Some(host()) } => "OK";
+        "HostService/DeleteHost": DeleteHostRequest { name: s("hosts/forge") } => "HAS_CHILDREN";
+        "HostService/ProbeHost": ProbeHostRequest {
+            target: Some(wire::probe_host_request::Target::Name(s("hosts/forge")))
+        } => "OK";
+        "NamespaceService/CreateNamespace": CreateNamespaceRequest {
+            namespace_id: s("acme"), namespace: Some(namespace())
+        } => "ALREADY_EXISTS";
+        "NamespaceService/GetNamespace": GetNamespaceRequest { name: s("namespaces/acme") } => "OK";
+        "NamespaceService/ListNamespaces": ListNamespacesRequest {} => "OK";
+        "NamespaceService/UpdateNamespace": UpdateNamespaceRequest {
+            namespace: Some(wire::Namespace { kind: 0, ..namespace() })
+        } => "OK";
+        "NamespaceService/DeleteNamespace": DeleteNamespaceRequest { name: s("namespaces/acme") } => "HAS_CHILDREN";
+        "LinkService/CreateLink": CreateLinkRequest {
+            parent: s("namespaces/acme"), link: Some(link), method: Some(method)
+        } => "OK";
+        "LinkService/GetLink": GetLinkRequest { name: s(LINK) } => "OK";
+        "LinkService/ListLinks": ListLinksRequest { parent: s("namespaces/acme") } => "OK";
+        "LinkService/WatchLink": WatchLinkRequest { name: s(LINK) } => "OK";
+        "LinkService/ConfirmLink": ConfirmLinkRequest { name: s(LINK), link_code: s("code") } => "FLOW_EXPIRED";
+        "LinkService/CancelLink": CancelLinkRequest { name: s(LINK) } => "FLOW_EXPIRED";
+        "LinkService/EnableLink": EnableLinkRequest { name: s(LINK) } => "OK";
+        "LinkService/DisableLink": DisableLinkRequest { name: s(LINK) } => "OK";
+        "LinkService/CheckLink": CheckLinkRequest { name: s(LINK) } => "OK";
+        "LinkService/ListOrganizations": ListOrganizationsRequest { parent: s(LINK) } => "OK";
+        "LinkService/Unlink": UnlinkRequest { name: s(LINK) } => "OK";
+        "LinkService/GetReceipt": GetReceiptRequest { name: s("namespaces/acme/receipts/old") } => "OK";
+        "LinkService/ListReceipts": ListReceiptsRequest { parent: s("namespaces/acme") } => "OK";
+        "RepositoryService/ListRepositories": ListRepositoriesRequest { parent: s(LINK) } => "OK";
+        "RepositoryService/GetRepository": GetRepositoryRequest { name: s(REPOSITORY) } => "OK";
+        "RepositoryService/ListRefs": ListRefsRequest { parent: s(REPOSITORY) } => "OK";
+        "RepositoryService/CheckAccess": CheckAccessRequest { name: s(REPOSITORY), permission: 3 } => "OK";
+        "CredentialService/FetchReadCredential": FetchReadCredentialRequest { link: s(LINK) } => "OK";
+        "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest { link: s(LINK) } => "OK";
+    }
+    all
+}
+
+/// How a call must end for a caller, given how it ends for one who may.
+fn expected(role: &str, row: &Row, end: &'static str) -> &'static str {
+    let reads = matches!(
+        row.action,
+        Action::Read | Action::Provider | Action::HostRead
+    );
+    match (role, row.scope) {
+        ("owner" | "admin", _) | (_, Scope::Filtered) => end,
+        ("reader", _) if reads => end,
+        ("reader", _) | (_, Scope::Made | Scope::Surface) => "PERMISSION_DENIED",
+        (_, Scope::Namespaced) => "NOT_FOUND",
+    }
+}
+
+/// G1: each cell of calls × callers ends as the policy says, and nobody else learns that anything is there.
+#[tokio::test]
+async fn g1_every_call_as_every_caller() {
+    let requests = requests();
+    let methods: Vec<_> = served().iter().map(|row| row.method).collect();
+    let mut known: Vec<_> = requests.keys().copied().collect();
+    known.sort_by_key(|method| methods.iter().position(|row| row == method));
+    assert_eq!(known, methods, "the matrix has a row for each served call");
+    let mut cells = 0;
+    for row in served() {
+        let (message, end) = &requests[row.method];
+        // Who may not comes first, so that all of them meet the same world.
+        let world = World::new().await;
+        for role in ["nobody", "other", "reader", "owner"] {
+            let caller = world.caller(role).await;
+            cells += check(
+                role,
+                row,
+                end,
+                raw(&caller, row.method, message.clone()).await,
+            );
+        }
+        let fresh = World::new().await;
+        cells += check(
+            "admin",
+            row,
+            end,
+            raw(&fresh.admin(), row.method, message.clone()).await,
+        );
+    }
+    assert_eq!(cells, served().len() * 5);
+}
+
+fn check(
+    role: &str,
+    row: &Row,
+    end: &'static str,
+    answer: Result<Vec<u8>, tonic::Status>,
+) -> usize {
+    let ended = answer.as_ref().map_or_else(reason, |_| "OK".to_owned());
+    assert_eq!(
+        ended,
+        expected(role, row, end),
+        "{} as {role}: {answer:?}",
+        row.method
+    );
+    let hidden = matches!(role, "nobody" | "other");
+    if hidden && let Ok(bytes) = &answer {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(
+            !text.contains("acme"),
+            "{} tells {role} of acme",
+            row.method
+        );
+    }
+    1
+}
+
+/// G1: to one who may not, an absent resource and a foreign one look the same, details included.
+#[tokio::test]
+async fn g1_absent_and_foreign_are_one() {
+    let world = World::new().await;
+    let other = world.caller("other").await;
+    let get = |name: &str| {
+        wire::GetLinkRequest {
+            name: name.to_owned(),
+        }
+        .encode_to_vec()
+    };
+    let mut answers = Vec::new();
+    for name in [
+        LINK,
+        "namespaces/acme/links/absent",
+        "namespaces/nowhere/links/bound",
+    ] {
+        let answer = raw(&other, "/bindery.v1.LinkService/GetLink", get(name)).await;
+        let status = answer.expect_err("hidden");
+        let shape = format!(
+            "{:?} {} {:?}",
+            status.code(),
+            status.message(),
+            status.get_error_details()
+        );
+        answers.push(shape.replace(name, "NAME"));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], answers[2]);
+    // And an absent one looks to its owner as a foreign one does.
+    let owner = world.caller("owner").await;
+    let absent = raw(
+        &owner,
+        "/bindery.v1.LinkService/GetLink",
+        get("namespaces/acme/links/absent"),
+    )
+    .await;
+    let foreign = raw(
+        &owner,
+        "/bindery.v1.LinkService/GetLink",
+        get("namespaces/umbrella/links/absent"),
+    )
+    .await;
+    let text = |answer: Result<Vec<u8>, tonic::Status>| {
+        let status = answer.expect_err("absent");
+        (
+            status.code(),
+            status.message().replace("umbrella", "acme"),
+            reason(&status),
+        )
+    };
+    assert_eq!(text(absent), text(foreign));
+}
+
+/// The calls of later releases say so, with a reason, to everybody.
+#[tokio::test]
+async fn later_calls_say_so() {
+    let world = World::new().await;
+    let caller = world.caller("nobody").await;
+    for method in bindery_api::later() {
+        let status = raw(&caller, method, Vec::new()).await.expect_err("later");
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (tonic::Code::Unimplemented, "NOT_SERVED_YET"),
+            "{method}"
+        );
+    }
+}

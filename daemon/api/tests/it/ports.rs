@@ -1,0 +1,332 @@
+//! A forge and its plugin in memory; the vault is the real one.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bindery_api::{AdminPort, PluginFacts, PluginState, StatusFacts};
+use bindery_core::{
+    exchange::{Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome},
+    host::{Host, HostNetwork},
+    name::ProviderName,
+    port::{BoxFuture, Clock, Egress, Entropy, Next, Operation, Providers, Started, Step},
+    problem::{Problem, Reason},
+    provider::{
+        AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
+        Identity, Input, OperationKind, Organization, OrganizationAccess, Output, Permission,
+        PermissionScopes, RateLimitHeaders, Ref, RefKind, Repository, Revocation,
+        RevocationOutcome, RevocationSupport, Rotation, ServerFacts, TokenFacts, TokenKind,
+    },
+    time::Timestamp,
+};
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// Goes on only when it is told to.
+#[derive(Default)]
+pub(crate) struct FixedClock(AtomicU64);
+
+impl FixedClock {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(1_790_000_000_000))
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep_until(&self, _: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+pub(crate) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, buffer: &mut [u8]) {
+        SystemRandom::new().fill(buffer).expect("random");
+    }
+}
+
+/// A forge whose plugin answers at once.
+#[derive(Default)]
+pub(crate) struct Forge {
+    /// Operations that were asked for.
+    pub(crate) asked: Mutex<Vec<OperationKind>>,
+}
+
+impl Egress for Forge {
+    fn send<'a>(
+        &'a self,
+        _: &'a HttpRequest,
+        _: Route<'a>,
+    ) -> BoxFuture<'a, Result<Exchanged, Problem>> {
+        Box::pin(async {
+            Err(Problem::new(
+                Reason::HostUnreachable,
+                "nothing is sent in these tests",
+            ))
+        })
+    }
+
+    fn token<'a>(&'a self, _: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+        let problem = Problem::new(Reason::HostUnreachable, "nothing is sent in these tests");
+        Box::pin(async { TokenOutcome::NotNow(problem) })
+    }
+
+    fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
+        let failed = Problem::new(
+            Reason::HostUnreachable,
+            "no answer; check address and firewall",
+        );
+        let report = ProbeReport {
+            dns: Some(Ok("192.0.2.1".to_owned())),
+            tcp: Some(Err(failed)),
+            ..ProbeReport::default()
+        };
+        Box::pin(async { report })
+    }
+
+    fn admit(&self, host: &Host) -> Result<(), Problem> {
+        match host.web_url.starts_with("https://") {
+            true => Ok(()),
+            false => Err(Problem::new(
+                Reason::InvalidArgument,
+                "the URL must start with https://",
+            )),
+        }
+    }
+}
+
+impl Providers for Forge {
+    fn list(&self) -> Vec<Arc<Description>> {
+        vec![Arc::new(description())]
+    }
+
+    fn describe(&self, provider: &ProviderName) -> Option<Arc<Description>> {
+        (provider.as_str() == "gitea").then(|| Arc::new(description()))
+    }
+
+    fn start<'a>(
+        &'a self,
+        _: &'a ProviderName,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Started, Failure>> {
+        self.asked.lock().expect("lock").push(call.input.kind());
+        let answer = answer(call.input).map(|output| Started {
+            operation: Box::new(Over),
+            step: Step {
+                partial: Vec::new(),
+                cancelled: Vec::new(),
+                next: Next::Done(output),
+            },
+        });
+        Box::pin(async { answer })
+    }
+}
+
+struct Over;
+
+impl Operation for Over {
+    fn resume(
+        &mut self,
+        _: Vec<bindery_core::exchange::EffectResult>,
+    ) -> BoxFuture<'_, Result<Step, Failure>> {
+        unreachable!("every operation ends with its first step")
+    }
+}
+
+fn answer(input: Input) -> Result<Output, Failure> {
+    Ok(match input {
+        Input::Identify => Output::Identity(Identity {
+            stable_id: "7".into(),
+            login: "octo".into(),
+            display_name: "Octo".into(),
+            kind: AccountKind::Bot,
+            web_uri: "https://forge.example/octo".into(),
+        }),
+        Input::InspectToken => Output::TokenFacts(TokenFacts {
+            scopes: Some(vec!["read".into(), "write".into(), "orgs".into()]),
+            expires: None,
+            active: true,
+        }),
+        Input::ListOrganizations { .. } => Output::Organizations {
+            items: ["acme", "tools", "labs"].map(organization).into(),
+            partial: false,
+        },
+        Input::ListRepositories { cursor, .. } => Output::Repositories {
+            items: vec![repository(if cursor.is_empty() { "api" } else { "web" })],
+            next_cursor: if cursor.is_empty() {
+                "page=2".into()
+            } else {
+                String::new()
+            },
+            partial: false,
+        },
+        Input::GetRepository { repository: name } => match name.as_str() {
+            "acme/api" | "id:api" => Output::Repository(repository("api")),
+            _ => return Err(missing()),
+        },
+        Input::ListRefs { .. } => Output::Refs {
+            items: vec![Ref {
+                name: "main".into(),
+                kind: RefKind::Branch,
+                commit: "c0ffee".into(),
+                protected: true,
+            }],
+            next_cursor: String::new(),
+        },
+        Input::Revoke { .. } => Output::Revocation(Revocation {
+            outcome: RevocationOutcome::Impossible,
+            message: "a person must do it".into(),
+            action_uri: "https://forge.example/settings".into(),
+        }),
+        Input::Probe => Output::Server(ServerFacts {
+            version: "1.24.0".into(),
+            product: "Gitea".into(),
+        }),
+    })
+}
+
+fn missing() -> Failure {
+    Failure {
+        code: FailureCode::NotFound,
+        message: "provider(gitea): no such repository".into(),
+        http_status: 404,
+        retry_after: Some(Duration::from_secs(3)),
+        missing_scopes: Vec::new(),
+        action_uri: String::new(),
+    }
+}
+
+fn organization(login: &str) -> Organization {
+    Organization {
+        stable_id: login.to_owned(),
+        login: login.to_owned(),
+        display_name: String::new(),
+        access: OrganizationAccess::Granted,
+        reason: String::new(),
+        who: None,
+        action_uri: String::new(),
+    }
+}
+
+fn repository(name: &str) -> Repository {
+    Repository {
+        stable_id: name.to_owned(),
+        full_name: format!("acme/{name}"),
+        clone_uri: format!("https://forge.example/acme/{name}.git"),
+        web_uri: format!("https://forge.example/acme/{name}"),
+        default_branch: "main".into(),
+        description: String::new(),
+        private: true,
+        archived: false,
+        can_read: true,
+        can_write: true,
+        can_administer: false,
+    }
+}
+
+fn description() -> Description {
+    let method = |kind| AuthMethod {
+        kind,
+        pkce: true,
+        basic_client_auth: false,
+        scope_separator: " ".into(),
+        response_scope_separator: " ".into(),
+        rotation: Rotation::Always,
+        reuse_is_fatal: true,
+        authorize_parameters: Vec::new(),
+        help_uri: "{web}/user/settings/applications".into(),
+        dead_grant_errors: vec!["invalid_grant".into()],
+        errors_with_status_ok: false,
+    };
+    let scope = |permission, scope: &str| PermissionScopes {
+        permission,
+        scopes: vec![scope.to_owned()],
+        covered_by: Vec::new(),
+    };
+    Description {
+        provider: ProviderName::parse("gitea").expect("name"),
+        version: "0.1.0".into(),
+        display_name: "Gitea".into(),
+        platform_versions: "1.20 and later".into(),
+        trigger_limits: "None".into(),
+        operations: vec![OperationKind::Identify, OperationKind::Revoke],
+        endpoints: Endpoints {
+            api_from_web: "{web}/api/v1".into(),
+            authorize: "{web}/login/oauth/authorize".into(),
+            token: "{web}/login/oauth/access_token".into(),
+            ..Endpoints::default()
+        },
+        auth_methods: vec![method(AuthKind::OAuthCode), method(AuthKind::AccessToken)],
+        token_kinds: vec![TokenKind {
+            name: "token".into(),
+            prefix: String::new(),
+            auth_kind: None,
+            git_username: "{login}".into(),
+        }],
+        permissions: vec![
+            scope(Permission::Organizations, "orgs"),
+            scope(Permission::ReadCode, "read"),
+            scope(Permission::WriteCode, "write"),
+        ],
+        revocation: RevocationSupport::default(),
+        rate_limits: RateLimitHeaders::default(),
+        isolation: "none".into(),
+        sha256: "00".into(),
+    }
+}
+
+/// An operator's view with one good and one broken plugin.
+pub(crate) struct Operator;
+
+impl AdminPort for Operator {
+    fn status(&self) -> BoxFuture<'_, StatusFacts> {
+        let facts = StatusFacts {
+            version: "0.1.0".into(),
+            sealed: false,
+            seal_message: String::new(),
+            development: true,
+            slots: Vec::new(),
+            active_epoch: Some(1),
+            records: 3,
+            started: Timestamp::from_unix_ms(1),
+        };
+        Box::pin(async { facts })
+    }
+
+    fn plugins(&self) -> BoxFuture<'_, Vec<PluginFacts>> {
+        let plugins = vec![
+            plugin("gitea", PluginState::Running),
+            plugin("hub", PluginState::NotTrusted),
+        ];
+        Box::pin(async { plugins })
+    }
+
+    fn reload_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
+        Box::pin(async move {
+            match name {
+                "gitea" => Ok(plugin("gitea", PluginState::Running)),
+                _ => Err(Problem::not_found(format!("plugin {name}"))),
+            }
+        })
+    }
+}
+
+fn plugin(name: &str, state: PluginState) -> PluginFacts {
+    PluginFacts {
+        name: name.to_owned(),
+        version: "0.1.0".into(),
+        path: format!("/plugins/{name}.so"),
+        sha256: String::new(),
+        state,
+        message: String::new(),
+        sandbox: Vec::new(),
+    }
+}

@@ -1,0 +1,197 @@
+//! What each listener serves: admin calls, health, reflection.
+
+use bindery_api::Limits;
+use bindery_proto::admin::v1::{
+    GetStatusRequest, ListPluginsRequest, ReloadPluginRequest, ReloadPolicyRequest, SealRequest,
+    admin_service_client::AdminServiceClient,
+};
+use prost::Message;
+use tonic::{Code, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+use crate::{
+    client::{raw, reason},
+    world::World,
+};
+
+/// Full names of all admin calls.
+fn admin_calls() -> Vec<String> {
+    let set = prost_types::FileDescriptorSet::decode(bindery_proto::admin::FILE_DESCRIPTOR_SET)
+        .expect("schema");
+    let services = set
+        .file
+        .iter()
+        .filter(|file| file.package() == "bindery.admin.v1")
+        .flat_map(|file| &file.service);
+    let calls = services.flat_map(|service| {
+        let path = |method: &prost_types::MethodDescriptorProto| {
+            format!("/bindery.admin.v1.{}/{}", service.name(), method.name())
+        };
+        service.method.iter().map(path).collect::<Vec<_>>()
+    });
+    calls.collect()
+}
+
+/// G5: on the public listeners no admin call exists, not even for root.
+#[tokio::test]
+async fn g5_admin_calls_are_on_one_socket() {
+    let world = World::new().await;
+    let calls = admin_calls();
+    assert!(calls.len() > 15);
+    for channel in [world.public(), world.caller("owner").await] {
+        for call in &calls {
+            let status = raw(&channel, call, Vec::new()).await.expect_err("absent");
+            assert_eq!(status.code(), Code::Unimplemented, "{call}");
+        }
+    }
+}
+
+/// The operator learns how the daemon is, reloads plugins and policy, and is told what comes later.
+#[tokio::test]
+async fn operator_is_served() {
+    let world = World::new().await;
+    let mut admin = AdminServiceClient::new(world.admin());
+    let status = admin
+        .get_status(GetStatusRequest {})
+        .await
+        .expect("status")
+        .into_inner();
+    assert!(status.development && status.store.expect("store").writable);
+    let plugins = admin
+        .list_plugins(ListPluginsRequest {})
+        .await
+        .expect("plugins")
+        .into_inner()
+        .plugins;
+    assert_eq!(plugins.len(), 2);
+    let reload = |name: &str| ReloadPluginRequest {
+        name: name.to_owned(),
+    };
+    admin
+        .reload_plugin(reload("gitea"))
+        .await
+        .expect("reloaded");
+    assert_eq!(
+        reason(&admin.reload_plugin(reload("x")).await.expect_err("absent")),
+        "NOT_FOUND"
+    );
+    assert_eq!(
+        reason(&admin.seal(SealRequest::default()).await.expect_err("later")),
+        "NOT_SERVED_YET"
+    );
+    std::fs::write(world.path("policy.toml"), "admin = 1").expect("write");
+    let status = admin
+        .reload_policy(ReloadPolicyRequest::default())
+        .await
+        .expect_err("wrong");
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::InvalidArgument, "INVALID_ARGUMENT")
+    );
+    assert!(status.message().contains("admin"));
+    std::fs::write(world.path("policy.toml"), "").expect("write");
+    let reloaded = admin
+        .reload_policy(ReloadPolicyRequest::default())
+        .await
+        .expect("right")
+        .into_inner();
+    assert_eq!((reloaded.changed, reloaded.rule_count), (true, 0));
+}
+
+async fn health(channel: Channel, service: &str) -> Result<ServingStatus, Code> {
+    let request = HealthCheckRequest {
+        service: service.to_owned(),
+    };
+    let checked = HealthClient::new(channel).check(request).await;
+    checked
+        .map(|answer| answer.into_inner().status())
+        .map_err(|status| status.code())
+}
+
+/// Health answers for the daemon and each of its services, and says when the vault can't serve.
+#[tokio::test]
+async fn health_follows_the_vault() {
+    let world = World::new().await;
+    for service in ["", "bindery.v1.LinkService", "bindery.v1.EventService"] {
+        assert_eq!(
+            health(world.public(), service).await,
+            Ok(ServingStatus::Serving),
+            "{service}"
+        );
+    }
+    assert_eq!(
+        health(world.public(), "bindery.admin.v1.AdminService").await,
+        Err(Code::NotFound)
+    );
+    assert_eq!(
+        health(world.admin(), "bindery.admin.v1.AdminService").await,
+        Ok(ServingStatus::Serving)
+    );
+    world.vault.seal().await;
+    assert_eq!(
+        health(world.public(), "").await,
+        Ok(ServingStatus::NotServing)
+    );
+    let status = raw(
+        &world.admin(),
+        "/bindery.v1.HostService/ListHosts",
+        Vec::new(),
+    )
+    .await
+    .expect_err("sealed");
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unavailable, "SEALED")
+    );
+}
+
+/// The services that reflection names.
+async fn reflected(channel: Channel) -> Result<Vec<String>, Code> {
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let requests = tokio_stream::iter([ask]);
+    let answers = ServerReflectionClient::new(channel)
+        .server_reflection_info(requests)
+        .await;
+    let mut answers = answers.map_err(|status| status.code())?.into_inner();
+    let answer = answers
+        .message()
+        .await
+        .map_err(|status| status.code())?
+        .expect("an answer");
+    match answer.message_response {
+        Some(MessageResponse::ListServicesResponse(list)) => {
+            Ok(list.service.into_iter().map(|known| known.name).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// G8: reflection names what a listener serves and no more, and is off over TLS unless it is asked for.
+#[tokio::test]
+async fn g8_reflection_is_bounded() {
+    let world = World::new().await;
+    let public = reflected(world.public()).await.expect("reflection");
+    assert!(public.contains(&"bindery.v1.LinkService".to_owned()));
+    assert!(!public.iter().any(|name| name.contains("admin")));
+    let admin = reflected(world.admin()).await.expect("reflection");
+    assert!(admin.contains(&"bindery.admin.v1.AdminService".to_owned()));
+    assert_eq!(
+        reflected(world.caller("owner").await).await,
+        Err(Code::Unimplemented)
+    );
+    let open = World::with(Limits {
+        reflection_over_tls: true,
+        ..Limits::default()
+    })
+    .await;
+    assert!(reflected(open.caller("owner").await).await.is_ok());
+}

@@ -1,0 +1,296 @@
+//! A daemon's API over a real vault, with all three listeners.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use bindery_api::{Api, Limits, PolicyHandle, Surface, TlsHandle, serve_tls, serve_unix};
+use bindery_core::{
+    host::HostNetwork,
+    name::{HostName, LinkId, NamespaceName, ProviderName},
+    namespace::NamespaceKind,
+    port::{Change, Expect, Key, Record, Vault},
+    receipt::Receipt,
+    secret::Secret,
+    time::Timestamp,
+};
+use bindery_engine::{
+    Engine, EngineConfig, Ports,
+    hosts::NewHost,
+    links::{Method, NewLink, PermissionKey},
+    namespaces::NewNamespace,
+};
+use bindery_store::MemoryStore;
+use bindery_vault::{Init, InitMode, NewSlot, SealedVault, Unlock};
+use prometheus_client::registry::Registry;
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::watch,
+    task::JoinHandle,
+};
+use tonic::transport::Channel;
+
+use crate::{
+    certs::{self, Identity, spiffe},
+    client,
+    ports::{FixedClock, Forge, Operator, SystemEntropy},
+};
+
+/// The token of the link; it must never be where it does not belong.
+pub(crate) const TOKEN: &str = "BNDRYCANARYtoken";
+
+/// Who may do what in the tests.
+pub(crate) const POLICY: &str = r#"
+[[allow]]
+principals = ["spiffe://test.example/owner"]
+namespaces = ["acme", "fresh"]
+actions = [
+  "read", "link", "credential:read", "credential:write", "source", "event", "namespace", "provider", "host:read", "host",
+]
+
+[[allow]]
+principals = ["spiffe://test.example/other"]
+namespaces = ["umbrella"]
+actions = ["read", "link", "credential:read", "credential:write", "source", "event", "namespace"]
+
+[[allow]]
+principals = ["spiffe://test.example/reader"]
+namespaces = ["acme"]
+actions = ["read", "provider", "host:read"]
+
+[[allow]]
+principals = ["spiffe://test.example/builder"]
+namespaces = ["acme"]
+actions = ["credential:read"]
+repositories = ["acme/api"]
+
+[[allow]]
+principals = ["dns:registry.test.example"]
+namespaces = ["acme"]
+actions = ["read"]
+"#;
+
+pub(crate) struct World {
+    pub(crate) vault: Arc<SealedVault>,
+    pub(crate) policy: PolicyHandle,
+    pub(crate) registry: Registry,
+    pub(crate) port: u16,
+    folder: TempDir,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<std::io::Result<()>>>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    /// A daemon with `limits` on all listeners.
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let vault = vault(&folder).await;
+        let engine = engine(&vault);
+        seed(&engine, &vault).await;
+        std::fs::write(folder.path().join("policy.toml"), POLICY).expect("policy");
+        let policy = PolicyHandle::load(folder.path().join("policy.toml")).expect("policy");
+        let mut registry = Registry::default();
+        let api = Api::new(engine, policy.clone(), Arc::new(Operator), &mut registry);
+        let (stop, stopped) = watch::channel(false);
+        let until = || {
+            let mut stopped = stopped.clone();
+            async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            }
+        };
+        let socket = |name: &str| UnixListener::bind(folder.path().join(name)).expect("socket");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let tls = certificates(&folder);
+        let (public, admin) = (socket("public"), socket("admin"));
+        let tasks = vec![
+            tokio::spawn(serve_unix(
+                api.clone(),
+                Surface::Public,
+                public,
+                limits.clone(),
+                until(),
+            )),
+            tokio::spawn(serve_unix(
+                api.clone(),
+                Surface::Admin,
+                admin,
+                limits.clone(),
+                until(),
+            )),
+            tokio::spawn(serve_tls(api, listener, tls, limits, until())),
+        ];
+        Self {
+            vault,
+            policy,
+            registry,
+            port,
+            folder,
+            stop,
+            tasks,
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The process of the test, on the public socket.
+    pub(crate) fn public(&self) -> Channel {
+        client::unix(self.path("public"))
+    }
+
+    /// The process of the test, on the admin socket: it runs as the daemon's own user.
+    pub(crate) fn admin(&self) -> Channel {
+        client::unix(self.path("admin"))
+    }
+
+    /// The caller `spiffe://test.example/{name}`.
+    pub(crate) async fn caller(&self, name: &str) -> Channel {
+        client::tls(self.port, Some(&known(name)))
+            .await
+            .expect("connected")
+    }
+
+    /// Lets every user of this machine connect.
+    pub(crate) fn open_to_all(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        let open = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("mode");
+        };
+        open(self.folder.path(), 0o755);
+        open(&self.path("public"), 0o666);
+        open(&self.path("admin"), 0o666);
+    }
+
+    /// Changes the policy file and reads it again.
+    pub(crate) fn set_policy(&self, text: &str) {
+        std::fs::write(self.path("policy.toml"), text).expect("policy");
+        self.policy.reload().expect("policy");
+    }
+
+    /// Stops all listeners, and waits for their end.
+    pub(crate) async fn stop(&mut self) {
+        self.stop.send_replace(true);
+        for task in std::mem::take(&mut self.tasks) {
+            task.await.expect("no panic").expect("no error");
+        }
+    }
+}
+
+fn known(name: &str) -> Identity {
+    use std::{collections::HashMap, sync::Mutex};
+    static KNOWN: Mutex<Option<HashMap<String, Identity>>> = Mutex::new(None);
+    let mut known = KNOWN.lock().expect("lock");
+    let known = known.get_or_insert_default();
+    let made = known
+        .entry(name.to_owned())
+        .or_insert_with(|| certs::authority().client(vec![spiffe(name)]));
+    made.clone()
+}
+
+async fn vault(folder: &TempDir) -> Arc<SealedVault> {
+    let (home, store) = (
+        folder.path().join("vault"),
+        Arc::new(MemoryStore::default()),
+    );
+    let key = folder.path().join("key");
+    let slots = vec![NewSlot::CreateKeyFile(key.clone())];
+    let init = Init::prepare(&home, slots, InitMode::Development).expect("init");
+    init.finish(&*store, Timestamp::default())
+        .await
+        .expect("init");
+    let vault = SealedVault::open(&home, store, vec![Unlock::KeyFile(key)]).await;
+    Arc::new(vault.expect("vault"))
+}
+
+fn engine(vault: &Arc<SealedVault>) -> Engine {
+    let forge = Arc::new(Forge::default());
+    let ports = Ports {
+        vault: Arc::<SealedVault>::clone(vault),
+        egress: forge.clone(),
+        providers: forge,
+        clock: Arc::new(FixedClock::new()),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let config = EngineConfig {
+        public_url: "https://bindery.example".into(),
+        return_addresses: BTreeMap::new(),
+    };
+    Engine::new(ports, config)
+}
+
+/// Host `forge`, namespaces `acme` and `umbrella`, the bound link `acme/bound` and a receipt.
+async fn seed(engine: &Engine, vault: &SealedVault) {
+    for name in ["acme", "umbrella"] {
+        let new = NewNamespace {
+            name: NamespaceName::parse(name).expect("name"),
+            kind: NamespaceKind::Organization,
+            display_name: String::new(),
+        };
+        engine.create_namespace(new, None).await.expect("namespace");
+    }
+    engine.create_host(host(), None).await.expect("host");
+    let (namespace, link) = (
+        NamespaceName::parse("acme").expect("name"),
+        LinkId::parse("bound").expect("name"),
+    );
+    let new = NewLink {
+        namespace: namespace.clone(),
+        id: Some(link),
+        host: HostName::parse("forge").expect("name"),
+        display_name: "Builds".into(),
+        permissions: [PermissionKey::ReadCode, PermissionKey::WriteCode].into(),
+        method: Method::AccessToken {
+            token: Secret::new(TOKEN.into()),
+            username: String::new(),
+        },
+        principal: "spiffe://test.example/owner".into(),
+    };
+    engine.create_link(new, None).await.expect("link");
+    let old = LinkId::parse("old").expect("name");
+    let forge = HostName::parse("forge").expect("name");
+    let receipt = Receipt::open(
+        namespace.clone(),
+        old.clone(),
+        forge,
+        "octo".into(),
+        Timestamp::default(),
+    );
+    let write = Some(Record::Receipt(receipt));
+    let change = Change {
+        key: Key::Receipt(namespace, old),
+        expect: Expect::Absent,
+        write,
+    };
+    vault.commit(vec![change]).await.expect("receipt");
+}
+
+fn host() -> NewHost {
+    NewHost {
+        name: HostName::parse("forge").expect("name"),
+        provider: ProviderName::parse("gitea").expect("name"),
+        display_name: String::new(),
+        web_url: "https://forge.example".into(),
+        api_url: String::new(),
+        internal_web_url: String::new(),
+        network: HostNetwork::default(),
+        oauth_client_id: Some("client".into()),
+        client_secrets: vec![Secret::new("BNDRYCANARYclient".into())],
+        settings: BTreeMap::new(),
+    }
+}
+
+fn certificates(folder: &TempDir) -> TlsHandle {
+    use std::os::unix::fs::PermissionsExt;
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("server.pem"), &certs::server().certificate).expect("write");
+    std::fs::write(path("server.key"), &certs::server().key).expect("write");
+    std::fs::set_permissions(path("server.key"), PermissionsExt::from_mode(0o600)).expect("mode");
+    std::fs::write(path("clients.pem"), certs::authority().pem()).expect("write");
+    TlsHandle::load(path("server.pem"), path("server.key"), path("clients.pem"))
+        .expect("certificates")
+}
