@@ -29,11 +29,21 @@ impl Admin {
         failures: Vec<LoadFailure>,
         started: Timestamp,
     ) -> Self {
-        Self { vault, host, started, failures: Mutex::new(failures) }
+        Self {
+            vault,
+            host,
+            started,
+            failures: Mutex::new(failures),
+        }
     }
 
     fn list(&self) -> Vec<PluginFacts> {
-        let mut all: Vec<PluginFacts> = self.host.list().iter().map(|plugin| running(plugin)).collect();
+        let mut all: Vec<PluginFacts> = self
+            .host
+            .list()
+            .iter()
+            .map(|plugin| running(plugin))
+            .collect();
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         for failure in failures.iter() {
             all.retain(|plugin| plugin.name != failure.name.as_str());
@@ -46,16 +56,28 @@ impl Admin {
     async fn reload(&self, name: &str) -> Result<PluginFacts, Problem> {
         let absent = || Problem::not_found(format!("plugins/{name}"));
         let wanted = ProviderName::parse(name).map_err(|_| absent())?;
-        if !self.host.enabled().iter().any(|enabled| enabled.name == wanted) {
+        if !self
+            .host
+            .enabled()
+            .iter()
+            .any(|enabled| enabled.name == wanted)
+        {
             return Err(absent());
         }
         // What goes wrong with the others is kept as well.
         let failures = self.host.reload().await;
-        let own = failures.iter().find(|failure| failure.name == wanted).map(ToString::to_string);
+        let own = failures
+            .iter()
+            .find(|failure| failure.name == wanted)
+            .map(ToString::to_string);
         *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = failures;
         match own {
             Some(message) => Err(Problem::new(Reason::PluginFailed, message)),
-            None => self.host.describe(&wanted).map(|plugin| running(&plugin)).ok_or_else(absent),
+            None => self
+                .host
+                .describe(&wanted)
+                .map(|plugin| running(&plugin))
+                .ok_or_else(absent),
         }
     }
 }
@@ -93,7 +115,11 @@ fn slot(info: SlotInfo) -> SlotFacts {
         bindery_vault::SlotKind::Recovery => SlotKind::RecoveryShares,
         _ => SlotKind::KeyFile,
     };
-    SlotFacts { id: info.id.into(), kind, label: info.label }
+    SlotFacts {
+        id: info.id.into(),
+        kind,
+        label: info.label,
+    }
 }
 
 fn running(plugin: &Description) -> PluginFacts {
@@ -111,14 +137,20 @@ fn running(plugin: &Description) -> PluginFacts {
 fn failed(failure: &LoadFailure) -> PluginFacts {
     let untrusted = matches!(
         &failure.error,
-        LoadError::Catalog(CatalogError::File(_) | CatalogError::Signature { .. } | CatalogError::Lock { .. })
+        LoadError::Catalog(
+            CatalogError::File(_) | CatalogError::Signature { .. } | CatalogError::Lock { .. }
+        )
     );
     PluginFacts {
         name: failure.name.to_string(),
         version: String::new(),
         path: String::new(),
         sha256: String::new(),
-        state: if untrusted { PluginState::NotTrusted } else { PluginState::Failed },
+        state: if untrusted {
+            PluginState::NotTrusted
+        } else {
+            PluginState::Failed
+        },
         message: failure.error.to_string(),
         sandbox: Vec::new(),
     }

@@ -9,7 +9,12 @@ use clap::{Parser, Subcommand};
 #[command(name = "binderyd", version)]
 pub(crate) struct Args {
     /// Configuration file.
-    #[arg(long, global = true, env = "BINDERY_CONFIG", default_value = "/etc/bindery/bindery.toml")]
+    #[arg(
+        long,
+        global = true,
+        env = "BINDERY_CONFIG",
+        default_value = "/etc/bindery/bindery.toml"
+    )]
     pub(crate) config: PathBuf,
     /// What to do; `run` when nothing is named.
     #[command(subcommand)]

@@ -136,25 +136,39 @@ impl std::error::Error for ConfigErrors {}
 impl Config {
     /// Reads and checks a file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigErrors(vec![format!("{} can't be read: {error}", path.display())]))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigErrors(vec![format!("{} can't be read: {error}", path.display())])
+        })?;
         Self::parse(&text).map_err(|errors| {
-            ConfigErrors(errors.0.into_iter().map(|error| format!("{}: {error}", path.display())).collect())
+            ConfigErrors(
+                errors
+                    .0
+                    .into_iter()
+                    .map(|error| format!("{}: {error}", path.display()))
+                    .collect(),
+            )
         })
     }
 
     /// Checks a text.
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigErrors> {
-        let raw: raw::File = toml::from_str(text).map_err(|error| ConfigErrors(vec![located(&error, text)]))?;
+        let raw: raw::File =
+            toml::from_str(text).map_err(|error| ConfigErrors(vec![located(&error, text)]))?;
         let mut errors = Vec::new();
         let config = typed(raw, &mut errors);
-        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors(errors)) }
+        if errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors(errors))
+        }
     }
 }
 
 /// Line and column, and what is wrong, on one line.
 fn located(error: &toml::de::Error, text: &str) -> String {
-    let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
+    let before = error
+        .span()
+        .map_or("", |span| text.get(..span.start).unwrap_or_default());
     let line = before.matches('\n').count() + 1;
     format!("line {line}: {}", error.message().replace('\n', " "))
 }
@@ -166,8 +180,16 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
         web: web(raw.web, raw.dangerous.plaintext_public_url, errors),
         ops_listen: address("ops.listen", &raw.ops.listen, errors),
         seal: seal(raw.seal, errors),
-        plugins: plugins(raw.plugins, &data_dir, raw.dangerous.unsigned_plugins, errors),
-        policy_file: raw.policy.file.map(|path| absolute("policy.file", path, errors)),
+        plugins: plugins(
+            raw.plugins,
+            &data_dir,
+            raw.dangerous.unsigned_plugins,
+            errors,
+        ),
+        policy_file: raw
+            .policy
+            .file
+            .map(|path| absolute("policy.file", path, errors)),
         return_addresses: return_addresses(raw.linking.return_addresses, errors),
         ballast_bytes: mebibytes(raw.store.ballast_mib),
         floor_bytes: mebibytes(raw.store.floor_mib),
@@ -183,9 +205,14 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
 }
 
 fn api(raw: raw::Api, errors: &mut Vec<String>) -> Api {
-    let mode = u32::from_str_radix(&raw.socket_mode, 8).ok().filter(|mode| *mode <= 0o777);
+    let mode = u32::from_str_radix(&raw.socket_mode, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777);
     if mode.is_none_or(|mode| mode & 0o007 != 0) {
-        errors.push("api.socket_mode must be an octal mode without rights for others, like \"0660\"".to_owned());
+        errors.push(
+            "api.socket_mode must be an octal mode without rights for others, like \"0660\""
+                .to_owned(),
+        );
     }
     Api {
         socket: absolute("api.socket", raw.socket, errors),
@@ -204,23 +231,38 @@ fn web(raw: raw::Web, plaintext: bool, errors: &mut Vec<String>) -> Web {
     Web {
         listen: address("web.listen", &raw.listen, errors),
         public_url: public_url(&raw.public_url, plaintext, errors),
-        trusted_proxies: raw.trusted_proxies.iter().filter_map(|text| network(text, errors)).collect(),
+        trusted_proxies: raw
+            .trusted_proxies
+            .iter()
+            .filter_map(|text| network(text, errors))
+            .collect(),
     }
 }
 
 fn network(text: &str, errors: &mut Vec<String>) -> Option<IpNet> {
-    let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
+    let parsed = text
+        .parse()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .ok();
     if parsed.is_none() {
-        errors.push(format!("web.trusted_proxies: {text:?} must be an address or a range, like \"10.0.0.0/8\""));
+        errors.push(format!(
+            "web.trusted_proxies: {text:?} must be an address or a range, like \"10.0.0.0/8\""
+        ));
     }
     parsed
 }
 
 fn public_url(text: &str, plaintext: bool, errors: &mut Vec<String>) -> String {
     let trimmed = text.trim_end_matches('/');
-    let parsed = url::Url::parse(trimmed).ok().filter(|url| url.query().is_none() && url.fragment().is_none());
-    let Some(url) = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) else {
-        errors.push("web.public_url must be an absolute https URL, like \"https://bindery.example\"".to_owned());
+    let parsed = url::Url::parse(trimmed)
+        .ok()
+        .filter(|url| url.query().is_none() && url.fragment().is_none());
+    let Some(url) = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    else {
+        errors.push(
+            "web.public_url must be an absolute https URL, like \"https://bindery.example\""
+                .to_owned(),
+        );
         return String::new();
     };
     let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -235,18 +277,38 @@ fn public_url(text: &str, plaintext: bool, errors: &mut Vec<String>) -> String {
 
 fn seal(raw: raw::Seal, errors: &mut Vec<String>) -> Seal {
     Seal {
-        key_file: raw.key_file.map(|path| absolute("seal.key_file", path, errors)),
+        key_file: raw
+            .key_file
+            .map(|path| absolute("seal.key_file", path, errors)),
         systemd_credential: raw.systemd_credential,
-        passphrase_file: raw.passphrase_file.map(|path| absolute("seal.passphrase_file", path, errors)),
+        passphrase_file: raw
+            .passphrase_file
+            .map(|path| absolute("seal.passphrase_file", path, errors)),
     }
 }
 
-fn plugins(raw: raw::Plugins, data_dir: &Path, development_trust: bool, errors: &mut Vec<String>) -> Plugins {
-    let enabled = raw.enabled.iter().filter_map(|entry| enabled(entry, errors)).collect();
+fn plugins(
+    raw: raw::Plugins,
+    data_dir: &Path,
+    development_trust: bool,
+    errors: &mut Vec<String>,
+) -> Plugins {
+    let enabled = raw
+        .enabled
+        .iter()
+        .filter_map(|entry| enabled(entry, errors))
+        .collect();
     Plugins {
-        roots: raw.roots.into_iter().map(|path| absolute("plugins.roots", path, errors)).collect(),
+        roots: raw
+            .roots
+            .into_iter()
+            .map(|path| absolute("plugins.roots", path, errors))
+            .collect(),
         enabled,
-        lock_file: raw.lock_file.map_or_else(|| data_dir.join("plugins.lock"), |path| absolute("plugins.lock_file", path, errors)),
+        lock_file: raw.lock_file.map_or_else(
+            || data_dir.join("plugins.lock"),
+            |path| absolute("plugins.lock_file", path, errors),
+        ),
         keys_dir: absolute("plugins.keys_dir", raw.keys_dir, errors),
         worker: absolute("plugins.worker", raw.worker, errors),
         allow_unsigned: raw.allow_unsigned,
@@ -258,7 +320,9 @@ fn plugins(raw: raw::Plugins, data_dir: &Path, development_trust: bool, errors: 
 
 fn enabled(entry: &str, errors: &mut Vec<String>) -> Option<(String, String)> {
     match entry.split_once('@') {
-        Some((name, version)) if !name.is_empty() && !version.is_empty() => Some((name.to_owned(), version.to_owned())),
+        Some((name, version)) if !name.is_empty() && !version.is_empty() => {
+            Some((name.to_owned(), version.to_owned()))
+        }
         _ => {
             errors.push(format!("plugins.enabled: {entry:?} must name a plugin and its version, like \"github@0.1.0\""));
             None
@@ -266,11 +330,17 @@ fn enabled(entry: &str, errors: &mut Vec<String>) -> Option<(String, String)> {
     }
 }
 
-fn return_addresses(raw: BTreeMap<String, String>, errors: &mut Vec<String>) -> BTreeMap<String, String> {
+fn return_addresses(
+    raw: BTreeMap<String, String>,
+    errors: &mut Vec<String>,
+) -> BTreeMap<String, String> {
     for (id, address) in &raw {
-        let good = url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        let good =
+            url::Url::parse(address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if !good {
-            errors.push(format!("linking.return_addresses.{id} must be an absolute URL"));
+            errors.push(format!(
+                "linking.return_addresses.{id} must be an absolute URL"
+            ));
         }
     }
     raw
@@ -278,14 +348,19 @@ fn return_addresses(raw: BTreeMap<String, String>, errors: &mut Vec<String>) -> 
 
 fn absolute(key: &str, path: PathBuf, errors: &mut Vec<String>) -> PathBuf {
     if !path.is_absolute() {
-        errors.push(format!("{key} must be an absolute path, not {:?}", path.display().to_string()));
+        errors.push(format!(
+            "{key} must be an absolute path, not {:?}",
+            path.display().to_string()
+        ));
     }
     path
 }
 
 fn address(key: &str, text: &str, errors: &mut Vec<String>) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
-        errors.push(format!("{key} must be an address and a port, like \"127.0.0.1:7080\", not {text:?}"));
+        errors.push(format!(
+            "{key} must be an address and a port, like \"127.0.0.1:7080\", not {text:?}"
+        ));
         SocketAddr::from(([127, 0, 0, 1], 0))
     })
 }
@@ -316,7 +391,8 @@ mod tests {
     /// B3: a misspelt key is an error that names its line, never ignored.
     #[test]
     fn b3_unknown_keys_are_errors() {
-        let error = Config::parse("[web]\npublic_url = \"https://b\"\nlisten_adress = \"x\"\n").expect_err("unknown key");
+        let error = Config::parse("[web]\npublic_url = \"https://b\"\nlisten_adress = \"x\"\n")
+            .expect_err("unknown key");
         assert!(error.to_string().starts_with("line 3: "), "{error}");
         assert!(error.to_string().contains("listen_adress"), "{error}");
     }

@@ -39,15 +39,31 @@ pub(crate) struct Serving {
 impl Listeners {
     /// Binds all sockets, and says what listens where.
     pub(crate) async fn bind(config: &Config) -> Result<Self, Failure> {
-        let api = unix(&config.api.socket, config.api.socket_mode, "gRPC, public services").await?;
-        let admin = unix(&config.api.admin_socket, 0o600, "gRPC, all services, for the operator").await?;
+        let api = unix(
+            &config.api.socket,
+            config.api.socket_mode,
+            "gRPC, public services",
+        )
+        .await?;
+        let admin = unix(
+            &config.api.admin_socket,
+            0o600,
+            "gRPC, all services, for the operator",
+        )
+        .await?;
         let tls = match &config.api.tls {
             Some(tls) => Some(mutual_tls(tls).await?),
             None => None,
         };
         let web = tcp(config.web.listen, "Pages for people").await?;
         let ops = tcp(config.ops_listen, "Health and metrics").await?;
-        Ok(Self { api, admin, tls, web, ops })
+        Ok(Self {
+            api,
+            admin,
+            tls,
+            web,
+            ops,
+        })
     }
 
     /// Serves all of them.
@@ -64,16 +80,33 @@ impl Listeners {
         };
         let limits = Limits::default;
         let mut tasks = vec![
-            watched(&fail, serve_unix(api.clone(), Surface::Public, self.api, limits(), until())),
-            watched(&fail, serve_unix(api.clone(), Surface::Admin, self.admin, limits(), until())),
+            watched(
+                &fail,
+                serve_unix(api.clone(), Surface::Public, self.api, limits(), until()),
+            ),
+            watched(
+                &fail,
+                serve_unix(api.clone(), Surface::Admin, self.admin, limits(), until()),
+            ),
         ];
         if let Some((listener, handle)) = self.tls {
-            tasks.push(watched(&fail, serve_tls(api, listener, handle, limits(), until())));
+            tasks.push(watched(
+                &fail,
+                serve_tls(api, listener, handle, limits(), until()),
+            ));
         }
-        let (pages, operations) = (bindery_web::public_router(web.clone()), bindery_web::ops_router(web));
+        let (pages, operations) = (
+            bindery_web::public_router(web.clone()),
+            bindery_web::ops_router(web),
+        );
         tasks.push(web_task(self.web, pages, until()));
         tasks.push(web_task(self.ops, operations, until()));
-        Serving { tasks, tls, stop, failed }
+        Serving {
+            tasks,
+            tls,
+            stop,
+            failed,
+        }
     }
 }
 
@@ -124,13 +157,20 @@ fn web_task(
     router: axum::Router,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    tokio::spawn(bindery_web::serve(listener, router, bindery_web::Limits::default(), until))
+    tokio::spawn(bindery_web::serve(
+        listener,
+        router,
+        bindery_web::Limits::default(),
+        until,
+    ))
 }
 
 async fn tcp(address: std::net::SocketAddr, what: &str) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::Config(format!("{address} can't be listened on: {error}; choose another port")))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::Config(format!(
+            "{address} can't be listened on: {error}; choose another port"
+        ))
+    })?;
     tracing::info!(address = %listener.local_addr()?, what, "Listening");
     Ok(listener)
 }
@@ -138,12 +178,16 @@ async fn tcp(address: std::net::SocketAddr, what: &str) -> Result<TcpListener, F
 async fn mutual_tls(tls: &Tls) -> Result<(TcpListener, TlsHandle), Failure> {
     let handle = TlsHandle::load(&tls.certificate, &tls.key, &tls.client_ca)
         .map_err(|error| Failure::Config(format!("api.tls: {error}")))?;
-    Ok((tcp(tls.listen, "gRPC over mutual TLS, public services").await?, handle))
+    Ok((
+        tcp(tls.listen, "gRPC over mutual TLS, public services").await?,
+        handle,
+    ))
 }
 
 async fn unix(path: &Path, mode: u32, what: &str) -> Result<UnixListener, Failure> {
     remove_stale(path).await?;
-    let can_not = |error| Failure::Config(format!("{} can't be listened on: {error}", path.display()));
+    let can_not =
+        |error| Failure::Config(format!("{} can't be listened on: {error}", path.display()));
     let listener = UnixListener::bind(path).map_err(can_not)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(can_not)?;
     tracing::info!(address = %path.display(), what, "Listening");
@@ -152,12 +196,20 @@ async fn unix(path: &Path, mode: u32, what: &str) -> Result<UnixListener, Failur
 
 /// Removes the socket of a daemon that is gone; one that answers stays.
 async fn remove_stale(path: &Path) -> Result<(), Failure> {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if !metadata.file_type().is_socket() {
-        return Err(Failure::Config(format!("{} is no socket; choose another path", path.display())));
+        return Err(Failure::Config(format!(
+            "{} is no socket; choose another path",
+            path.display()
+        )));
     }
     if UnixStream::connect(path).await.is_ok() {
-        return Err(Failure::Locked(format!("another daemon listens on {}; stop it first", path.display())));
+        return Err(Failure::Locked(format!(
+            "another daemon listens on {}; stop it first",
+            path.display()
+        )));
     }
     Ok(fs::remove_file(path)?)
 }

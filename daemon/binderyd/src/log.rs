@@ -14,10 +14,14 @@ pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
     let registry = tracing_subscriber::registry().with(filter);
     let terminal = std::io::stderr().is_terminal();
     if config.log_json.unwrap_or(!terminal) {
-        registry.with(fmt::layer().json().with_writer(std::io::stderr)).init();
+        registry
+            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .init();
     } else {
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        registry.with(fmt::layer().with_ansi(colour).with_writer(std::io::stderr)).init();
+        registry
+            .with(fmt::layer().with_ansi(colour).with_writer(std::io::stderr))
+            .init();
     }
     report_panics();
     Ok(())
@@ -26,7 +30,10 @@ pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
 /// L8: where a panic happened is logged, what it says is not: it may hold a value.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         tracing::error!(place, "Panic; report it with this place");
     }));
 }

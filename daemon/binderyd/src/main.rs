@@ -37,8 +37,11 @@ fn main() -> ExitCode {
 fn start(args: Args) -> Result<(), Failure> {
     undumpable()?;
     bindery_egress::tls::install();
-    let config = Config::load(&args.config).map_err(|errors| Failure::Config(errors.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let config =
+        Config::load(&args.config).map_err(|errors| Failure::Config(errors.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     match args.command.unwrap_or(Command::Run(Mode::default())) {
         Command::Run(mode) => {
             log::install(&config)?;
@@ -50,9 +53,11 @@ fn start(args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Command::Slots => runtime.block_on(vault::list(&config)),
-        Command::Plugin(Plugin::Pin { plugin, yes, allow_downgrade }) => {
-            plugins::pin(&config, &plugin, yes, allow_downgrade)
-        }
+        Command::Plugin(Plugin::Pin {
+            plugin,
+            yes,
+            allow_downgrade,
+        }) => plugins::pin(&config, &plugin, yes, allow_downgrade),
     }
 }
 

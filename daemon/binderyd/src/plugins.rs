@@ -4,13 +4,17 @@ use std::io::{IsTerminal, Write};
 
 use bindery_core::name::ProviderName;
 use bindery_host::{
-    Catalog, Digest, Enabled, HostConfig, Limits, PinDiff, PinPlan, PluginTrust, Version, WorkerConfig, WorkerUser,
+    Catalog, Digest, Enabled, HostConfig, Limits, PinDiff, PinPlan, PluginTrust, Version,
+    WorkerConfig, WorkerUser,
 };
 
 use crate::{config::Config, failure::Failure};
 
 /// The user and group `nobody`: workers run as it where the daemon runs as root.
-const NOBODY: WorkerUser = WorkerUser { uid: 65534, gid: 65534 };
+const NOBODY: WorkerUser = WorkerUser {
+    uid: 65534,
+    gid: 65534,
+};
 
 /// What the host of plugins is told.
 pub(crate) fn host_config(config: &Config, development: bool) -> Result<HostConfig, Failure> {
@@ -20,7 +24,11 @@ pub(crate) fn host_config(config: &Config, development: bool) -> Result<HostConf
         allow_unsandboxed: config.plugins.allow_unsandboxed.clone(),
         ..WorkerConfig::default()
     };
-    let enabled = config.plugins.enabled.iter().map(|(name, version)| enabled(name, version));
+    let enabled = config
+        .plugins
+        .enabled
+        .iter()
+        .map(|(name, version)| enabled(name, version));
     Ok(HostConfig {
         catalog: catalog(config, development)?,
         enabled: enabled.collect::<Result<_, _>>()?,
@@ -36,17 +44,24 @@ fn catalog(config: &Config, development: bool) -> Result<Catalog, Failure> {
         lock_file: config.plugins.lock_file.clone(),
         keys: config.plugins.keys_dir.clone(),
         owner: Some(rustix::process::geteuid().as_raw()),
-        trust: if relaxed { PluginTrust::Development } else { PluginTrust::default() },
+        trust: if relaxed {
+            PluginTrust::Development
+        } else {
+            PluginTrust::default()
+        },
         allow_unsigned: digests(&config.plugins.allow_unsigned, "plugins.allow_unsigned")?,
         deny: digests(&config.plugins.deny, "plugins.deny")?,
     })
 }
 
 fn enabled(name: &str, version: &str) -> Result<Enabled, Failure> {
-    let wrong = |error: String| Failure::Config(format!("plugins.enabled: {name}@{version}: {error}"));
+    let wrong =
+        |error: String| Failure::Config(format!("plugins.enabled: {name}@{version}: {error}"));
     Ok(Enabled {
         name: ProviderName::parse(name).map_err(|error| wrong(error.to_string()))?,
-        version: version.parse::<Version>().map_err(|error| wrong(error.to_string()))?,
+        version: version
+            .parse::<Version>()
+            .map_err(|error| wrong(error.to_string()))?,
     })
 }
 
@@ -60,11 +75,19 @@ fn digests(texts: &[String], key: &str) -> Result<Vec<Digest>, Failure> {
 }
 
 /// `binderyd plugin pin`.
-pub(crate) fn pin(config: &Config, plugin: &str, yes: bool, allow_downgrade: bool) -> Result<(), Failure> {
+pub(crate) fn pin(
+    config: &Config,
+    plugin: &str,
+    yes: bool,
+    allow_downgrade: bool,
+) -> Result<(), Failure> {
     let Some((name, version)) = plugin.split_once('@') else {
-        return Err(Failure::Config(format!("{plugin:?} must name a plugin and its version, like github@0.1.0")));
+        return Err(Failure::Config(format!(
+            "{plugin:?} must name a plugin and its version, like github@0.1.0"
+        )));
     };
     let one = enabled(name, version)?;
+    crate::vault::prepare_folder(&config.data_dir)?;
     let catalog = catalog(config, false)?;
     let plan = PinPlan::prepare(&catalog, &one.name, &one.version, allow_downgrade)
         .map_err(|error| Failure::Config(error.to_string()))?;
@@ -76,7 +99,8 @@ pub(crate) fn pin(config: &Config, plugin: &str, yes: bool, allow_downgrade: boo
     if !yes && !agreed()? {
         return Err(Failure::Config("nothing was written".to_owned()));
     }
-    plan.write(&catalog).map_err(|error| Failure::Config(error.to_string()))?;
+    plan.write(&catalog)
+        .map_err(|error| Failure::Config(error.to_string()))?;
     println!("pinned {plugin} in {}", catalog.lock_file.display());
     Ok(())
 }
@@ -85,7 +109,10 @@ fn show(diff: &PinDiff) {
     let before = diff.old.as_ref();
     println!("plugin     {} {}", diff.new.name, diff.new.version);
     println!("publisher  {}", diff.new.publisher);
-    println!("signed by  {}", diff.signed_by.as_deref().unwrap_or("nobody"));
+    println!(
+        "signed by  {}",
+        diff.signed_by.as_deref().unwrap_or("nobody")
+    );
     println!("sha256     {}", diff.new.sha256);
     if let Some(old) = before {
         println!("before     {} sha256 {}", old.version, old.sha256);
@@ -100,7 +127,9 @@ fn show(diff: &PinDiff) {
 
 fn agreed() -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::Config("nobody can be asked; give --yes to agree".to_owned()));
+        return Err(Failure::Config(
+            "nobody can be asked; give --yes to agree".to_owned(),
+        ));
     }
     eprint!("Run this plugin from now on? [y/N] ");
     std::io::stderr().flush()?;

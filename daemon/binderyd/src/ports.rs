@@ -14,7 +14,9 @@ pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_unix_ms(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
     }
 
@@ -37,6 +39,9 @@ impl SystemEntropy {
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) {
         // Going on with predictable tickets would be worse than stopping.
-        assert!(self.0.fill(buffer).is_ok(), "the operating system gives no randomness");
+        assert!(
+            self.0.fill(buffer).is_ok(),
+            "the operating system gives no randomness"
+        );
     }
 }

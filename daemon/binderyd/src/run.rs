@@ -33,7 +33,12 @@ pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failur
     engine.recover().await?;
     let policy = policy(config)?;
     let metrics = Arc::new(Mutex::new(Registry::default()));
-    let api = api(&engine, &policy, Admin::new(vault, host, failures, started), &metrics);
+    let api = api(
+        &engine,
+        &policy,
+        Admin::new(vault, host, failures, started),
+        &metrics,
+    );
     let readiness = Arc::new(EngineReadiness(engine.clone()));
     let web = WebState::new(engine.clone(), metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
@@ -54,19 +59,26 @@ pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failur
 /// THREATS §7.4: a daemon that holds other people's keys is nobody's root.
 fn refuse_root(config: &Config, development: bool) -> Result<(), Failure> {
     if rustix::process::geteuid().is_root() && !config.allow_root && !development {
-        let message = "binderyd does not run as root; use a user of its own, or set dangerous.run_as_root";
+        let message =
+            "binderyd does not run as root; use a user of its own, or set dangerous.run_as_root";
         return Err(Failure::Config(message.to_owned()));
     }
     Ok(())
 }
 
-async fn load_plugins(config: &Config, development: bool) -> Result<(PluginHost, Vec<LoadFailure>), Failure> {
+async fn load_plugins(
+    config: &Config,
+    development: bool,
+) -> Result<(PluginHost, Vec<LoadFailure>), Failure> {
     if development {
-        tracing::warn!("DEVELOPMENT MODE: plugins run without signatures from folders that others may write");
+        tracing::warn!(
+            "DEVELOPMENT MODE: plugins run without signatures from folders that others may write"
+        );
     }
     let settings = plugins::host_config(config, development)?;
-    let (host, failures) =
-        PluginHost::start(settings).await.map_err(|error| Failure::Config(error.to_string()))?;
+    let (host, failures) = PluginHost::start(settings)
+        .await
+        .map_err(|error| Failure::Config(error.to_string()))?;
     for failure in &failures {
         tracing::error!(plugin = %failure.name, error = %failure.error, "Plugin is not loaded; links of this provider do not work");
     }
@@ -99,14 +111,25 @@ fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine 
 
 fn policy(config: &Config) -> Result<PolicyHandle, Failure> {
     match &config.policy_file {
-        Some(path) => PolicyHandle::load(path).map_err(|errors| Failure::Config(errors.to_string())),
-        None => Ok(PolicyHandle::owner_only(rustix::process::geteuid().as_raw())),
+        Some(path) => {
+            PolicyHandle::load(path).map_err(|errors| Failure::Config(errors.to_string()))
+        }
+        None => Ok(PolicyHandle::owner_only(
+            rustix::process::geteuid().as_raw(),
+        )),
     }
 }
 
 fn api(engine: &Engine, policy: &PolicyHandle, admin: Admin, metrics: &Mutex<Registry>) -> Api {
-    let mut registry = metrics.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Api::new(engine.clone(), policy.clone(), Arc::new(admin), &mut registry)
+    let mut registry = metrics
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    Api::new(
+        engine.clone(),
+        policy.clone(),
+        Arc::new(admin),
+        &mut registry,
+    )
 }
 
 /// Ends at SIGTERM or SIGINT, or when a listener dies. SIGHUP reads policy and certificates again.

@@ -42,7 +42,10 @@ pub(crate) async fn open(config: &Config, development: bool) -> Result<Arc<Seale
     }
     let vault = SealedVault::sealed(&folder, &config.data_dir, store);
     let unlock = unlock(config, development)?;
-    vault.unseal(unlock, OpenOptions::default()).await.map_err(|error| Failure::Config(error.to_string()))?;
+    vault
+        .unseal(unlock, OpenOptions::default())
+        .await
+        .map_err(|error| Failure::Config(error.to_string()))?;
     if vault.status().await.development {
         tracing::warn!(
             "DEVELOPMENT VAULT: its root key lies beside the data and nothing can recover it; never give it real credentials"
@@ -60,11 +63,22 @@ fn folder(config: &Config) -> PathBuf {
     config.data_dir.join("vault")
 }
 
-async fn initialise(config: &Config, store: &Arc<SledStore>, development: bool) -> Result<(), Failure> {
+async fn initialise(
+    config: &Config,
+    store: &Arc<SledStore>,
+    development: bool,
+) -> Result<(), Failure> {
     let slots = first_slots(config, development)?;
-    let mode = if development { InitMode::Development } else { InitMode::Production };
+    let mode = if development {
+        InitMode::Development
+    } else {
+        InitMode::Production
+    };
     let init = Init::prepare(folder(config), slots, mode).map_err(|error| {
-        Failure::Config(format!("{} holds no vault, and none can be made: {error}; run binderyd init", config.data_dir.display()))
+        Failure::Config(format!(
+            "{} holds no vault, and none can be made: {error}; run binderyd init",
+            config.data_dir.display()
+        ))
     })?;
     init.finish(store.as_ref(), SystemClock.now()).await?;
     tracing::info!(data_dir = %config.data_dir.display(), "Made a new vault");
@@ -78,13 +92,22 @@ fn first_slots(config: &Config, development: bool) -> Result<Vec<NewSlot>, Failu
         slots.push(NewSlot::Credential(path));
     }
     if let Some(path) = &config.seal.key_file {
-        slots.push(if path.exists() { NewSlot::KeyFile(path.clone()) } else { NewSlot::CreateKeyFile(path.clone()) });
+        slots.push(if path.exists() {
+            NewSlot::KeyFile(path.clone())
+        } else {
+            NewSlot::CreateKeyFile(path.clone())
+        });
     }
     if let Some(path) = &config.seal.passphrase_file {
-        slots.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::standard()));
+        slots.push(NewSlot::Passphrase(
+            passphrase(path)?,
+            PassphraseCost::standard(),
+        ));
     }
     if slots.is_empty() && development {
-        slots.push(NewSlot::CreateKeyFile(config.data_dir.join(DEVELOPMENT_KEY)));
+        slots.push(NewSlot::CreateKeyFile(
+            config.data_dir.join(DEVELOPMENT_KEY),
+        ));
     }
     Ok(slots)
 }
@@ -114,7 +137,9 @@ fn unlock(config: &Config, development: bool) -> Result<Vec<Unlock>, Failure> {
 
 /// The file of a systemd credential.
 fn credential(seal: &Seal) -> Result<Option<PathBuf>, Failure> {
-    let Some(name) = &seal.systemd_credential else { return Ok(None) };
+    let Some(name) = &seal.systemd_credential else {
+        return Ok(None);
+    };
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
         let message = "seal.systemd_credential is set, but systemd gave no credentials; run as a unit with LoadCredentialEncrypted=";
         Failure::Config(message.to_owned())
@@ -140,7 +165,11 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), Failure> {
     let read = |error| Failure::Config(format!("{} can't be read: {error}", path.display()));
     let mode = std::fs::metadata(path).map_err(read)?.permissions().mode();
     if mode & 0o077 != 0 {
-        let message = format!("{} can be read by others; run chmod 600 {}", path.display(), path.display());
+        let message = format!(
+            "{} can be read by others; run chmod 600 {}",
+            path.display(),
+            path.display()
+        );
         return Err(Failure::Config(message));
     }
     Ok(())
@@ -149,7 +178,11 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), Failure> {
 /// `binderyd init`.
 pub(crate) async fn init(config: &Config, slots: &Slots) -> Result<(), Failure> {
     prepare_folder(&config.data_dir)?;
-    let mode = if slots.development { InitMode::Development } else { InitMode::Production };
+    let mode = if slots.development {
+        InitMode::Development
+    } else {
+        InitMode::Production
+    };
     let mut init = Init::prepare(folder(config), asked_slots(config, slots)?, mode)
         .map_err(|error| Failure::Config(error.to_string()))?;
     if slots.recovery_shares {
@@ -169,13 +202,18 @@ fn asked_slots(config: &Config, slots: &Slots) -> Result<Vec<NewSlot>, Failure> 
     new.extend(slots.key_file.clone().map(NewSlot::CreateKeyFile));
     new.extend(slots.credential.clone().map(NewSlot::Credential));
     if let Some(path) = &slots.passphrase_file {
-        new.push(NewSlot::Passphrase(passphrase(path)?, PassphraseCost::standard()));
+        new.push(NewSlot::Passphrase(
+            passphrase(path)?,
+            PassphraseCost::standard(),
+        ));
     }
     if slots.recovery_shares {
         new.push(NewSlot::Recovery);
     }
     if new.is_empty() && slots.development {
-        new.push(NewSlot::CreateKeyFile(config.data_dir.join(DEVELOPMENT_KEY)));
+        new.push(NewSlot::CreateKeyFile(
+            config.data_dir.join(DEVELOPMENT_KEY),
+        ));
     }
     Ok(new)
 }
@@ -183,7 +221,10 @@ fn asked_slots(config: &Config, slots: &Slots) -> Result<Vec<NewSlot>, Failure> 
 /// Prints the shares once and asks for two of them back.
 fn hand_out_shares(init: &mut Init) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "Recovery shares. Give each to another person; any two open the vault. They are shown once.\n")?;
+    writeln!(
+        out,
+        "Recovery shares. Give each to another person; any two open the vault. They are shown once.\n"
+    )?;
     for share in init.shares() {
         writeln!(out, "  {}", share.expose())?;
     }
@@ -192,7 +233,8 @@ fn hand_out_shares(init: &mut Init) -> Result<(), Failure> {
         eprintln!("\nType two of them back, one a line, as proof that they are written down:");
     }
     let (first, second) = (passphrase(Path::new("-"))?, passphrase(Path::new("-"))?);
-    init.confirm_shares(&first, &second).map_err(|error| Failure::Config(error.to_string()))
+    init.confirm_shares(&first, &second)
+        .map_err(|error| Failure::Config(error.to_string()))
 }
 
 /// `binderyd slots`.
@@ -208,11 +250,18 @@ pub(crate) async fn list(config: &Config) -> Result<(), Failure> {
 pub(crate) fn prepare_folder(folder: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     if !folder.exists() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
     }
     let mode = std::fs::metadata(folder)?.permissions().mode();
     if mode & 0o077 != 0 {
-        let message = format!("{} can be entered by others; run chmod 700 {}", folder.display(), folder.display());
+        let message = format!(
+            "{} can be entered by others; run chmod 700 {}",
+            folder.display(),
+            folder.display()
+        );
         return Err(Failure::Config(message));
     }
     Ok(())

@@ -89,7 +89,9 @@ pub(crate) struct Ops {
 impl Default for Ops {
     fn default() -> Self {
         // Loopback: health and metrics are not for everybody.
-        Self { listen: "127.0.0.1:7081".to_owned() }
+        Self {
+            listen: "127.0.0.1:7081".to_owned(),
+        }
     }
 }
 
@@ -117,7 +119,10 @@ pub(crate) struct Plugins {
 impl Default for Plugins {
     fn default() -> Self {
         Self {
-            roots: vec!["/usr/lib/bindery/plugins".into(), "/var/lib/bindery/plugins".into()],
+            roots: vec![
+                "/usr/lib/bindery/plugins".into(),
+                "/var/lib/bindery/plugins".into(),
+            ],
             // Nothing runs because it lies there.
             enabled: Vec::new(),
             lock_file: None,
@@ -152,7 +157,10 @@ pub(crate) struct Store {
 impl Default for Store {
     fn default() -> Self {
         // Enough to open the store once on a full disk, and to say so before it is full (THREATS K8).
-        Self { ballast_mib: 64, floor_mib: 128 }
+        Self {
+            ballast_mib: 64,
+            floor_mib: 128,
+        }
     }
 }
 
@@ -165,7 +173,10 @@ pub(crate) struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Auto }
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Auto,
+        }
     }
 }
 
