@@ -20,6 +20,8 @@ const COPIES: usize = 8;
 /// What a worker may grow by without a leak: allocators keep some pages.
 const SLACK_KIB: u64 = 512;
 
+const DIED: &str = "the worker died";
+
 pub(super) async fn check(
     subject: &Subject,
     bench: &mut Bench<'_>,
@@ -136,10 +138,13 @@ async fn take_turns(all: &mut [(Running<'_>, Script<'_>)]) -> bool {
 async fn growth(subject: &Subject, bench: &mut Bench<'_>) -> Result<Result<String, String>> {
     let worker = bench.worker().await?;
     churn(subject, &worker, subject.abandoned / 4 + 1).await?;
+    if !worker.is_alive() {
+        return Ok(Err(DIED.to_owned()));
+    }
     let before = resident_kib(&worker)?;
     churn(subject, &worker, subject.abandoned).await?;
     if !worker.is_alive() {
-        return Ok(Err("the worker died".to_owned()));
+        return Ok(Err(DIED.to_owned()));
     }
     let grown = resident_kib(&worker)?.saturating_sub(before);
     let words = format!("{} operations, {grown} KiB more", subject.abandoned);
