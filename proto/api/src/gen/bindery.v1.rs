@@ -45,7 +45,7 @@ pub struct SecretFacts {
 /// An authenticated caller of Bindery.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Principal {
-    /// `unix:uid=1000`, a SPIFFE id such as `spiffe://example.org/registry`, a DNS name from a client
+    /// `uid:1000`, a SPIFFE id such as `spiffe://example.org/registry`, a DNS name from a client
     /// certificate such as `dns:registry.example.org`, or `daemon` for Bindery itself.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -5230,7 +5230,7 @@ pub struct Host {
     /// What the last probe learned; absent before the first one.
     #[prost(message, optional, tag = "18")]
     pub probed: ::core::option::Option<host::ProbedServer>,
-    /// How many links there are to this host.
+    /// How many links there are to this host; 0 in listings, which do not count them.
     #[prost(int32, tag = "19")]
     pub link_count: i32,
     /// Free key-value pairs for selection: at most 64, keys of 1 to 63 bytes, values of at most 63.
@@ -9167,7 +9167,8 @@ pub struct Namespace {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// How many links it holds, those that are pending or being unlinked included.
+    /// How many links it holds, those that are pending or being unlinked included; 0 in listings, which do
+    /// not count them.
     #[prost(int32, tag = "9")]
     pub link_count: i32,
     /// When it was created.
