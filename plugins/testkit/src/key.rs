@@ -52,7 +52,7 @@ fn public_file(pair: &Ed25519KeyPair, name: &str, may_sign: &[String]) -> String
     )
 }
 
-/// Reads a key that [`generate`] made.
+/// Reads a key that [`generate`] made, or another tool: PKCS #8, DER.
 ///
 /// # Errors
 ///
@@ -62,7 +62,8 @@ pub fn read(path: &Path) -> Result<Ed25519KeyPair> {
 }
 
 fn pair(document: &[u8]) -> Result<Ed25519KeyPair> {
-    let pair = Ed25519KeyPair::from_pkcs8(document).ok();
+    // Other tools leave the public half out.
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document).ok();
     pair.context("it is not an Ed25519 key in PKCS #8; make one with 'bindery-plugin-test keygen'")
 }
 

@@ -33,7 +33,7 @@ enum Command {
         #[command(flatten)]
         plugin: Plugin,
     },
-    /// Write a plugin as it is installed: <OUT>/<name>/<version>/
+    /// Write a plugin as it is installed: a folder with its name, and in it one with its version
     Package {
         /// The library
         library: PathBuf,
