@@ -109,6 +109,9 @@ pub enum Plan {
 }
 
 /// Decides between the current token and a refresh.
+///
+/// Nobody gets more than a new token has: a wish beyond that asks for a nearly new one, and a token that lives shorter than
+/// twice [`MARGIN`] is used for half of its life, so that not every call refreshes it.
 #[must_use]
 pub fn plan(
     grant: &Grant,
@@ -120,10 +123,13 @@ pub fn plan(
         return Plan::UseCurrent;
     };
     let remaining = expires.since(now);
-    if remaining >= min_remaining.max(MARGIN) {
+    let good = remaining > Duration::ZERO;
+    let lifetime = expires.since(grant.obtained);
+    let margin = MARGIN.min(lifetime / 2);
+    let wanted = min_remaining.min(lifetime - margin).max(margin);
+    if good && remaining >= wanted {
         return Plan::UseCurrent;
     }
-    let good = remaining > Duration::ZERO;
     if grant.refresh_token.is_none() {
         return if good {
             Plan::UseCurrent
@@ -131,14 +137,35 @@ pub fn plan(
             Plan::Dead(Cause::TokenExpired)
         };
     }
-    match intent.map(|intent| intent.not_before) {
-        Some(not_before) if not_before > now && good => Plan::UseShort { not_before },
-        Some(not_before) if not_before > now => Plan::Wait { not_before },
-        _ => Plan::Send,
+    match earliest(grant, intent, now) {
+        Some(not_before) if good => Plan::UseShort { not_before },
+        Some(not_before) => Plan::Wait { not_before },
+        None => Plan::Send,
     }
 }
 
-/// The entry to write before the next request.
+/// Decides for a caller whose token of `generation` was refused, whatever is left of it. It is never told to use the same
+/// token again while a new one can be had.
+#[must_use]
+pub fn plan_newer(grant: &Grant, intent: Option<&Intent>, generation: u64, now: Timestamp) -> Plan {
+    if grant.generation > generation || grant.refresh_token.is_none() {
+        return Plan::UseCurrent;
+    }
+    match earliest(grant, intent, now) {
+        Some(not_before) => Plan::Wait { not_before },
+        None => Plan::Send,
+    }
+}
+
+/// When a refresh may be sent, if not now.
+fn earliest(grant: &Grant, intent: Option<&Intent>, now: Timestamp) -> Option<Timestamp> {
+    intent
+        .filter(|intent| intent.generation == grant.generation && intent.not_before > now)
+        .map(|intent| intent.not_before)
+}
+
+/// The entry to write before the next request. One that was left in flight has lost its answer: only one request of a
+/// link is under way at a time, and what came of that one was never written.
 #[must_use]
 pub fn next_attempt(
     grant: &Grant,
@@ -151,7 +178,7 @@ pub fn next_attempt(
         Some(intent) => Intent {
             started: now,
             in_flight: true,
-            ..intent
+            ..intent.recovered()
         },
         None => Intent::new(namespace.clone(), link.clone(), grant.generation, now),
     }

@@ -9,17 +9,19 @@ use bindery_core::{
     host::Host,
     link::{Grant, Link, Stage},
     name::{FlowId, LinkId, NamespaceName},
+    origin::Origin,
     port::{Expect, Key, Listing, Record},
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, AuthMethod, Description, Identity, Permission, PermissionScopes},
+    provider::{AuthKind, AuthMethod, Description, Identity, Input, Permission, PermissionScopes},
     secret::Secret,
 };
 
 use crate::{
     Engine, Versioned,
     digest::{pkce_challenge, sha256},
-    links::{Found, bind, missing, token_kind},
-    records::{as_flow, change, origins},
+    links::{Found, bind, facts, missing, token_kind},
+    operation::Context,
+    records::{as_flow, change, copy_grant, origins},
 };
 
 /// What the start page shows: who asks for what.
@@ -60,8 +62,17 @@ pub struct ConfirmView {
     pub forge: String,
     /// Who consented.
     pub identity: Identity,
+    /// The forge tells which scopes it granted.
+    pub told: bool,
+    /// Permissions that were asked for and are not known to be missing.
+    pub granted: Vec<PermissionScopes>,
     /// Permissions that the forge did not grant.
     pub missing: Vec<PermissionScopes>,
+    /// Scopes that were granted and not asked for. Forges give an application that was allowed more before the whole of it
+    /// again, so this is told, not refused: who confirms knows it (THREATS O8).
+    pub extra: Vec<String>,
+    /// Registered address where the person goes on after confirming.
+    pub return_to: Option<String>,
     /// The code that confirms. It goes to this page and nowhere else.
     pub confirm_code: Secret,
 }
@@ -145,7 +156,9 @@ impl Engine {
         }
         let description = self.description(&stand.host.provider)?;
         let method = oauth_method(&description)?;
-        let (state, verifier) = (self.new_ticket(), self.new_ticket());
+        // The ticket is what counts; the id before it only says where to look.
+        let state = format!("{}.{}", flow.id, self.new_ticket());
+        let verifier = self.new_ticket();
         flow.browser_digest = Some(cookie);
         flow.state_digest = Some(sha256(state.as_bytes()));
         flow.stage = FlowStage::AtForge;
@@ -229,12 +242,16 @@ impl Engine {
         let stand = self.accept(&returned).await?;
         let (flow, host) = (stand.flow.record.id.clone(), stand.host.clone());
         if let Some(error) = returned.error {
-            self.end_flow(&stand, "the person did not agree at the provider")
-                .await?;
+            self.end_flow(
+                &stand.flow.record,
+                "the person did not agree at the provider",
+            )
+            .await?;
             return Err(denied(error));
         }
         let Some(code) = returned.code else {
-            self.end_flow(&stand, "the provider sent no code").await?;
+            self.end_flow(&stand.flow.record, "the provider sent no code")
+                .await?;
             return Err(denied("no code"));
         };
         let engine = self.clone();
@@ -274,19 +291,15 @@ impl Engine {
 
     /// Finds the flow of a `state` and lets its first callback through.
     async fn accept(&self, returned: &Returned<'_>) -> Result<Stand, Problem> {
-        let state_digest = sha256(returned.state.as_bytes());
-        let flows = self.list_all(&Listing::Flows, as_flow).await?;
-        let found = flows
-            .into_iter()
-            .find(|entry| entry.record.state_digest == Some(state_digest));
-        let mut stand = self
-            .stand(found.ok_or_else(over)?.record.id.as_str())
-            .await?;
-        if stand.host.redirect_id != returned.redirect_id {
+        let (id, _) = returned.state.rsplit_once('.').ok_or_else(over)?;
+        let mut stand = self.stand(id).await?;
+        if stand.host.redirect_id != returned.redirect_id
+            || foreign(returned.issuer, &stand.host.web_url)
+        {
             return Err(elsewhere());
         }
         let callback = Callback {
-            state_digest,
+            state_digest: sha256(returned.state.as_bytes()),
             browser_digest: returned.browser.map(|cookie| sha256(cookie.as_bytes())),
             host: &stand.host.name,
             issuer: returned.issuer,
@@ -295,23 +308,26 @@ impl Engine {
             .flow
             .record
             .accept(&callback, stand.host.issuer.as_deref(), self.now())?;
-        self.put_flow(&mut stand.flow).await?;
-        Ok(stand)
+        match self.put_flow(&mut stand.flow).await {
+            // Another callback with the same state was faster, or the flow was ended.
+            Err(problem) if problem.reason == Reason::StoreConflict => Err(over()),
+            Err(problem) => Err(problem),
+            Ok(()) => Ok(stand),
+        }
     }
 
     async fn exchange_code(&self, mut stand: Stand, code: Secret) -> Result<(), Problem> {
         let verifier = stand.flow.record.pkce_verifier.take();
-        let outcome = self
+        let presented = self
             .present_code(&stand.host, &code, verifier.as_ref())
-            .await?;
-        match outcome {
-            TokenOutcome::Granted(tokens) => self.keep_pending(stand, tokens).await,
-            other => {
-                let problem = exchange_problem(other, &stand.host);
-                self.end_flow(&stand, &problem.message).await?;
-                Err(problem)
-            }
-        }
+            .await;
+        let problem = match presented {
+            Ok(TokenOutcome::Granted(tokens)) => return self.keep_pending(&stand, tokens).await,
+            Ok(other) => exchange_problem(other, &stand.host),
+            Err(problem) => problem,
+        };
+        self.end_flow(&stand.flow.record, &problem.message).await?;
+        Err(problem)
     }
 
     async fn present_code(
@@ -338,72 +354,130 @@ impl Engine {
         Ok(self.ports().egress.token(call).await)
     }
 
-    /// The grant is durable before it is used; then the forge is asked whose it is.
-    async fn keep_pending(&self, mut stand: Stand, tokens: Tokens) -> Result<(), Problem> {
-        let now = self.now();
-        let description = self.description(&stand.host.provider)?;
-        let grant = Grant {
-            access_token: tokens.access_token,
-            refresh_token: tokens.refresh_token,
-            expires: tokens.expires_in.map(|lifetime| now.after(lifetime)),
-            obtained: now,
-            generation: 1,
+    /// The grant is durable before it is used; then the forge is asked whose it is. A grant that can't be kept, because the
+    /// link was ended meanwhile or the store takes no writes, is given back.
+    async fn keep_pending(&self, stand: &Stand, tokens: Tokens) -> Result<(), Problem> {
+        let scopes = tokens.scopes.clone();
+        let grant = first(tokens, self.now());
+        let kept = loop {
+            match self.put_pending(stand, &grant, scopes.clone()).await {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                outcome => break outcome,
+            }
         };
-        let token = grant.access_token.duplicate();
-        let Versioned {
-            record: link,
-            version,
-        } = &mut stand.link;
-        link.token_kind = token_kind(&description, &token, AuthKind::OAuthCode);
-        link.granted_scopes = tokens.scopes;
-        link.token_expires = grant.expires;
-        link.refreshable = grant.refresh_token.is_some();
-        link.generation = grant.generation;
-        link.observe(
-            Stage::PendingConfirmation,
-            "the one who started it must confirm",
-            now,
-        );
-        link.observed.until = Some(now.after(FLOW_LIFETIME));
-        link.observed.who = Some(Who::User);
-        link.observed.action_uri = format!(
-            "{}/link/{}/confirm",
-            self.config().public_url,
-            stand.flow.record.id
-        );
-        stand.flow.record.stage = FlowStage::Granted;
-        stand.flow.record.expires = now.after(FLOW_LIFETIME);
-        let key = Key::Grant(
-            link.namespace.clone(),
-            link.id.clone(),
-            link.host.clone(),
-            origins(&stand.host)?,
-        );
-        let put_grant = change(key, Expect::Absent, Some(Record::Grant(grant)));
-        let flow_key = Key::Flow(stand.flow.record.id.clone());
-        let put_flow = change(
-            flow_key,
-            Expect::Version(stand.flow.version),
-            Some(Record::Flow(stand.flow.record)),
-        );
-        self.put_link(
-            link.clone(),
-            Expect::Version(*version),
-            vec![put_grant, put_flow],
-        )
-        .await?;
-        if let Err(problem) = self.note_identity(link, &stand.host, &token).await {
+        let token = &grant.access_token;
+        let link = match kept {
+            Ok(link) => link,
+            // A write that is reported as failed may have been carried out.
+            Err(problem) => match self.stand(stand.flow.record.id.as_str()).await {
+                Ok(now) if now.flow.record.stage == FlowStage::Granted => now.link.record,
+                _ => {
+                    self.give_back(stand, token).await;
+                    return Err(problem);
+                }
+            },
+        };
+        if let Err(problem) = self.note_identity(&link, &stand.host, token).await {
             // The grant is kept; the confirm page asks the forge again.
             tracing::warn!(link.id = %link.id, error = %problem, "Identity is not known yet");
         }
         Ok(())
     }
 
+    /// Grant, link and flow in one transaction, if the link still waits for them.
+    async fn put_pending(
+        &self,
+        stand: &Stand,
+        grant: &Grant,
+        scopes: Option<Vec<String>>,
+    ) -> Result<Link, Problem> {
+        let now = self.now();
+        let before = &stand.link.record;
+        let Versioned {
+            record: mut link,
+            version,
+        } = self.link(&before.namespace, &before.id).await?;
+        let flow = self
+            .find_flow(&stand.flow.record.id)
+            .await?
+            .filter(|flow| flow.record.stage == FlowStage::Exchanging)
+            .filter(|_| link.observed.stage == Stage::PendingAuthorization)
+            .ok_or_else(over)?;
+        link.token_kind = self.oauth_kind(&stand.host, &grant.access_token);
+        link.granted_scopes = scopes;
+        link.token_expires = grant.expires;
+        link.refreshable = grant.refresh_token.is_some();
+        link.generation = grant.generation;
+        link.observe(Stage::PendingConfirmation, TO_CONFIRM, now);
+        link.observed.until = Some(now.after(FLOW_LIFETIME));
+        link.observed.who = Some(Who::User);
+        let public_url = &self.config().public_url;
+        link.observed.action_uri = format!("{public_url}/link/{}/confirm", flow.record.id);
+        let granted = Flow {
+            stage: FlowStage::Granted,
+            expires: now.after(FLOW_LIFETIME),
+            pkce_verifier: None,
+            ..flow.record
+        };
+        let key = Key::Grant(
+            link.namespace.clone(),
+            link.id.clone(),
+            link.host.clone(),
+            origins(&stand.host)?,
+        );
+        let put_grant = change(key, Expect::Absent, Some(Record::Grant(copy_grant(grant))));
+        let put_flow = change(
+            Key::Flow(granted.id.clone()),
+            Expect::Version(flow.version),
+            Some(Record::Flow(granted)),
+        );
+        self.put_link(
+            link.clone(),
+            Expect::Version(version),
+            vec![put_grant, put_flow],
+        )
+        .await?;
+        Ok(link)
+    }
+
+    /// The token's kind; none while the plugin is away, which is no reason to lose the token.
+    fn oauth_kind(&self, host: &Host, token: &Secret) -> String {
+        self.description(&host.provider)
+            .map(|description| token_kind(&description, token, AuthKind::OAuthCode))
+            .unwrap_or_default()
+    }
+
+    /// Revokes a token that nobody will keep. Other tokens of the same person are left alone.
+    async fn give_back(&self, stand: &Stand, token: &Secret) {
+        let mut link = stand.link.record.clone();
+        link.token_kind = self.oauth_kind(&stand.host, token);
+        let revoke = async {
+            let secrets = self
+                .revocation_secrets(&stand.host, token.duplicate())
+                .await?;
+            let context = Context::new(&stand.host, facts(&link, &stand.host), secrets)?;
+            let input = Input::Revoke { whole_grant: false };
+            self.run(context, input).await
+        };
+        match revoke.await {
+            Ok(_) => {
+                tracing::warn!(link.id = %link.id, "A token could not be kept and was revoked")
+            }
+            Err(problem) => {
+                tracing::error!(link.id = %link.id, error = %problem, "A token could be neither kept nor revoked; revoke the authorization at the forge");
+            }
+        }
+    }
+
     async fn note_identity(&self, link: &Link, host: &Host, token: &Secret) -> Result<(), Problem> {
         let Found { identity, facts } = self.preflight(link, host, token).await?;
+        let description = self.description(&host.provider)?;
         self.change_link(&link.namespace, &link.id, |link| {
             link.identity = Some(identity.clone());
             link.granted_scopes = facts.scopes.clone().or_else(|| link.granted_scopes.take());
+            if link.observed.stage == Stage::PendingConfirmation {
+                link.observed.message = to_confirm(&description, link);
+            }
             Ok(())
         })
         .await?;
@@ -437,7 +511,11 @@ impl Engine {
             provider: description.display_name.clone(),
             forge: stand.host.web_url.clone(),
             identity,
+            told: link.granted_scopes.is_some(),
+            granted: granted(&description, link),
             missing: missing(&description, link),
+            extra: extra(link),
+            return_to: self.return_address(&stand.flow.record),
             confirm_code: Secret::new(code),
         })
     }
@@ -479,8 +557,7 @@ impl Engine {
             confirm_digest: &confirm,
             browser_digest: &cookie,
         };
-        let stand = self.stand(id).await?;
-        self.confirm(stand, &proof).await
+        self.confirm(id, &proof).await
     }
 
     /// "This is not me", from the browser that started: the pending grant is revoked and erased.
@@ -501,11 +578,8 @@ impl Engine {
         };
         let mut stand = self.stand(id).await?;
         stand.flow.record.confirm(&proof, self.now())?;
-        self.end_flow(
-            &stand,
-            "the person who agreed at the provider declined it afterwards",
-        )
-        .await
+        let message = "the person who agreed at the provider declined it afterwards";
+        self.end_or_over(&stand.flow.record, message).await
     }
 
     /// Confirms by API: the principal that started, with the code that the page shows.
@@ -533,7 +607,7 @@ impl Engine {
         }
         let digest = sha256(code.as_bytes());
         self.confirm(
-            stand,
+            stand.flow.record.id.as_str(),
             &ConfirmProof::Starter {
                 principal,
                 confirm_digest: &digest,
@@ -542,7 +616,17 @@ impl Engine {
         .await
     }
 
-    async fn confirm(
+    async fn confirm(&self, id: &str, proof: &ConfirmProof<'_>) -> Result<Confirmed, Problem> {
+        loop {
+            match self.confirm_once(self.stand(id).await?, proof).await {
+                // The link was changed, disabled for instance, or somebody else was faster.
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn confirm_once(
         &self,
         mut stand: Stand,
         proof: &ConfirmProof<'_>,
@@ -562,10 +646,7 @@ impl Engine {
         let facts = bindery_core::provider::TokenFacts::default();
         bind(&mut link, &grant, Found { identity, facts }, now);
         let flow = stand.flow.record;
-        let return_to = flow
-            .return_to
-            .as_ref()
-            .and_then(|id| self.config().return_addresses.get(id).cloned());
+        let return_to = self.return_address(&flow);
         let drop_flow = change(
             Key::Flow(flow.id),
             Expect::Version(stand.flow.version),
@@ -582,6 +663,11 @@ impl Engine {
         })
     }
 
+    fn return_address(&self, flow: &Flow) -> Option<String> {
+        let id = flow.return_to.as_ref()?;
+        self.config().return_addresses.get(id).cloned()
+    }
+
     /// Ends a pending link: the grant, if there is one already, is revoked and erased.
     ///
     /// # Errors
@@ -594,44 +680,49 @@ impl Engine {
     ) -> Result<Versioned<Link>, Problem> {
         self.link(namespace, id).await?;
         let flow = self.flow_of(namespace, id).await?.ok_or_else(over)?;
-        let stand = self.stand(flow.record.id.as_str()).await?;
-        self.end_flow(&stand, "cancelled by the one who started it")
+        self.end_or_over(&flow.record, "cancelled by the one who started it")
             .await?;
         self.link(namespace, id).await
     }
 
-    /// Removes the flow and ends its link. A pending grant goes through the unlink saga, so it is revoked.
-    async fn end_flow(&self, stand: &Stand, message: &str) -> Result<(), Problem> {
-        let flow = &stand.flow.record;
-        self.commit(vec![change(Key::Flow(flow.id.clone()), Expect::Any, None)])
-            .await?;
-        self.end_pending(&flow.namespace, &flow.link, message).await
+    /// Ends a flow for somebody who must know whether that came too late.
+    async fn end_or_over(&self, flow: &Flow, message: &str) -> Result<(), Problem> {
+        let ended = self.end_flow(flow, message).await?;
+        ended.then_some(()).ok_or_else(over)
     }
 
-    /// Ends a link that is still pending.
-    pub(crate) async fn end_pending(
-        &self,
-        namespace: &NamespaceName,
-        id: &LinkId,
-        message: &str,
-    ) -> Result<(), Problem> {
-        let now = self.now();
-        let link = self.link(namespace, id).await?.record;
-        match link.observed.stage {
-            Stage::PendingConfirmation => self.unlink_in_background(namespace, id, message).await,
-            Stage::PendingAuthorization => {
-                self.change_link(namespace, id, |link| {
-                    link.observe(Stage::Unlinked, message, now);
-                    Ok(())
-                })
-                .await?;
-                Ok(())
+    /// Removes a flow and ends its link, together. A pending grant goes through the unlink saga, so it is revoked. Says
+    /// whether the link was pending still.
+    pub(crate) async fn end_flow(&self, flow: &Flow, message: &str) -> Result<bool, Problem> {
+        let (namespace, id) = (&flow.namespace, &flow.link);
+        loop {
+            let Versioned {
+                record: mut link,
+                version,
+            } = self.link(namespace, id).await?;
+            let remove = vec![change(Key::Flow(flow.id.clone()), Expect::Any, None)];
+            let ended = match link.observed.stage {
+                Stage::PendingAuthorization => {
+                    link.observe(Stage::Unlinked, message, self.now());
+                    self.put_link(link, Expect::Version(version), remove)
+                        .await
+                        .map(|()| true)
+                }
+                Stage::PendingConfirmation => {
+                    let still = |stage| stage == Stage::PendingConfirmation;
+                    self.unlink_in_background(namespace, id, message, still)
+                        .await
+                }
+                _ => self.commit(remove).await.map(|()| false),
+            };
+            match ended {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                outcome => return outcome,
             }
-            _ => Ok(()),
         }
     }
 
-    async fn flow_of(
+    pub(crate) async fn flow_of(
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
@@ -650,6 +741,9 @@ impl Engine {
             .filter(|flow| flow.record.is_open(self.now()))
             .ok_or_else(over)?;
         let link = self.link(&flow.record.namespace, &flow.record.link).await?;
+        if link.record.observed.stage != fitting(flow.record.stage) {
+            return Err(over());
+        }
         let host = self.host(&flow.record.host).await?.record;
         Ok(Stand { flow, link, host })
     }
@@ -665,6 +759,55 @@ impl Engine {
         .await?;
         flow.version += 1;
         Ok(())
+    }
+}
+
+/// What a link waits for whose forge has answered.
+const TO_CONFIRM: &str = "the one who started it must confirm";
+
+/// O8: a forge that granted less, or more, than was asked for is told of before anybody confirms.
+fn to_confirm(description: &Description, link: &Link) -> String {
+    let missing = missing(description, link);
+    let scopes: Vec<_> = missing.iter().flat_map(|entry| &entry.scopes).collect();
+    if !scopes.is_empty() {
+        let scopes: Vec<_> = scopes.into_iter().map(String::as_str).collect();
+        let scopes = scopes.join(", ");
+        return format!("the forge granted less than was asked for ({scopes}); {TO_CONFIRM}");
+    }
+    if !extra(link).is_empty() {
+        return format!("the forge granted more than was asked for; {TO_CONFIRM}");
+    }
+    TO_CONFIRM.to_owned()
+}
+
+/// The stage of a link whose flow stands there. Any other means that the link went on without its flow.
+const fn fitting(stage: FlowStage) -> Stage {
+    match stage {
+        FlowStage::Started | FlowStage::AtForge | FlowStage::Exchanging => {
+            Stage::PendingAuthorization
+        }
+        FlowStage::Granted | FlowStage::Finished => Stage::PendingConfirmation,
+    }
+}
+
+/// O3: an issuer of another origin than the forge's answers for another forge.
+fn foreign(issuer: Option<&str>, web_url: &str) -> bool {
+    let Some(issuer) = issuer else {
+        return false;
+    };
+    match (Origin::parse(issuer), Origin::parse(web_url)) {
+        (Ok(issuer), Ok(forge)) => issuer != forge,
+        _ => true,
+    }
+}
+
+fn first(tokens: Tokens, now: bindery_core::time::Timestamp) -> Grant {
+    Grant {
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
+        expires: tokens.expires_in.map(|lifetime| now.after(lifetime)),
+        obtained: now,
+        generation: 1,
     }
 }
 
@@ -710,6 +853,26 @@ fn asked(description: &Description, link: &Link) -> Vec<PermissionScopes> {
         .iter()
         .filter(all_asked)
         .filter(worth_saying)
+        .cloned()
+        .collect()
+}
+
+/// What was asked for without what is missing.
+fn granted(description: &Description, link: &Link) -> Vec<PermissionScopes> {
+    let missing = missing(description, link);
+    let mut granted = asked(description, link);
+    granted.retain(|entry| {
+        let lacks = |lost: &PermissionScopes| lost.permission == entry.permission;
+        !missing.iter().any(lacks)
+    });
+    granted
+}
+
+/// Granted scopes that were not asked for.
+fn extra(link: &Link) -> Vec<String> {
+    let granted = link.granted_scopes.iter().flatten();
+    granted
+        .filter(|scope| !link.requested_scopes.contains(scope))
         .cloned()
         .collect()
 }

@@ -103,11 +103,13 @@ impl Engine {
             ),
             secrets_change(&record, secrets)?,
         ];
-        changes.extend(self.remember(request, &resource));
-        self.commit(changes)
-            .await
-            .map_err(|problem| taken(problem, &resource))?;
-        Ok(Versioned { record, version: 1 })
+        changes.extend(self.remember(request, &resource).await?);
+        match self.commit(changes).await {
+            // The same request, asked twice at the same time: the other one was faster.
+            Err(_) if self.recall(request).await?.is_some() => self.host(&record.name).await,
+            Err(problem) => Err(taken(problem, &resource)),
+            Ok(()) => Ok(Versioned { record, version: 1 }),
+        }
     }
 
     /// Checks what the operator said about a host, without making it.
@@ -190,8 +192,12 @@ impl Engine {
         } = self.host(name).await?;
         check_etag(expect, version)?;
         let (before, kept) = (origins(&old)?, self.host_secrets(&old).await?);
-        let (host, secrets) = apply(old.clone(), update, kept, self.now());
+        let (mut host, secrets) = apply(old.clone(), update, kept, self.now());
         self.ports().egress.admit(&host)?;
+        if origins(&host)? != before {
+            // Another place may answer under another name.
+            host.issuer = None;
+        }
         let mut changes = vec![
             change(
                 Key::Host(name.clone()),
@@ -200,6 +206,8 @@ impl Engine {
             ),
             secrets_change(&host, secrets)?,
         ];
+        // No link may come in between.
+        let _alone = self.gates().ground.write().await;
         if origins(&host)? != before {
             self.no_links_on(name).await?;
             changes.push(change(
@@ -223,6 +231,7 @@ impl Engine {
     pub async fn delete_host(&self, name: &HostName, expect: Option<u64>) -> Result<(), Problem> {
         let Versioned { record, version } = self.host(name).await?;
         check_etag(expect, version)?;
+        let _alone = self.gates().ground.write().await;
         self.no_links_on(name).await?;
         let secrets = Key::HostSecrets(name.clone(), origins(&record)?);
         self.commit(vec![

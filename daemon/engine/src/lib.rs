@@ -16,6 +16,7 @@
 
 pub mod credentials;
 mod digest;
+mod flight;
 pub mod flows;
 pub mod hosts;
 pub mod links;
@@ -39,12 +40,12 @@ use bindery_core::{
 };
 use tokio::sync::broadcast;
 
-use crate::refresh::Flights;
 pub use crate::{
     digest::sha256,
     memory::RequestKey,
     records::{LinkFilter, Listed, Versioned},
 };
+use crate::{flight::Flights, refresh::Unsaved, unlink::Unfinished};
 
 /// The adapters that the engine stands on.
 #[derive(Clone)]
@@ -94,9 +95,21 @@ pub struct Engine {
 struct Inner {
     ports: Ports,
     config: EngineConfig,
-    flights: Flights,
-    unlinks: unlink::Sagas,
+    refreshes: Flights,
+    unsaved: Unsaved,
+    sagas: Flights,
+    unfinished: Unfinished,
+    gates: Gates,
     changes: broadcast::Sender<LinkChanged>,
+}
+
+/// What must not happen at the same time. A transaction of the vault can't say "as long as that record stays".
+#[derive(Default)]
+pub(crate) struct Gates {
+    /// Opening a flow: counted and opened by one at a time, so that limits hold.
+    pub(crate) flows: tokio::sync::Mutex<()>,
+    /// What links stand on: shared by those who make one, alone for who takes a host or namespace away.
+    pub(crate) ground: tokio::sync::RwLock<()>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -112,13 +125,15 @@ impl Engine {
     #[must_use]
     pub fn new(ports: Ports, config: EngineConfig) -> Self {
         let (changes, _) = broadcast::channel(1024);
-        let (flights, unlinks) = (Flights::default(), unlink::Sagas::default());
         Self {
             inner: Arc::new(Inner {
                 ports,
                 config,
-                flights,
-                unlinks,
+                refreshes: Flights::default(),
+                unsaved: Unsaved::default(),
+                sagas: Flights::default(),
+                unfinished: Unfinished::default(),
+                gates: Gates::default(),
                 changes,
             }),
         }
@@ -174,12 +189,24 @@ impl Engine {
         bytes
     }
 
-    pub(crate) fn flights(&self) -> &Flights {
-        &self.inner.flights
+    pub(crate) fn refreshes(&self) -> &Flights {
+        &self.inner.refreshes
     }
 
-    pub(crate) fn sagas(&self) -> &unlink::Sagas {
-        &self.inner.unlinks
+    pub(crate) fn unsaved(&self) -> &Unsaved {
+        &self.inner.unsaved
+    }
+
+    pub(crate) fn sagas(&self) -> &Flights {
+        &self.inner.sagas
+    }
+
+    pub(crate) fn unfinished(&self) -> &Unfinished {
+        &self.inner.unfinished
+    }
+
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.inner.gates
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

@@ -1,6 +1,6 @@
 //! Links: create, enable, disable, check.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use bindery_core::{
     flow::{FLOW_LIFETIME, FLOWS_IN_ALL, FLOWS_PER_PRINCIPAL, Flow, FlowStage},
@@ -11,6 +11,7 @@ use bindery_core::{
     problem::{Problem, Reason, Who},
     provider::{
         AuthKind, CredentialFacts, Description, Identity, Input, Output, Permission, TokenFacts,
+        TokenKind,
     },
     secret::{Secret, SecretSet},
     time::Timestamp,
@@ -18,7 +19,7 @@ use bindery_core::{
 
 use crate::{
     Engine, RequestKey, Versioned,
-    namespaces::{check_etag, taken},
+    namespaces::taken,
     operation::{Context, off_topic},
     records::{as_flow, change, origins},
 };
@@ -130,6 +131,23 @@ impl Engine {
         if let Some(resource) = self.recall(request).await? {
             return self.created_before(&resource).await;
         }
+        match self.create_new_link(new, request).await {
+            // The same request, asked twice at the same time: the other one was faster.
+            Err(problem) if problem.reason == Reason::AlreadyExists => {
+                match self.recall(request).await? {
+                    Some(resource) => self.created_before(&resource).await,
+                    None => Err(problem),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn create_new_link(
+        &self,
+        new: NewLink,
+        request: Option<&RequestKey>,
+    ) -> Result<Created, Problem> {
         self.room_for_links()?;
         self.namespace(&new.namespace).await?;
         let host = self.host(&new.host).await?.record;
@@ -197,6 +215,7 @@ impl Engine {
         request: Option<&RequestKey>,
     ) -> Result<Created, Problem> {
         require_oauth(host, description)?;
+        let _one_at_a_time = self.gates().flows.lock().await;
         self.room_for_flows(&new.principal).await?;
         let flow = self.new_flow(&new, host, return_to)?;
         let mut link = self.new_link(&new, host, description, AuthKind::OAuthCode)?;
@@ -213,7 +232,7 @@ impl Engine {
             Expect::Absent,
             Some(Record::Flow(flow)),
         );
-        let link = self.insert_link(link, vec![put], request).await?;
+        let link = self.insert_link(link, host, vec![put], request).await?;
         Ok(Created {
             link,
             authorization: Some(authorization),
@@ -223,11 +242,14 @@ impl Engine {
     async fn insert_link(
         &self,
         link: Link,
+        host: &Host,
         mut others: Vec<bindery_core::port::Change>,
         request: Option<&RequestKey>,
     ) -> Result<Versioned<Link>, Problem> {
+        let _stays = self.gates().ground.read().await;
+        self.still_there(&link.namespace, host).await?;
         let resource = link.resource();
-        others.extend(self.remember(request, &resource));
+        others.extend(self.remember(request, &resource).await?);
         self.put_link(link.clone(), Expect::Absent, others)
             .await
             .map_err(|problem| taken(problem, &resource))?;
@@ -235,6 +257,16 @@ impl Engine {
             record: link,
             version: 1,
         })
+    }
+
+    /// What a new link stands on may have been taken away, or pointed elsewhere, while the provider was asked.
+    async fn still_there(&self, namespace: &NamespaceName, host: &Host) -> Result<(), Problem> {
+        self.namespace(namespace).await?;
+        if origins(&self.host(&host.name).await?.record)? == origins(host)? {
+            return Ok(());
+        }
+        let message = format!("hosts/{} was changed meanwhile; try again", host.name);
+        Err(Problem::new(Reason::StoreConflict, message))
     }
 
     /// O9: a limit for each principal and one for all.
@@ -334,6 +366,7 @@ impl Engine {
     ) -> Result<Created, Problem> {
         let mut link = self.new_link(&new, host, description, AuthKind::AccessToken)?;
         require_token(host, description)?;
+        refuse_other_kind(description, &token)?;
         link.token_kind = token_kind(description, &token, AuthKind::AccessToken);
         let found = self.preflight(&link, host, &token).await?;
         refuse_other_login(&found.identity, username)?;
@@ -354,7 +387,7 @@ impl Engine {
             origins(host)?,
         );
         let put = change(key, Expect::Absent, Some(Record::Grant(grant)));
-        let link = self.insert_link(link, vec![put], request).await?;
+        let link = self.insert_link(link, host, vec![put], request).await?;
         Ok(Created {
             link,
             authorization: None,
@@ -382,6 +415,10 @@ impl Engine {
         let Output::TokenFacts(facts) = facts else {
             return Err(off_topic(host));
         };
+        if !facts.active {
+            let message = format!("{} does not accept the token", host.web_url);
+            return Err(Problem::new(Reason::TokenRefused, message));
+        }
         Ok(Found { identity, facts })
     }
 
@@ -427,9 +464,8 @@ impl Engine {
         desired: Desired,
         expect: Option<u64>,
     ) -> Result<Versioned<Link>, Problem> {
-        check_etag(expect, self.link(namespace, id).await?.version)?;
         let now = self.now();
-        self.change_link(namespace, id, |link| {
+        self.change_link_at(namespace, id, expect, |link| {
             if matches!(link.observed.stage, Stage::Unlinking | Stage::Unlinked) {
                 return Err(Problem::new(
                     Reason::LinkUnlinked,
@@ -465,8 +501,9 @@ impl Engine {
         let host = self.host(&link.host).await?.record;
         let description = self.description(&host.provider)?;
         let problem = match self.look(&link, &host, force).await {
-            Ok(found) => self.note_found(&link, found).await?,
-            Err(problem) => Some(self.note_refusal(&link, problem).await?),
+            Seen::Found(found) => self.note_found(&link, found).await?,
+            Seen::Refused(problem) => Some(self.note_refusal(&link, problem).await?),
+            Seen::Unclear(problem) => Some(problem),
         };
         let link = self.link(namespace, id).await?;
         let missing = missing(&description, &link.record);
@@ -477,22 +514,37 @@ impl Engine {
         })
     }
 
-    async fn look(&self, link: &Link, host: &Host, force: bool) -> Result<Found, Problem> {
+    async fn look(&self, link: &Link, host: &Host, force: bool) -> Seen {
         if force && link.refreshable {
-            self.refresh_now(link).await?;
-        }
-        let token = self.fresh_token(link, host).await?;
-        match self.preflight(link, host, &token).await {
-            // The provider may have ended the token early: one forced refresh tells.
-            Err(problem)
-                if problem.reason == Reason::TokenRefused && link.refreshable && !force =>
-            {
-                self.refresh_now(link).await?;
-                self.preflight(link, host, &self.fresh_token(link, host).await?)
-                    .await
+            if let Err(problem) = self.replace(link, link.generation).await {
+                return Seen::Unclear(problem);
             }
-            found => found,
+            return self.look_once(link, host).await.1;
         }
+        let (generation, seen) = self.look_once(link, host).await;
+        if !matches!(seen, Seen::Refused(_)) || !link.refreshable {
+            return seen;
+        }
+        // The provider may have ended the token early, or a refresh has replaced it: a newer one tells. Where none can be
+        // had, that is no verdict on the grant: refreshes have rules of their own.
+        match self.replace(link, generation).await {
+            Ok(()) => self.look_once(link, host).await.1,
+            Err(problem) => Seen::Unclear(problem),
+        }
+    }
+
+    /// Asks the provider with the current token, and says which one that was.
+    async fn look_once(&self, link: &Link, host: &Host) -> (u64, Seen) {
+        let grant = match self.fresh_grant(link, host, Duration::ZERO).await {
+            Ok(grant) => grant,
+            Err(problem) => return (0, Seen::Unclear(problem)),
+        };
+        let seen = match self.preflight(link, host, &grant.access_token).await {
+            Ok(found) => Seen::Found(found),
+            Err(problem) if problem.reason == Reason::TokenRefused => Seen::Refused(problem),
+            Err(problem) => Seen::Unclear(problem),
+        };
+        (grant.generation, seen)
     }
 
     async fn note_found(&self, link: &Link, found: Found) -> Result<Option<Problem>, Problem> {
@@ -516,7 +568,7 @@ impl Engine {
                 .scopes
                 .clone()
                 .or_else(|| link.granted_scopes.clone());
-            if link.observed.stage != Stage::Bound {
+            if matches!(link.observed.stage, Stage::NeedsReauthorization(_)) {
                 link.observe(Stage::Bound, "", now);
             }
             Ok(())
@@ -526,10 +578,8 @@ impl Engine {
     }
 
     async fn note_refusal(&self, link: &Link, problem: Problem) -> Result<Problem, Problem> {
-        if problem.reason == Reason::TokenRefused {
-            self.mark_dead(&link.namespace, &link.id, Cause::TokenRefused)
-                .await?;
-        }
+        self.mark_dead(&link.namespace, &link.id, Cause::TokenRefused)
+            .await?;
         Ok(problem)
     }
 
@@ -551,6 +601,16 @@ impl Engine {
         })
         .await
     }
+}
+
+/// What a live look at a link brought.
+enum Seen {
+    /// The provider takes its token.
+    Found(Found),
+    /// The provider refuses its token, and there is no newer one.
+    Refused(Problem),
+    /// That could not be found out.
+    Unclear(Problem),
 }
 
 /// What a provider says about a token.
@@ -677,6 +737,25 @@ fn require_token(host: &Host, description: &Description) -> Result<(), Problem> 
     } else {
         Err(unsupported(host, "access tokens"))
     }
+}
+
+/// A token whose prefix says that it came another way ends or renews by other rules than one that a person made.
+fn refuse_other_kind(description: &Description, token: &Secret) -> Result<(), Problem> {
+    let known =
+        |kind: &&TokenKind| !kind.prefix.is_empty() && token.expose().starts_with(&kind.prefix);
+    let kind = description.token_kinds.iter().find(known);
+    let other = kind.filter(|kind| {
+        kind.auth_kind
+            .is_some_and(|auth| auth != AuthKind::AccessToken)
+    });
+    let Some(other) = other else {
+        return Ok(());
+    };
+    let message = format!(
+        "the token is of kind {}, which no person makes; give an access token",
+        other.name
+    );
+    Err(Problem::invalid("token", message))
 }
 
 fn unsupported(host: &Host, what: &str) -> Problem {

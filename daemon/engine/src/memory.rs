@@ -42,7 +42,7 @@ impl Engine {
         let Some(request) = request else {
             return Ok(None);
         };
-        let Some(memory) = self.request(&request.key).await? else {
+        let Some(memory) = self.request(&request.key).await?.map(|entry| entry.record) else {
             return Ok(None);
         };
         if memory.expires <= self.now() {
@@ -57,19 +57,30 @@ impl Engine {
         Ok(Some(memory.resource))
     }
 
-    /// The change that remembers what a request led to.
-    pub(crate) fn remember(&self, request: Option<&RequestKey>, resource: &str) -> Option<Change> {
-        let request = request?;
+    /// The change that remembers what a request led to. Of two that come at the same time one fails.
+    pub(crate) async fn remember(
+        &self,
+        request: Option<&RequestKey>,
+        resource: &str,
+    ) -> Result<Option<Change>, Problem> {
+        let Some(request) = request else {
+            return Ok(None);
+        };
+        let now = self.now();
+        let expect = match self.request(&request.key).await? {
+            Some(old) if old.record.expires <= now => Expect::Version(old.version),
+            _ => Expect::Absent,
+        };
         let memory = RequestMemory {
             key: request.key.clone(),
             request_digest: request.digest,
             resource: resource.to_owned(),
-            expires: self.now().after(MEMORY),
+            expires: now.after(MEMORY),
         };
-        Some(Change {
+        Ok(Some(Change {
             key: Key::Request(request.key.clone()),
-            expect: Expect::Any,
+            expect,
             write: Some(Record::Request(memory)),
-        })
+        }))
     }
 }

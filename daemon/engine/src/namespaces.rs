@@ -43,18 +43,20 @@ impl Engine {
         };
         let resource = format!("namespaces/{name}");
         let put = change(
-            Key::Namespace(name),
+            Key::Namespace(name.clone()),
             Expect::Absent,
             Some(Record::Namespace(record.clone())),
         );
-        let changes = [Some(put), self.remember(request, &resource)]
+        let changes = [Some(put), self.remember(request, &resource).await?]
             .into_iter()
             .flatten()
             .collect();
-        self.commit(changes)
-            .await
-            .map_err(|problem| taken(problem, &resource))?;
-        Ok(Versioned { record, version: 1 })
+        match self.commit(changes).await {
+            // The same request, asked twice at the same time: the other one was faster.
+            Err(_) if self.recall(request).await?.is_some() => self.namespace(&name).await,
+            Err(problem) => Err(taken(problem, &resource)),
+            Ok(()) => Ok(Versioned { record, version: 1 }),
+        }
     }
 
     /// A namespace.
@@ -123,6 +125,7 @@ impl Engine {
     ) -> Result<(), Problem> {
         let version = self.namespace(name).await?.version;
         check_etag(expect, version)?;
+        let _alone = self.gates().ground.write().await;
         let mut after = None;
         loop {
             let page = self

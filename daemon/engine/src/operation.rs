@@ -202,23 +202,31 @@ impl Run {
         context: &mut Context<'_>,
     ) -> Vec<EffectResult> {
         let mut results = Vec::new();
-        while let Some((result, captured)) = running.next().await {
-            if captured.iter().next().is_some() {
-                context.secrets = Arc::new(merged(&context.secrets, captured));
-            }
-            if !self.cancelled.remove(&result.id) {
-                results.push(result);
-            }
-            while let Some(Some((result, _))) = running.next().now_or_never() {
-                if !self.cancelled.remove(&result.id) {
-                    results.push(result);
-                }
-            }
-            if !results.is_empty() {
+        while results.is_empty() {
+            let Some(first) = running.next().await else {
                 break;
+            };
+            self.take_result(first, context, &mut results);
+            while let Some(Some(next)) = running.next().now_or_never() {
+                self.take_result(next, context, &mut results);
             }
         }
         results
+    }
+
+    /// Keeps what was captured, whether or not the answer is still wanted: the next request may name it.
+    fn take_result(
+        &mut self,
+        (result, captured): (EffectResult, SecretSet),
+        context: &mut Context<'_>,
+        results: &mut Vec<EffectResult>,
+    ) {
+        if captured.iter().next().is_some() {
+            context.secrets = Arc::new(merged(&context.secrets, captured));
+        }
+        if !self.cancelled.remove(&result.id) {
+            results.push(result);
+        }
     }
 }
 
@@ -304,9 +312,11 @@ const fn reason(code: FailureCode) -> Reason {
         FailureCode::Unauthenticated => Reason::TokenRefused,
         FailureCode::PermissionDenied => Reason::ProviderDenied,
         FailureCode::NotFound => Reason::ProviderNotFound,
-        FailureCode::Conflict => Reason::StoreConflict,
         FailureCode::RateLimited => Reason::ProviderRateLimited,
-        FailureCode::Upstream | FailureCode::MalformedResponse => Reason::ProviderUnavailable,
+        // A conflict at the provider passes; one of the store's own is something else.
+        FailureCode::Upstream | FailureCode::MalformedResponse | FailureCode::Conflict => {
+            Reason::ProviderUnavailable
+        }
         FailureCode::Transport => Reason::HostUnreachable,
         FailureCode::ScopeMissing => Reason::ScopeMissing,
         FailureCode::OrganizationRestricted => Reason::OrganizationRestricted,

@@ -11,9 +11,10 @@ use bindery_core::{
     problem::{Problem, Reason},
     receipt::Receipt,
     refresh::Intent,
+    secret::Secret,
 };
 
-use crate::Engine;
+use crate::{Engine, namespaces::check_etag};
 
 /// A record and the version that makes its etag.
 pub type Versioned<T> = Entry<T>;
@@ -45,11 +46,14 @@ impl LinkFilter {
 
 macro_rules! reader {
     ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $record:ident, $key:expr) => {
+        reader!($(#[$doc])* $name($($arg: $type),*) -> $record as $record, $key);
+    };
+    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $record:ident as $variant:ident, $key:expr) => {
         $(#[$doc])*
         pub(crate) async fn $name(&self, $($arg: $type),*) -> Result<Option<Versioned<$record>>, Problem> {
             let key = $key;
             match self.ports().vault.get(&key).await.map_err(problem)? {
-                Some(Entry { record: Record::$record(record), version }) => Ok(Some(Entry { record, version })),
+                Some(Entry { record: Record::$variant(record), version }) => Ok(Some(Entry { record, version })),
                 Some(_) => Err(problem(VaultError::Tampered)),
                 None => Ok(None),
             }
@@ -88,6 +92,10 @@ impl Engine {
         find_receipt(namespace: &NamespaceName, id: &LinkId) -> Receipt, Key::Receipt(namespace.clone(), id.clone())
     );
     reader!(
+        /// What a request id led to.
+        request(key: &str) -> RequestMemory as Request, Key::Request(key.to_owned())
+    );
+    reader!(
         /// The credentials of a link.
         find_grant_at(namespace: &NamespaceName, id: &LinkId, host: &HostName, origins: &OriginSet) -> Grant,
         Key::Grant(namespace.clone(), id.clone(), host.clone(), origins.clone())
@@ -101,24 +109,6 @@ impl Engine {
     ) -> Result<Option<Versioned<Grant>>, Problem> {
         self.find_grant_at(&link.namespace, &link.id, &link.host, &origins(host)?)
             .await
-    }
-
-    /// What a request id led to.
-    pub(crate) async fn request(&self, key: &str) -> Result<Option<RequestMemory>, Problem> {
-        match self
-            .ports()
-            .vault
-            .get(&Key::Request(key.to_owned()))
-            .await
-            .map_err(problem)?
-        {
-            Some(Entry {
-                record: Record::Request(memory),
-                ..
-            }) => Ok(Some(memory)),
-            Some(_) => Err(problem(VaultError::Tampered)),
-            None => Ok(None),
-        }
     }
 
     /// A link.
@@ -158,6 +148,17 @@ impl Engine {
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
+        change: impl FnMut(&mut Link) -> Result<(), Problem>,
+    ) -> Result<Versioned<Link>, Problem> {
+        self.change_link_at(namespace, id, None, change).await
+    }
+
+    /// As [`Engine::change_link`], but only the version that the caller saw, if it names one.
+    pub(crate) async fn change_link_at(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        expect: Option<u64>,
         mut change: impl FnMut(&mut Link) -> Result<(), Problem>,
     ) -> Result<Versioned<Link>, Problem> {
         loop {
@@ -165,7 +166,15 @@ impl Engine {
                 record: mut link,
                 version,
             } = self.link(namespace, id).await?;
+            check_etag(expect, version)?;
+            let before = link.clone();
             change(&mut link)?;
+            if link == before {
+                return Ok(Entry {
+                    record: link,
+                    version,
+                });
+            }
             match self
                 .put_link(link.clone(), Expect::Version(version), Vec::new())
                 .await
@@ -272,6 +281,12 @@ pub(crate) fn origins(host: &Host) -> Result<OriginSet, Problem> {
 
 /// What a vault error means to a caller.
 pub(crate) fn problem(error: VaultError) -> Problem {
+    if let VaultError::Store(detail) = &error {
+        // G7: what the store says may name paths; it is for the log.
+        tracing::error!(detail, "The store failed");
+        let message = "the store failed; the log says why; check the disk";
+        return Problem::new(Reason::StoreFailed, message);
+    }
     let reason = match &error {
         VaultError::Conflict => Reason::StoreConflict,
         VaultError::Sealed => Reason::Sealed,
@@ -285,4 +300,13 @@ pub(crate) fn problem(error: VaultError) -> Problem {
 /// A change of one record.
 pub(crate) fn change(key: Key, expect: Expect, write: Option<Record>) -> Change {
     Change { key, expect, write }
+}
+
+/// A second copy of a grant, for a write that may have to be repeated.
+pub(crate) fn copy_grant(grant: &Grant) -> Grant {
+    Grant {
+        access_token: grant.access_token.duplicate(),
+        refresh_token: grant.refresh_token.as_ref().map(Secret::duplicate),
+        ..*grant
+    }
 }

@@ -1,8 +1,10 @@
 //! Repositories, refs and organizations, as the provider shows them now.
 
+use std::time::Duration;
+
 use bindery_core::{
     host::Host,
-    link::Link,
+    link::{Grant, Link},
     name::{LinkId, NamespaceName},
     problem::{Problem, Reason},
     provider::{Input, Organization, Output, Ref, RefKind, Repository},
@@ -170,7 +172,8 @@ impl Engine {
         Ok(page)
     }
 
-    /// Runs an operation on behalf of a usable link. A refused token is refreshed once, in case that it ended early.
+    /// Runs an operation on behalf of a usable link. A token that ended early, or that a refresh
+    /// has replaced since it was read, is refused: the operation is tried once more with a newer one.
     async fn ask(
         &self,
         namespace: &NamespaceName,
@@ -180,19 +183,27 @@ impl Engine {
         let link = self.link(namespace, id).await?.record;
         link.usable()?;
         let host = self.host(&link.host).await?.record;
-        let outcome = match self.ask_once(&link, &host, input.clone()).await {
+        let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
+        let outcome = match self.ask_once(&link, &host, &grant, input.clone()).await {
             Err(problem) if problem.reason == Reason::TokenRefused && link.refreshable => {
-                self.refresh_now(&link).await?;
-                self.ask_once(&link, &host, input).await?
+                self.replace(&link, grant.generation).await?;
+                let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
+                self.ask_once(&link, &host, &grant, input).await?
             }
             outcome => outcome?,
         };
         Ok((outcome, host))
     }
 
-    async fn ask_once(&self, link: &Link, host: &Host, input: Input) -> Result<Outcome, Problem> {
-        let token = self.fresh_token(link, host).await?;
-        self.run(context(link, host, &token)?, input).await
+    async fn ask_once(
+        &self,
+        link: &Link,
+        host: &Host,
+        grant: &Grant,
+        input: Input,
+    ) -> Result<Outcome, Problem> {
+        self.run(context(link, host, &grant.access_token)?, input)
+            .await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bindery_core::{
+    flow::FlowStage,
     port::{Expect, Key, Listing, Record},
     problem::{Problem, Reason},
 };
@@ -22,7 +23,22 @@ impl Engine {
     ///
     /// What the vault says.
     pub async fn recover(&self) -> Result<(), Problem> {
-        self.recover_intents().await
+        self.recover_intents().await?;
+        self.recover_flows().await
+    }
+
+    /// A code that was being exchanged at the last stop is used up, and what came of it is not known.
+    async fn recover_flows(&self) -> Result<(), Problem> {
+        for entry in self.list_all(&Listing::Flows, as_flow).await? {
+            let flow = entry.record;
+            if flow.stage == FlowStage::Exchanging {
+                tracing::warn!(link.id = %flow.link, "An authorization was cut off by the last stop; its link is ended");
+                let message =
+                    "the daemon stopped while the code was exchanged; start the link again";
+                self.end_flow(&flow, message).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Sweeps until the future is dropped.
@@ -42,9 +58,14 @@ impl Engine {
     ///
     /// What the vault says.
     pub async fn sweep(&self) -> Result<(), Problem> {
-        self.end_flows().await?;
-        self.resume_unlinks().await?;
-        self.forget_requests().await
+        self.save_all().await;
+        // One part that fails holds the others back no longer than itself.
+        let parts = [
+            self.end_flows().await,
+            self.resume_unlinks().await,
+            self.forget_requests().await,
+        ];
+        parts.into_iter().collect()
     }
 
     /// Ends the flows that are over: their links are gone, and pending grants are revoked.
@@ -55,15 +76,13 @@ impl Engine {
             if flow.is_open(now) {
                 continue;
             }
-            match self
-                .end_pending(&flow.namespace, &flow.link, "it was not finished in time")
-                .await
-            {
-                Err(problem) if problem.reason != Reason::NotFound => return Err(problem),
-                _ => {}
+            match self.end_flow(&flow, "it was not finished in time").await {
+                Err(problem) if problem.reason == Reason::NotFound => {
+                    self.commit(vec![change(Key::Flow(flow.id), Expect::Any, None)])
+                        .await?;
+                }
+                outcome => drop(outcome?),
             }
-            self.commit(vec![change(Key::Flow(flow.id), Expect::Any, None)])
-                .await?;
         }
         Ok(())
     }

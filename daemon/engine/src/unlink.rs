@@ -6,23 +6,29 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use bindery_core::{
     host::Host,
     link::{Link, Stage},
     name::{LinkId, NamespaceName},
-    port::{BoxFuture, Expect, Key, Listing, Record},
+    port::{Expect, Key, Listing, Record},
     problem::{Problem, Reason},
     provider::{AuthKind, Input, Output, RevocationOutcome},
     receipt::{Outcome, Receipt, StepKind},
     secret::{Secret, SecretSet},
+    time::Timestamp,
 };
-use futures_util::{FutureExt, future::Shared};
+use futures_util::{StreamExt, stream};
 
 use crate::{
     Engine, Listed, Versioned,
+    flight::{Flight, Whose, lock},
     hosts::as_namespace_name,
     links::facts,
     namespaces::check_etag,
@@ -30,12 +36,21 @@ use crate::{
     records::{as_link, change, origins},
 };
 
-type Saga = Shared<BoxFuture<'static, Result<(), Problem>>>;
+/// An unlink that can't revoke is tried for so long; then it erases, and says what is left behind (THREATS O10).
+pub const PATIENCE: Duration = Duration::from_secs(7 * 86_400);
 
-/// The sagas that run.
+/// Bounds of the wait between two tries.
+const BETWEEN_TRIES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
+
+/// Sagas that a sweep runs at the same time.
+const AT_ONCE: usize = 8;
+
+/// The sagas that have not ended, and when the sweep tries each again.
 #[derive(Default)]
-pub(crate) struct Sagas {
-    running: Mutex<HashMap<(NamespaceName, LinkId), Saga>>,
+pub(crate) struct Unfinished {
+    next_try: Mutex<HashMap<Whose, Timestamp>>,
+    /// What the last stop left was looked for.
+    known: AtomicBool,
 }
 
 /// How to unlink.
@@ -62,26 +77,31 @@ impl Engine {
         id: &LinkId,
         options: UnlinkOptions,
     ) -> Result<Versioned<Receipt>, Problem> {
-        let link = self.link(namespace, id).await?;
-        if link.record.observed.stage == Stage::Unlinked {
-            return self.receipt(namespace, id).await;
+        self.open_receipt(namespace, id, &options.reason, options.expect, |_| true)
+            .await?;
+        let outcome = self.saga(namespace, id, options.force).await;
+        if options.force && outcome.is_err() {
+            // The one that was joined was not forced.
+            self.saga(namespace, id, true).await?;
+        } else {
+            outcome?;
         }
-        check_etag(options.expect, link.version)?;
-        self.open_receipt(namespace, id, &options.reason).await?;
-        self.saga(namespace, id, options.force).await?;
         self.receipt(namespace, id).await
     }
 
-    /// Unlinks without waiting.
+    /// Unlinks without waiting, if the link is still at one of `from`. Says whether it was.
     pub(crate) async fn unlink_in_background(
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
         reason: &str,
-    ) -> Result<(), Problem> {
-        self.open_receipt(namespace, id, reason).await?;
-        drop(self.saga(namespace, id, false));
-        Ok(())
+        from: fn(Stage) -> bool,
+    ) -> Result<bool, Problem> {
+        let open = self.open_receipt(namespace, id, reason, None, from).await?;
+        if open {
+            drop(self.saga(namespace, id, false));
+        }
+        Ok(open)
     }
 
     /// A receipt.
@@ -120,71 +140,78 @@ impl Engine {
             .await
     }
 
-    /// From here on nothing is handed out: the stage and the open receipt are durable together.
+    /// From here on nothing is handed out: the stage and the open receipt are durable together. Says whether the link is
+    /// being unlinked now.
     async fn open_receipt(
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
         reason: &str,
-    ) -> Result<(), Problem> {
+        expect: Option<u64>,
+        from: fn(Stage) -> bool,
+    ) -> Result<bool, Problem> {
         loop {
             let Versioned {
                 record: mut link,
                 version,
             } = self.link(namespace, id).await?;
-            if matches!(link.observed.stage, Stage::Unlinking | Stage::Unlinked) {
-                return Ok(());
+            match link.observed.stage {
+                Stage::Unlinking => return Ok(true),
+                Stage::Unlinked if self.find_receipt(namespace, id).await?.is_some() => {
+                    return Ok(true);
+                }
+                stage if !from(stage) => return Ok(false),
+                // Ended before there was anything to revoke; who asks gets a receipt that says so.
+                Stage::Unlinked => {}
+                _ => check_etag(expect, version)?,
             }
-            let login = link
-                .identity
-                .as_ref()
-                .map(|identity| identity.login.clone())
-                .unwrap_or_default();
-            let receipt = Receipt::open(
-                namespace.clone(),
-                id.clone(),
-                link.host.clone(),
-                login,
-                self.now(),
-            );
+            let receipt = opened(&link, self.now());
             link.observe(Stage::Unlinking, reason, self.now());
             let key = Key::Receipt(namespace.clone(), id.clone());
-            let put = change(key, Expect::Any, Some(Record::Receipt(receipt)));
-            match self
-                .put_link(link, Expect::Version(version), vec![put])
-                .await
-            {
+            let mut others = vec![change(key, Expect::Any, Some(Record::Receipt(receipt)))];
+            if let Some(flow) = self.flow_of(namespace, id).await? {
+                // Nobody may finish it any more.
+                others.push(change(Key::Flow(flow.record.id), Expect::Any, None));
+            }
+            match self.put_link(link, Expect::Version(version), others).await {
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
-                outcome => return outcome,
+                Err(problem) => return Err(problem),
+                Ok(()) => {
+                    let whose = (namespace.clone(), id.clone());
+                    lock(&self.unfinished().next_try).insert(whose, self.now());
+                    return Ok(true);
+                }
             }
         }
     }
 
     /// Joins the saga of a link, or starts it.
-    fn saga(&self, namespace: &NamespaceName, id: &LinkId, force: bool) -> Saga {
-        let key = (namespace.clone(), id.clone());
-        let mut running = lock(&self.sagas().running);
-        if let Some(saga) = running.get(&key) {
-            return saga.clone();
-        }
-        let (engine, own) = (self.clone(), key.clone());
-        let task = tokio::spawn(async move {
+    fn saga(&self, namespace: &NamespaceName, id: &LinkId, force: bool) -> Flight {
+        let whose = (namespace.clone(), id.clone());
+        let (engine, own) = (self.clone(), whose.clone());
+        let saga = self.sagas().join(whose, || async move {
             let outcome = engine.run_saga(&own.0, &own.1, force).await;
-            lock(&engine.sagas().running).remove(&own);
+            engine.note_try(own, outcome.as_ref().err()).await;
             outcome
         });
-        let stopped = |_| {
-            Err(Problem::new(
-                Reason::ShuttingDown,
-                "the daemon stops; it goes on after the start",
-            ))
+        saga.0
+    }
+
+    /// When the sweep tries again: soon at first, then less and less often, and never before the provider allows it.
+    async fn note_try(&self, whose: Whose, problem: Option<&Problem>) {
+        let Some(problem) = problem else {
+            lock(&self.unfinished().next_try).remove(&whose);
+            return;
         };
-        let saga = task
-            .map(move |joined| joined.unwrap_or_else(stopped))
-            .boxed()
-            .shared();
-        running.insert(key, saga.clone());
-        saga
+        let now = self.now();
+        let started = match self.receipt(&whose.0, &whose.1).await {
+            Ok(receipt) => receipt.record.started,
+            Err(_) => now,
+        };
+        let (least, most) = BETWEEN_TRIES;
+        let wait = (now.since(started) / 4).clamp(least, most);
+        let wait = wait.max(problem.retry_after.unwrap_or_default());
+        lock(&self.unfinished().next_try).insert(whose, now.after(wait));
     }
 
     async fn run_saga(
@@ -202,30 +229,37 @@ impl Engine {
                 return Ok(());
             };
             let link = self.link(namespace, id).await?.record;
-            match self.step(step, &link).await {
-                Ok((outcome, message)) => {
-                    self.note_step(receipt, version, step, outcome, message)
-                        .await?
-                }
-                Err(problem) if force => {
-                    let outcome = Outcome::Failed {
-                        reason: problem.reason.as_str().to_owned(),
-                    };
-                    self.note_step(receipt, version, step, outcome, problem.message)
-                        .await?;
-                }
+            let force = force || self.now().since(receipt.started) >= PATIENCE;
+            let (outcome, message) = match self.step(step, &link, force).await {
+                Ok(ended) => ended,
+                Err(problem) if force => left_behind(&problem),
                 Err(problem) => {
                     self.note_wait(namespace, id, &problem).await?;
                     return Err(problem);
                 }
+            };
+            match self
+                .note_step(receipt, version, step, outcome, message)
+                .await
+            {
+                // Somebody else has changed the link: each step can be done twice.
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                noted => noted?,
             }
         }
     }
 
-    async fn step(&self, step: StepKind, link: &Link) -> Result<(Outcome, String), Problem> {
+    async fn step(
+        &self,
+        step: StepKind,
+        link: &Link,
+        force: bool,
+    ) -> Result<(Outcome, String), Problem> {
         match step {
             StepKind::StopHandOut => {
-                self.settle(&link.namespace, &link.id).await;
+                self.refreshes()
+                    .settle(&(link.namespace.clone(), link.id.clone()))
+                    .await;
                 Ok((Outcome::Done, "no token is handed out any more".to_owned()))
             }
             StepKind::DeleteHooks => Ok((
@@ -237,7 +271,7 @@ impl Engine {
                     "tokens that were handed out are the link's own and end with its grant";
                 Ok((Outcome::AlreadyAbsent, message.to_owned()))
             }
-            StepKind::RevokeGrant => self.revoke(link).await,
+            StepKind::RevokeGrant => self.revoke(link, force).await,
             StepKind::Erase => Ok((Outcome::Done, "the credentials are erased".to_owned())),
         }
     }
@@ -281,6 +315,7 @@ impl Engine {
             Expect::Any,
             None,
         ));
+        self.forget_unsaved(&namespace, &id);
         changes.push(change(Key::Intent(namespace, id), Expect::Any, None));
         link.observe(
             Stage::Unlinked,
@@ -308,7 +343,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn revoke(&self, link: &Link) -> Result<(Outcome, String), Problem> {
+    async fn revoke(&self, link: &Link, force: bool) -> Result<(Outcome, String), Problem> {
         let host = self.host(&link.host).await?.record;
         if self.find_grant(link, &host).await?.is_none() {
             return Ok((
@@ -319,23 +354,27 @@ impl Engine {
         let description = self.description(&host.provider)?;
         let shared = description.revocation.kills_siblings && self.has_sibling(link).await?;
         // A provider may know a grant only by a token that is still good; where none can be had, the old one is tried.
-        let token = match self.fresh_token(link, &host).await {
-            Ok(token) => token,
-            Err(_) => self.last_token(link, &host).await?,
-        };
+        let stale = self.last_refresh(link).await.err().filter(may_pass);
+        let token = self.last_token(link, &host).await?;
         let secrets = self.revocation_secrets(&host, token).await?;
         let context = Context::new(&host, facts(link, &host), secrets)?;
         let input = Input::Revoke {
             whole_grant: link.auth_kind == AuthKind::OAuthCode && !shared,
         };
-        match self.run(context, input).await {
-            Ok(outcome) => revoked(outcome.last, &host),
+        let ended = match self.run(context, input).await {
+            Ok(outcome) => revoked(outcome.last, &host)?,
             // The provider does not know the token any more: that is what was wanted.
-            Err(problem) if problem.reason == Reason::TokenRefused => Ok((
+            Err(problem) if problem.reason == Reason::TokenRefused => (
                 Outcome::AlreadyAbsent,
                 "the provider does not accept the token any more".to_owned(),
-            )),
-            Err(problem) => Err(problem),
+            ),
+            Err(problem) => return Err(problem),
+        };
+        match stale {
+            // That an old token is not known says nothing about the grant.
+            Some(problem) if ended.0 == Outcome::AlreadyAbsent && !force => Err(problem),
+            Some(problem) if ended.0 == Outcome::AlreadyAbsent => Ok(left_behind(&problem)),
+            _ => Ok(ended),
         }
     }
 
@@ -345,7 +384,11 @@ impl Engine {
         token.ok_or_else(|| Problem::new(Reason::LinkNotBound, "the link holds no credentials"))
     }
 
-    async fn revocation_secrets(&self, host: &Host, token: Secret) -> Result<SecretSet, Problem> {
+    pub(crate) async fn revocation_secrets(
+        &self,
+        host: &Host,
+        token: Secret,
+    ) -> Result<SecretSet, Problem> {
         let mut secrets = SecretSet::new();
         secrets.insert("access_token", token);
         if let Some(client_secret) = self.host_secrets(host).await?.client_secrets.first() {
@@ -354,16 +397,13 @@ impl Engine {
         Ok(secrets)
     }
 
-    /// Another live link with the same identity on the same host.
+    /// Another live link with the same identity on the same host. An identity that is not known may be the same.
     async fn has_sibling(&self, link: &Link) -> Result<bool, Problem> {
-        let Some(identity) = &link.identity else {
-            return Ok(false);
-        };
         let sibling = |other: &Link| {
-            let same = other
-                .identity
-                .as_ref()
-                .is_some_and(|other| other.stable_id == identity.stable_id);
+            let same = match (&link.identity, &other.identity) {
+                (Some(one), Some(other)) => one.stable_id == other.stable_id,
+                _ => other.generation > 0,
+            };
             let live = !matches!(other.observed.stage, Stage::Unlinking | Stage::Unlinked);
             same && live && other.host == link.host && other.auth_kind == AuthKind::OAuthCode
         };
@@ -381,8 +421,28 @@ impl Engine {
         Ok(false)
     }
 
-    /// Goes on with every unlink that has not finished.
+    /// Goes on with every unlink that has not finished and whose time has come.
     pub(crate) async fn resume_unlinks(&self) -> Result<(), Problem> {
+        if !self.unfinished().known.load(Ordering::SeqCst) {
+            self.find_unfinished().await?;
+        }
+        let now = self.now();
+        let due: Vec<_> = lock(&self.unfinished().next_try)
+            .iter()
+            .filter(|(_, next)| **next <= now)
+            .map(|(whose, _)| whose.clone())
+            .collect();
+        stream::iter(due)
+            .for_each_concurrent(AT_ONCE, |(namespace, id)| async move {
+                // What goes wrong is noted in the link.
+                let _ = self.saga(&namespace, &id, false).await;
+            })
+            .await;
+        Ok(())
+    }
+
+    /// What the last stop left. Done once: from then on every saga is known from its start.
+    async fn find_unfinished(&self) -> Result<(), Problem> {
         for namespace in self
             .list_all(&Listing::Namespaces, as_namespace_name)
             .await?
@@ -393,13 +453,42 @@ impl Engine {
             {
                 let link = entry.record;
                 if link.observed.stage == Stage::Unlinking {
-                    // What goes wrong is noted in the link.
-                    let _ = self.saga(&link.namespace, &link.id, false).await;
+                    lock(&self.unfinished().next_try)
+                        .entry((link.namespace, link.id))
+                        .or_default();
                 }
             }
         }
+        self.unfinished().known.store(true, Ordering::SeqCst);
         Ok(())
     }
+}
+
+fn opened(link: &Link, now: Timestamp) -> Receipt {
+    let identity = link.identity.as_ref();
+    Receipt::open(
+        link.namespace.clone(),
+        link.id.clone(),
+        link.host.clone(),
+        identity
+            .map(|identity| identity.login.clone())
+            .unwrap_or_default(),
+        now,
+    )
+}
+
+fn left_behind(problem: &Problem) -> (Outcome, String) {
+    let reason = problem.reason.as_str().to_owned();
+    (Outcome::Failed { reason }, problem.message.clone())
+}
+
+/// Whether a refresh that failed may succeed later. A link that is being unlinked and is refused its refresh for good
+/// says that it is unlinked.
+fn may_pass(problem: &Problem) -> bool {
+    !matches!(
+        problem.reason,
+        Reason::LinkUnlinked | Reason::LinkNeedsReauthorization | Reason::LinkNotBound
+    )
 }
 
 fn revoked(output: Output, host: &Host) -> Result<(Outcome, String), Problem> {
@@ -414,8 +503,4 @@ fn revoked(output: Output, host: &Host) -> Result<(Outcome, String), Problem> {
         },
     };
     Ok((outcome, revocation.message))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

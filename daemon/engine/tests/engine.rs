@@ -5,6 +5,8 @@
 
 #[path = "engine/linking.rs"]
 mod linking;
+#[path = "engine/races.rs"]
+mod races;
 #[path = "engine/refresh.rs"]
 mod refresh;
 #[path = "engine/support.rs"]

@@ -14,24 +14,11 @@ use bindery_engine::{
 
 use crate::support::{World, acme, failure, oauth_link, query, token_link};
 
-async fn flow(world: &World) -> (bindery_core::name::LinkId, String) {
-    let created = world
-        .engine
-        .create_link(oauth_link(), None)
-        .await
-        .expect("link");
-    let uri = created.authorization.expect("authorization").uri;
-    (
-        created.link.record.id,
-        uri.rsplit('/').next().expect("flow").to_owned(),
-    )
-}
-
 /// The whole way: pending, at the forge, pending confirmation, bound; the token is handed out only at the end.
 #[tokio::test]
 async fn a_link_is_bound_only_when_confirmed() {
     let world = World::new().await;
-    let (link, flow) = flow(&world).await;
+    let (link, flow) = world.flow().await;
     assert_eq!(
         world.fetch(&link).await.expect_err("pending").reason,
         Reason::LinkNotBound
@@ -70,7 +57,7 @@ async fn a_link_is_bound_only_when_confirmed() {
 #[tokio::test]
 async fn o2_the_authorization_request_is_bound() {
     let world = World::new().await;
-    let (_, flow) = flow(&world).await;
+    let (_, flow) = world.flow().await;
     let url = world
         .engine
         .leave_for_forge(&flow, "cookie")
@@ -78,7 +65,8 @@ async fn o2_the_authorization_request_is_bound() {
         .expect("URL");
     assert_eq!(query(&url, "code_challenge_method"), "S256");
     assert_eq!(query(&url, "code_challenge").len(), 43);
-    assert_eq!(query(&url, "state").len(), 43);
+    let state = query(&url, "state");
+    assert_eq!(state.rsplit_once('.').expect("flow and ticket").1.len(), 43);
     assert!(query(&url, "redirect_uri").starts_with("https://bindery.example/oauth/"));
     let again = world
         .engine
@@ -92,7 +80,7 @@ async fn o2_the_authorization_request_is_bound() {
 #[tokio::test]
 async fn o1_o2_tampered_callbacks_exchange_nothing() {
     let world = World::new().await;
-    let (link, flow) = flow(&world).await;
+    let (link, flow) = world.flow().await;
     let url = world
         .engine
         .leave_for_forge(&flow, "cookie")
@@ -141,7 +129,7 @@ async fn o1_o2_tampered_callbacks_exchange_nothing() {
 #[tokio::test]
 async fn o1_the_browser_that_starts_finishes() {
     let world = World::new().await;
-    let (link, flow) = flow(&world).await;
+    let (link, flow) = world.flow().await;
     world
         .engine
         .leave_for_forge(&flow, "victim")
@@ -191,7 +179,7 @@ async fn o1_the_browser_that_starts_finishes() {
 #[tokio::test]
 async fn o1_the_starter_confirms_with_the_code() {
     let world = World::new().await;
-    let (link, flow) = flow(&world).await;
+    let (link, flow) = world.flow().await;
     world.consent(&flow, "cookie").await.expect("callback");
     let code = world
         .engine
@@ -232,7 +220,7 @@ async fn o1_the_starter_confirms_with_the_code() {
 #[tokio::test]
 async fn o1_an_unconfirmed_grant_is_revoked() {
     let world = World::new().await;
-    let (link, flow) = flow(&world).await;
+    let (link, flow) = world.flow().await;
     world.consent(&flow, "cookie").await.expect("callback");
     world.clock.advance(Duration::from_secs(601));
     world.engine.sweep().await.expect("sweep");
@@ -253,7 +241,7 @@ async fn o1_an_unconfirmed_grant_is_revoked() {
 #[tokio::test]
 async fn declining_revokes() {
     let world = World::new().await;
-    let (link, flow) = flow(&world).await;
+    let (link, flow) = world.flow().await;
     world.consent(&flow, "cookie").await.expect("callback");
     let code = world
         .engine
@@ -480,7 +468,7 @@ async fn o3_an_issuer_is_required_once_seen() {
         (None, false),
         (Some("https://evil"), false),
     ] {
-        let (link, flow) = flow(&world).await;
+        let (link, flow) = world.flow().await;
         let url = world
             .engine
             .leave_for_forge(&flow, "cookie")
@@ -508,7 +496,7 @@ async fn o3_an_issuer_is_required_once_seen() {
 #[tokio::test]
 async fn the_identity_is_asked_for_again() {
     let world = World::new().await;
-    let (_, flow) = flow(&world).await;
+    let (_, flow) = world.flow().await;
     world
         .plugin
         .on("Identify", |_| Err(failure(FailureCode::Upstream)));

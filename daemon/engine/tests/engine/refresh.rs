@@ -225,3 +225,159 @@ async fn a_token_without_end_is_left_alone() {
     assert_eq!(world.fetch(&link).await.expect("token").expires, None);
     assert_eq!(world.token_calls(), 1);
 }
+
+/// A new pair that the store does not take is kept, and stored by the next call: the forge is not asked again.
+#[tokio::test]
+async fn a_pair_that_could_not_be_stored_is_not_lost() {
+    for fault in [Fault::Fail, Fault::ApplyThenFail] {
+        let world = World::new().await;
+        let link = expired(&world).await;
+        // The first write is the intent, the second the pair.
+        world.store.inject(Call::Commit, 2, fault);
+        let first = world.fetch(&link).await;
+        assert_eq!(first.is_err(), fault == Fault::Fail);
+        assert_eq!(
+            world.fetch(&link).await.expect("token").token.expose(),
+            "a2"
+        );
+        assert_eq!(world.token_calls(), 2);
+        world.clock.advance(Duration::from_secs(3601));
+        assert_eq!(
+            world.fetch(&link).await.expect("token").token.expose(),
+            "a3"
+        );
+        assert_eq!(*world.forge.presented.lock().expect("lock"), ["r1", "r2"]);
+    }
+}
+
+/// The sweep stores such a pair as well, so that a stop does not lose it.
+#[tokio::test]
+async fn the_sweep_stores_what_could_not_be_stored() {
+    let mut world = World::new().await;
+    let link = expired(&world).await;
+    world.store.inject(Call::Commit, 2, Fault::Fail);
+    assert!(world.fetch(&link).await.is_err());
+    world.engine.sweep().await.expect("sweep");
+    world.restart().await;
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a2"
+    );
+    assert_eq!(world.token_calls(), 2);
+}
+
+/// R4: an answer whose loss could not be written is lost all the same: the old token's refusal then means that the rotation
+/// was lost, not that somebody revoked the grant.
+#[tokio::test]
+async fn r4_a_loss_that_was_not_written_is_known() {
+    let world = World::new().await;
+    let link = expired(&world).await;
+    world.store.inject(Call::Commit, 2, Fault::Fail);
+    world.forge.answer(|_| lost());
+    world.forge.answer(|_| refused());
+    assert!(world.fetch(&link).await.is_err());
+    assert!(world.fetch(&link).await.is_err());
+    let stage = world.read(&link).await.observed.stage;
+    assert_eq!(stage, Stage::NeedsReauthorization(Cause::RotationLost));
+}
+
+/// A wish for more than a token ever has does not refresh it with every call.
+#[tokio::test]
+async fn a_wish_beyond_the_lifetime_refreshes_once() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world.clock.advance(Duration::from_secs(600));
+    let mut wish = wanted(&link);
+    wish.min_remaining = Duration::from_secs(86_400);
+    for _ in 0..3 {
+        let credential = world.engine.fetch_credential(&wish).await.expect("token");
+        assert_eq!(credential.token.expose(), "a2");
+    }
+}
+
+/// A token that lives shorter than the usual margin is used more than once.
+#[tokio::test]
+async fn a_short_token_is_used() {
+    let world = World::new().await;
+    let link = world.bound(Some(30)).await.id;
+    for _ in 0..3 {
+        assert_eq!(
+            world.fetch(&link).await.expect("token").token.expose(),
+            "a1"
+        );
+    }
+}
+
+/// R5: a check that asks for a refresh does not call the grant dead on one refusal of the token endpoint.
+#[tokio::test]
+async fn r5_a_check_keeps_to_two_verdicts() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world.forge.answer(|_| refused());
+    let checked = world
+        .engine
+        .check_link(&crate::support::acme(), &link, true)
+        .await
+        .expect("checked");
+    assert_eq!(
+        checked.problem.expect("refused").reason,
+        Reason::TokenRefused
+    );
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Bound);
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a1"
+    );
+}
+
+/// A check that asks for a refresh gets one although the token is good, and a token without end as well.
+#[tokio::test]
+async fn a_forced_check_refreshes() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    let check = || world.engine.check_link(&NAMESPACE, &link, true);
+    assert!(check().await.expect("checked").problem.is_none());
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a2"
+    );
+}
+
+static NAMESPACE: std::sync::LazyLock<bindery_core::name::NamespaceName> =
+    std::sync::LazyLock::new(crate::support::acme);
+
+/// GitHub's refresh kills the old token at once: an operation that read it just before goes on with the new one, and
+/// does not refresh again.
+#[tokio::test]
+async fn a_token_that_was_replaced_meanwhile_is_read_again() {
+    let world = Arc::new(World::new().await);
+    let link = world.bound(Some(3600)).await.id;
+    world.plugin.hold();
+    let (own, target) = (Arc::clone(&world), link.clone());
+    let list =
+        tokio::spawn(async move { own.engine.list_organizations(&NAMESPACE, &target).await });
+    let asked = || {
+        world
+            .plugin
+            .count(bindery_core::provider::OperationKind::ListOrganizations)
+    };
+    while asked() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut wish = wanted(&link);
+    wish.min_remaining = Duration::from_secs(3600);
+    world.clock.advance(Duration::from_secs(100));
+    world.engine.fetch_credential(&wish).await.expect("token");
+    let first = std::sync::atomic::AtomicBool::new(true);
+    world.plugin.on("ListOrganizations", move |_| {
+        if first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            return Err(crate::support::failure(
+                bindery_core::provider::FailureCode::Unauthenticated,
+            ));
+        }
+        Ok(bindery_core::provider::Output::Empty)
+    });
+    world.plugin.release();
+    list.await.expect("task").expect("organizations");
+    assert_eq!((asked(), world.token_calls()), (2, 2));
+}

@@ -173,6 +173,7 @@ type Answer = Box<dyn Fn(&Call) -> Result<Output, Failure> + Send + Sync>;
 pub(crate) struct ScriptedPlugin {
     answers: Mutex<BTreeMap<&'static str, Answer>>,
     pub(crate) calls: Mutex<Vec<OperationKind>>,
+    held: watch::Sender<bool>,
 }
 
 impl ScriptedPlugin {
@@ -180,7 +181,23 @@ impl ScriptedPlugin {
         Self {
             answers: Mutex::default(),
             calls: Mutex::default(),
+            held: watch::channel(false).0,
         }
+    }
+
+    /// Holds every answer until [`Self::release`].
+    pub(crate) fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    pub(crate) fn release(&self) {
+        self.held.send_replace(false);
+    }
+
+    /// How often an operation was asked for.
+    pub(crate) fn count(&self, operation: OperationKind) -> usize {
+        let calls = self.calls.lock().expect("lock");
+        calls.iter().filter(|kind| **kind == operation).count()
     }
 
     pub(crate) fn on(
@@ -188,15 +205,18 @@ impl ScriptedPlugin {
         operation: &'static str,
         answer: impl Fn(&Call) -> Result<Output, Failure> + Send + Sync + 'static,
     ) {
-        self.answers
-            .lock()
-            .expect("lock")
-            .insert(operation, Box::new(answer));
+        self.answers().insert(operation, Box::new(answer));
+    }
+
+    /// Whatever an answer did: one may panic on purpose.
+    fn answers(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Answer>> {
+        let answers = self.answers.lock();
+        answers.unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn answer(&self, call: &Call) -> Result<Output, Failure> {
         let name = format!("{:?}", call.input.kind());
-        if let Some(answer) = self.answers.lock().expect("lock").get(name.as_str()) {
+        if let Some(answer) = self.answers().get(name.as_str()) {
             return answer(call);
         }
         Ok(match call.input {
@@ -252,8 +272,10 @@ impl Providers for ScriptedPlugin {
         call: Call,
     ) -> BoxFuture<'a, Result<Started, Failure>> {
         self.calls.lock().expect("lock").push(call.input.kind());
-        let answer = self.answer(&call);
+        let mut held = self.held.subscribe();
         Box::pin(async move {
+            held.wait_for(|held| !held).await.expect("the plugin lives");
+            let answer = self.answer(&call);
             let step = Step {
                 partial: Vec::new(),
                 cancelled: Vec::new(),
@@ -308,12 +330,20 @@ fn description() -> Description {
             ..Endpoints::default()
         },
         auth_methods: vec![method(AuthKind::OAuthCode), method(AuthKind::AccessToken)],
-        token_kinds: vec![TokenKind {
-            name: "any".to_owned(),
-            prefix: String::new(),
-            auth_kind: None,
-            git_username: "{login}".to_owned(),
-        }],
+        token_kinds: vec![
+            TokenKind {
+                name: "app".to_owned(),
+                prefix: "fa_".to_owned(),
+                auth_kind: Some(AuthKind::OAuthCode),
+                git_username: "{login}".to_owned(),
+            },
+            TokenKind {
+                name: "any".to_owned(),
+                prefix: String::new(),
+                auth_kind: None,
+                git_username: "{login}".to_owned(),
+            },
+        ],
         permissions: vec![
             needs(Permission::Identity, "user"),
             needs(Permission::ReadCode, "repo"),
@@ -436,6 +466,18 @@ impl World {
             .confirm_in_browser(&flow, view.confirm_code.expose(), "cookie")
             .await;
         confirmed.expect("confirmed").link.record
+    }
+
+    /// A pending link and the id of its flow.
+    pub(crate) async fn flow(&self) -> (LinkId, String) {
+        let created = self
+            .engine
+            .create_link(oauth_link(), None)
+            .await
+            .expect("link");
+        let uri = created.authorization.expect("authorization").uri;
+        let flow = uri.rsplit('/').next().expect("flow").to_owned();
+        (created.link.record.id, flow)
     }
 
     /// The person's way from the start page to the callback.
