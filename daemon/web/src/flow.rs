@@ -9,9 +9,8 @@ use axum::{
 };
 use bindery_core::{
     link::Link,
-    name::{FlowId, LinkId, NamespaceName},
+    name::FlowId,
     problem::{Problem, Reason},
-    provider::{Permission, PermissionScopes},
     secret::Secret,
 };
 use bindery_engine::flows::{ConfirmView, Confirmed, Returned};
@@ -100,7 +99,7 @@ async fn callback(
     let [code, ticket, issuer, error] = query::pick(&query.unwrap_or_default(), RETURNED)?;
     let code = code.map(Secret::new);
     let ticket = ticket.ok_or(Failure::Malformed)?;
-    // Without our cookie no flow may go on, so the engine need not search for one.
+    // Without our cookie no flow may go on, so the engine need not look for one.
     let browser = cookie::read(&headers, &state.public_url).ok_or(Failure::NoCookie)?;
     let returned = Returned {
         redirect_id: &redirect_id,
@@ -119,22 +118,16 @@ async fn ask(State(state): State<WebState>, path: PathOf<String>, headers: Heade
     let flow = flow_id(path)?;
     let browser = cookie::read(&headers, &state.public_url).ok_or(Failure::NoCookie)?;
     let view = state.engine.confirm_view(flow.as_str(), &browser).await?;
-    let (told, granted) = granted(&state, &view).await?;
-    let mut response = confirm_page(&flow, view, told, granted);
-    let registered = state.engine.config().return_addresses.values();
-    let targets: Vec<_> = registered.map(String::as_str).collect();
+    let return_to = view.return_to.clone();
+    let targets: Vec<_> = return_to.iter().map(String::as_str).collect();
+    let mut response = confirm_page(&flow, view);
     response
         .headers_mut()
         .insert(CONTENT_SECURITY_POLICY, policy(&targets));
     Ok(response)
 }
 
-fn confirm_page(
-    flow: &FlowId,
-    view: ConfirmView,
-    told: bool,
-    granted: Vec<PermissionScopes>,
-) -> Response {
+fn confirm_page(flow: &FlowId, view: ConfirmView) -> Response {
     let page = ConfirmPage {
         flow: flow.as_str(),
         namespace: &view.namespace,
@@ -145,43 +138,13 @@ fn confirm_page(
         login: &view.identity.login,
         display_name: &view.identity.display_name,
         stable_id: &view.identity.stable_id,
-        told,
-        granted: Ask::all(granted),
+        told: view.told,
+        granted: Ask::all(view.granted),
         missing: Ask::all(view.missing),
+        extra: view.extra,
         code: view.confirm_code.expose(),
     };
     pages::render(&page, StatusCode::OK)
-}
-
-/// Whether the provider tells what it granted, and what that is: what was asked for without what is missing.
-async fn granted(
-    state: &WebState,
-    view: &ConfirmView,
-) -> Result<(bool, Vec<PermissionScopes>), Failure> {
-    let link = link_of(state, &view.link).await?;
-    let host = state.engine.host(&link.host).await?.record;
-    let description = state.engine.provider(host.provider.as_str())?;
-    let asked = |entry: &&PermissionScopes| {
-        let named = !entry.scopes.is_empty() || entry.permission == Permission::Identity;
-        let mut scopes = entry.scopes.iter();
-        named && scopes.all(|scope| link.requested_scopes.contains(scope))
-    };
-    let there = |entry: &&PermissionScopes| {
-        let lacks = |missing: &PermissionScopes| missing.permission == entry.permission;
-        !view.missing.iter().any(lacks)
-    };
-    let entries = description.permissions.iter();
-    let granted = entries.filter(asked).filter(there).cloned().collect();
-    Ok((link.granted_scopes.is_some(), granted))
-}
-
-async fn link_of(state: &WebState, resource: &str) -> Result<Link, Failure> {
-    let gone = || Failure::Problem(Problem::not_found(resource));
-    let rest = resource.strip_prefix("namespaces/").ok_or_else(gone)?;
-    let (namespace, id) = rest.split_once("/links/").ok_or_else(gone)?;
-    let namespace = NamespaceName::parse(namespace).map_err(|_| gone())?;
-    let id = LinkId::parse(id).map_err(|_| gone())?;
-    Ok(state.engine.link(&namespace, &id).await?.record)
 }
 
 /// Binds.

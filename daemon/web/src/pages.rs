@@ -58,6 +58,8 @@ pub(crate) struct ConfirmPage<'a> {
     pub(crate) told: bool,
     pub(crate) granted: Vec<Ask>,
     pub(crate) missing: Vec<Ask>,
+    /// Scopes that were granted and not asked for.
+    pub(crate) extra: Vec<String>,
     pub(crate) code: &'a str,
 }
 

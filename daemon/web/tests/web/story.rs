@@ -140,6 +140,28 @@ async fn o5_a_person_goes_back_to_the_registry() {
     );
 }
 
+/// O8: what the forge granted beyond what was asked for is told before anybody confirms.
+#[tokio::test]
+async fn o8_more_than_was_asked_for_is_told() {
+    let (world, mut browser) = (World::new().await, Browser::default());
+    let granted = ["read:org", "repo", "delete_repo"].map(str::to_owned);
+    *world.forge.granted.lock().expect("lock") = Some(granted.to_vec());
+    browser.agree(&world).await;
+    let page = browser
+        .get(&world, &format!("{}/confirm", world.start))
+        .await;
+    assert!(
+        page.body.contains("More than was asked for"),
+        "{}",
+        page.body
+    );
+    assert!(
+        page.body.contains("<code>delete_repo</code>"),
+        "{}",
+        page.body
+    );
+}
+
 /// A second visit to the start page keeps the cookie, so that several links can be open in one browser.
 #[tokio::test]
 async fn the_cookie_is_kept() {
