@@ -1,3 +1,57 @@
-//! The bindery command
+//! The `bindery` command: what people and scripts do with a Bindery daemon.
+//!
+//! | Module | What is in it |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`host`], [`namespace`], [`provider`], [`link`], [`repo`], [`credential`], [`status`], [`plugin`] | one group of commands each |
+//! | [`session`] | the connection, and how answers are printed |
+//! | [`problem`] | errors and exit codes |
+//! | [`record`], [`table`], [`json`], [`style`], [`moment`], [`progress`] | printing |
+#![forbid(unsafe_code)]
+#![allow(rustdoc::bare_urls, reason = "comments of arguments are help texts")]
 
-fn main() {}
+use std::{path::Path, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::{args::Cli, session::Session};
+
+mod args;
+mod credential;
+mod host;
+mod json;
+mod link;
+mod moment;
+mod namespace;
+mod plugin;
+mod problem;
+mod progress;
+mod provider;
+mod record;
+mod repo;
+mod resource;
+mod secret;
+mod session;
+mod status;
+mod style;
+mod table;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse_from(arguments());
+    let session = Session::new(&cli.globals);
+    match args::run(cli.command, &session).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => problem.report(&session),
+    }
+}
+
+/// Under the name `git-credential-bindery` it is git's helper.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let name = arguments.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == "git-credential-bindery") {
+        arguments.splice(1..1, ["credential".into(), "helper".into()]);
+    }
+    arguments
+}

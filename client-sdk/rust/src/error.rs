@@ -23,7 +23,7 @@ pub enum Error {
     /// Somebody else changed it at the same moment, or after it was read.
     #[error("{0}")]
     Conflict(Failure),
-    /// The request is wrong; [`Failure::violations`] says where.
+    /// The request is wrong; [`Facts::violations`] says where.
     #[error("{0}")]
     InvalidArgument(Failure),
     /// The daemon could not identify the caller.

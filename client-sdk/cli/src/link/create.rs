@@ -1,0 +1,162 @@
+//! `bindery link create`.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bindery_client::LinkRequest;
+use bindery_proto::v1::{CreateLinkResponse, Permission};
+use clap::{Args, ValueEnum};
+
+use super::{length, wait};
+use crate::{args::Output, json, moment, problem::Problem, resource, secret, session::Session};
+
+#[derive(Args, Debug)]
+pub(crate) struct Create {
+    /// The namespace that the link belongs to
+    namespace: String,
+    /// The host that it leads to
+    host: String,
+    /// By OAuth in a browser, which is the default
+    #[arg(long, conflicts_with_all = ["token_file", "token_stdin"])]
+    oauth: bool,
+    /// By a token from the provider, in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "token_stdin")]
+    token_file: Option<PathBuf>,
+    /// By a token from the provider, on standard input
+    #[arg(long)]
+    token_stdin: bool,
+    /// User name that belongs to the token, where the provider needs one
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// What it is for; identity, organizations and read-code unless given
+    #[arg(long, value_enum, value_name = "PERMISSION", value_delimiter = ',')]
+    permission: Vec<PermissionArg>,
+    /// Name for people
+    #[arg(long, value_name = "NAME")]
+    display_name: Option<String>,
+    /// Login or stable id that is expected; another identity is refused
+    #[arg(long, value_name = "LOGIN")]
+    expect_identity: Option<String>,
+    /// Accept a personal account where the namespace wants a service account
+    #[arg(long)]
+    allow_personal_account: bool,
+    /// A UUID of your own: repeating the command with it within an hour makes no second link
+    #[arg(long, value_name = "UUID")]
+    request_id: Option<String>,
+    /// Wait until a person has agreed, which is the default
+    #[arg(long, conflicts_with = "no_wait")]
+    wait: bool,
+    /// Print the page, and end
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait
+    #[arg(long, default_value = "10m", value_parser = length)]
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PermissionArg {
+    /// Learn who it is
+    Identity,
+    /// List its organizations
+    Organizations,
+    /// Read code
+    ReadCode,
+    /// Push code
+    WriteCode,
+    /// Manage webhooks
+    Webhooks,
+    /// Report build results
+    CommitStatus,
+    /// Manage deploy keys
+    DeployKeys,
+}
+
+impl From<PermissionArg> for Permission {
+    fn from(argument: PermissionArg) -> Self {
+        match argument {
+            PermissionArg::Identity => Self::Identity,
+            PermissionArg::Organizations => Self::Organizations,
+            PermissionArg::ReadCode => Self::ReadCode,
+            PermissionArg::WriteCode => Self::WriteCode,
+            PermissionArg::Webhooks => Self::Webhooks,
+            PermissionArg::CommitStatus => Self::CommitStatus,
+            PermissionArg::DeployKeys => Self::DeployKeys,
+        }
+    }
+}
+
+pub(super) async fn run(create: Create, session: &Session) -> Result<(), Problem> {
+    let request = create.request()?;
+    let client = session.client().await?;
+    let started = client.create_link(request).await?;
+    for finding in &started.findings {
+        session.say(&format!("note: {}", finding.message));
+    }
+    let link = started.link.clone().unwrap_or_default();
+    print_page(&started, session)?;
+    if started.authorization.is_none() {
+        return if session.output == Output::Table {
+            wait::say_bound(&link, session)
+        } else {
+            session.show(&link)
+        };
+    }
+    if create.no_wait {
+        session.say(&format!("go on with: bindery link wait {}", link.name));
+        return Ok(());
+    }
+    wait::until_bound(&client, &link.name, create.timeout, session).await
+}
+
+impl Create {
+    fn request(&self) -> Result<LinkRequest, Problem> {
+        let namespace = resource::namespace(&self.namespace)?;
+        let host = resource::host(&self.host)?;
+        let stdin = self.token_stdin.then(|| Path::new("-"));
+        let mut request = match self.token_file.as_deref().or(stdin) {
+            Some(path) => LinkRequest::token(namespace, host, &secret::read(path)?),
+            None => LinkRequest::oauth(namespace, host),
+        };
+        request = request.permissions(self.permission.iter().map(|one| Permission::from(*one)));
+        if let Some(name) = &self.username {
+            request = request.username(name);
+        }
+        if let Some(name) = &self.display_name {
+            request = request.display_name(name);
+        }
+        if let Some(identity) = &self.expect_identity {
+            request = request.expect_identity(identity);
+        }
+        if let Some(id) = &self.request_id {
+            request = request.request_id(id);
+        }
+        if self.allow_personal_account {
+            request = request.allow_personal_account();
+        }
+        Ok(request)
+    }
+}
+
+/// The page on a line of its own on standard output, the words about it on standard error. With JSON the
+/// whole answer comes first, and the link follows when it is bound.
+fn print_page(started: &CreateLinkResponse, session: &Session) -> Result<(), Problem> {
+    let Some(authorization) = &started.authorization else {
+        return Ok(());
+    };
+    let name = started.link.as_ref().map_or("", |link| &link.name);
+    let left = moment::relative(authorization.expire_time.as_ref());
+    session.say(&format!(
+        "{name} is started; open this page to agree (it ends {left}):"
+    ));
+    match session.output {
+        Output::Json => session.json(&json::value("bindery.v1.CreateLinkResponse", started)?),
+        Output::Name => {
+            session.say(&authorization.authorization_uri);
+            session.line(name)
+        }
+        _ => session.line(&authorization.authorization_uri),
+    }
+}

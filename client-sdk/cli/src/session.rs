@@ -1,0 +1,155 @@
+//! The connection, and how answers are printed.
+
+use std::{
+    env,
+    io::{self, Write as _},
+};
+
+use bindery_client::{Client, ClientBuilder, Endpoint};
+use serde_json::Value;
+
+use crate::{
+    args::{Globals, Output},
+    json,
+    problem::Problem,
+    record::Record,
+    style::Style,
+    table::{self, Cell},
+};
+
+/// One run of the command.
+#[derive(Debug)]
+pub(crate) struct Session {
+    endpoint: Option<String>,
+    pub(crate) output: Output,
+    pub(crate) quiet: bool,
+    /// Style of standard output.
+    pub(crate) answers: Style,
+    /// Style of standard error.
+    pub(crate) errors: Style,
+}
+
+impl Session {
+    pub(crate) fn new(globals: &Globals) -> Self {
+        Self {
+            endpoint: globals
+                .endpoint
+                .clone()
+                .filter(|endpoint| !endpoint.is_empty()),
+            output: globals.output,
+            quiet: globals.quiet,
+            answers: Style::of(&io::stdout()),
+            errors: Style::of(&io::stderr()),
+        }
+    }
+
+    pub(crate) async fn client(&self) -> Result<Client, Problem> {
+        Ok(self.builder().connect().await?)
+    }
+
+    /// A client of the admin socket.
+    pub(crate) async fn admin(&self) -> Result<Client, Problem> {
+        let named = env::var("BINDERY_ADMIN_ENDPOINT")
+            .ok()
+            .filter(|text| !text.is_empty());
+        let endpoint = match named {
+            Some(endpoint) => endpoint,
+            None => self.admin_sibling()?,
+        };
+        Ok(self.builder().endpoint(endpoint).connect().await?)
+    }
+
+    fn admin_sibling(&self) -> Result<String, Problem> {
+        let public = self.endpoint.as_deref().unwrap_or(Endpoint::DEFAULT);
+        let public: Endpoint = public.parse()?;
+        let sibling = public.admin_sibling().ok_or_else(|| {
+            Problem::from(bindery_client::Error::Configuration(
+                "admin calls need the daemon's admin socket; set BINDERY_ADMIN_ENDPOINT to it"
+                    .to_owned(),
+            ))
+        })?;
+        Ok(sibling.to_string())
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        let builder = ClientBuilder::from_env().program(concat!("cli/", env!("CARGO_PKG_VERSION")));
+        match &self.endpoint {
+            Some(endpoint) => builder.endpoint(endpoint),
+            None => builder,
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    pub(crate) fn refuse_credential_formats(&self) -> Result<(), Problem> {
+        match self.output {
+            Output::Env | Output::Git | Output::Token => Err(Problem::usage(
+                "this output format is for credentials; choose table, json or name",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Words for people, on standard error.
+    pub(crate) fn say(&self, words: &str) {
+        if !self.quiet {
+            // Nobody there to read it is no reason to fail.
+            let _ = writeln!(io::stderr(), "{words}");
+        }
+    }
+
+    /// A line of data.
+    pub(crate) fn line(&self, text: &str) -> Result<(), Problem> {
+        self.text(&format!("{text}\n"))
+    }
+
+    /// Data as it is.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Problem> {
+        let mut out = io::stdout();
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(Problem::writing)
+    }
+
+    pub(crate) fn json(&self, value: &Value) -> Result<(), Problem> {
+        let text =
+            serde_json::to_string_pretty(value).map_err(|error| Problem::writing(error.into()))?;
+        self.line(&text)
+    }
+
+    /// A list, in the format that was asked for.
+    pub(crate) fn list<R: Record>(&self, records: &[R]) -> Result<(), Problem> {
+        match self.output {
+            Output::Json => {
+                let values: Result<_, _> = records
+                    .iter()
+                    .map(|record| json::value(R::MESSAGE, record))
+                    .collect();
+                self.json(&Value::Array(values?))
+            }
+            Output::Name => {
+                let names = records.iter().map(|record| format!("{}\n", record.name()));
+                self.text(&names.collect::<String>())
+            }
+            _ if records.is_empty() => {
+                self.say("nothing found");
+                Ok(())
+            }
+            _ => {
+                let rows: Vec<Vec<Cell>> = records.iter().map(Record::row).collect();
+                self.text(&table::render(R::COLUMNS, &rows, self.answers))
+            }
+        }
+    }
+
+    /// One answer, in the format that was asked for.
+    pub(crate) fn show<R: Record>(&self, record: &R) -> Result<(), Problem> {
+        match self.output {
+            Output::Json => self.json(&json::value(R::MESSAGE, record)?),
+            Output::Name => self.line(record.name()),
+            _ => self.text(&table::details(&record.details(), self.answers)),
+        }
+    }
+}

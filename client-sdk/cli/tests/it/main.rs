@@ -1,0 +1,9 @@
+//! The command as people and scripts see it, against a daemon in the own process.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod credentials;
+mod failures;
+mod help;
+mod linking;
+mod output;
+mod support;
