@@ -326,3 +326,64 @@ const fn reason(code: FailureCode) -> Reason {
         FailureCode::RequestNotAllowed => Reason::RequestNotAllowed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, future::ready};
+
+    use bindery_core::{
+        host::HostNetwork,
+        name::{HostName, ProviderName},
+        secret::Secret,
+    };
+
+    use super::*;
+
+    fn host() -> Host {
+        Host {
+            name: HostName::parse("forge").expect("name"),
+            provider: ProviderName::parse("forge").expect("name"),
+            display_name: String::new(),
+            web_url: "https://forge.example".to_owned(),
+            api_url: "https://forge.example/api".to_owned(),
+            internal_web_url: String::new(),
+            network: HostNetwork::default(),
+            oauth_client_id: None,
+            client_secret_count: 0,
+            redirect_id: String::new(),
+            issuer: None,
+            settings: BTreeMap::new(),
+            probed_version: String::new(),
+            created: bindery_core::time::Timestamp::default(),
+            updated: bindery_core::time::Timestamp::default(),
+        }
+    }
+
+    fn answered(id: u32, captured: &str) -> (EffectResult, SecretSet) {
+        let mut secrets = SecretSet::new();
+        secrets.insert(captured, Secret::new(captured.to_owned()));
+        let answer = Answer::Signed;
+        (EffectResult { id, answer }, secrets)
+    }
+
+    /// What was captured from answers that came together, wanted or not, can be named by the next request.
+    #[tokio::test]
+    async fn no_captured_secret_is_dropped() {
+        let host = host();
+        let facts = CredentialFacts::default();
+        let mut context = Context::new(&host, facts, SecretSet::new()).expect("context");
+        let mut run = Run {
+            pages: Vec::new(),
+            cancelled: HashSet::from([3]),
+        };
+        let mut running: FuturesUnordered<_> = [(1, "one"), (2, "two"), (3, "three")]
+            .map(|(id, name)| ready(answered(id, name)))
+            .into_iter()
+            .collect();
+        let results = run.collect(&mut running, &mut context).await;
+        assert_eq!(results.len(), 2);
+        for name in ["one", "two", "three"] {
+            assert!(context.secrets.get(name).is_some(), "{name}");
+        }
+    }
+}
