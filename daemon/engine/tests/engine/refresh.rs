@@ -383,3 +383,25 @@ async fn a_token_that_was_replaced_meanwhile_is_read_again() {
     list.await.expect("task").expect("organizations");
     assert_eq!((asked(), world.token_calls()), (2, 2));
 }
+
+/// Nothing is touched at the provider for a disabled link, not even by a caller that was let through just before.
+#[tokio::test]
+async fn a_link_disabled_in_between_is_not_refreshed() {
+    let mut world = World::new().await;
+    let link = expired(&world).await;
+    // What was read before is not at hand any more, so the caller's reads are the store's: link, host, grant.
+    world.restart().await;
+    let mut stall = world.store.stall(Call::Get, 3);
+    let (engine, target) = (world.engine.clone(), link.clone());
+    let caller = tokio::spawn(async move { engine.fetch_credential(&wanted(&target)).await });
+    stall.reached().await;
+    world
+        .engine
+        .disable_link(&NAMESPACE, &link, "audit", "uid:1000", None)
+        .await
+        .expect("disabled");
+    drop(stall);
+    let refused = caller.await.expect("task").expect_err("disabled");
+    assert_eq!(refused.reason, Reason::LinkDisabled);
+    assert_eq!(world.token_calls(), 1);
+}
