@@ -24,7 +24,7 @@ fn append(path: &Path, text: &str) -> Result<()> {
 }
 
 /// A misspelt key is named with its line, and nothing starts (exit 78: systemd does not restart into it).
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_configuration_key_is_named() -> Result<()> {
     let daemon = Daemon::prepare(&Options::default())?;
     append(&daemon.config(), "run_as_rooot = true\n")?;
@@ -36,7 +36,7 @@ async fn an_unknown_configuration_key_is_named() -> Result<()> {
 }
 
 /// A key file that others can read is refused, and the sentence says which command mends it.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_world_readable_key_file_is_refused() -> Result<()> {
     let mut daemon = Daemon::start(&Options::default()).await?;
     daemon.kill()?;
@@ -50,7 +50,7 @@ async fn a_world_readable_key_file_is_refused() -> Result<()> {
 }
 
 /// A wrong key opens nothing and changes nothing: with the right one everything is there.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_loses_nothing() -> Result<()> {
     let mut world = World::new(GitHubForge::start(false, None).await?).await?;
     let link = world.link().await?;
@@ -72,7 +72,7 @@ async fn a_wrong_key_loses_nothing() -> Result<()> {
 }
 
 /// A damaged store is reported, never opened as an empty one.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_corrupted_store_is_reported() -> Result<()> {
     let mut daemon = Daemon::start(&Options::default()).await?;
     daemon.kill()?;
@@ -87,7 +87,7 @@ async fn a_corrupted_store_is_reported() -> Result<()> {
 }
 
 /// K11: a second daemon on the same folder ends with its own exit code, and the first one goes on.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn k11_a_second_daemon_is_refused() -> Result<()> {
     let daemon = Daemon::start(&Options::default()).await?;
     let output = daemon.binderyd(&["run", "--development"])?;
@@ -98,7 +98,7 @@ async fn k11_a_second_daemon_is_refused() -> Result<()> {
 }
 
 /// A plugin that is not the one that was agreed to does not run; the others do, and the status says why.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_plugin_does_not_run() -> Result<()> {
     let mut daemon = Daemon::prepare(&Options::default())?;
     let version = env!("CARGO_PKG_VERSION");
@@ -122,7 +122,7 @@ fn append_byte(path: &Path) -> Result<()> {
 }
 
 /// A forge that is away is named, with what to do, and a later attempt works on the same host entry.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_forge_is_named() -> Result<()> {
     let daemon = Daemon::start(&Options::default()).await?;
     let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
@@ -142,7 +142,7 @@ async fn an_unreachable_forge_is_named() -> Result<()> {
 
 /// A forge with a certificate of an unknown CA is refused by name of the problem; with the CA in the host's entry the whole
 /// link works.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_ca_is_named_and_mended() -> Result<()> {
     let authority = Authority::new()?;
     let options = github::Options {
@@ -206,7 +206,7 @@ impl Authority {
 }
 
 /// O2: a replayed and a forged callback end on a page that says so, exchange nothing, and leave the link bound.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn o2_replayed_and_forged_callbacks_do_nothing() -> Result<()> {
     let mut world = World::new(GitHubForge::start(false, None).await?).await?;
     let (link, page) = world.start_link().await?;
@@ -233,7 +233,7 @@ async fn o2_replayed_and_forged_callbacks_do_nothing() -> Result<()> {
 }
 
 /// O1: the victim of a fixated link consents in another browser than the one that started: nothing is bound.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn o1_another_browser_can_not_finish() -> Result<()> {
     let mut world = World::new(GitHubForge::start(false, None).await?).await?;
     let (link, page) = world.start_link().await?;
@@ -248,7 +248,7 @@ async fn o1_another_browser_can_not_finish() -> Result<()> {
 }
 
 /// G1: a caller without rights gets one answer for "absent" and for "not yours".
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn g1_a_caller_without_rights_learns_nothing() -> Result<()> {
     let policy = "[[allow]]\nprincipals = [\"spiffe://example.org/nobody\"]\nnamespaces = [\"acme\"]\nactions = [\"read\"]\n";
     let options = Options { policy: Some(policy.to_owned()), ..Options::default() };

@@ -11,7 +11,7 @@ use bindery_tests::{
 use crate::world::World;
 
 /// R1: a thousand concurrent fetches on an expired link cause exactly one refresh at the forge, and all get its token.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn r1_a_thousand_fetches_one_refresh() -> Result<()> {
     let mut world = World::new(GitHubForge::start(true, None).await?).await?;
     world.forge.set_shape(TokenShape::Expiring { access_seconds: 1 })?;

@@ -17,19 +17,19 @@ use bindery_tests::{
 use crate::world::World;
 
 /// On the stand-in for GitHub, with tokens that expire: the daemon is killed with -9 between any two steps.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn github_with_expiring_tokens() -> Result<()> {
     story(GitHubForge::start(true, None).await?, true).await
 }
 
 /// On the stand-in for GitHub, with tokens that never expire.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn github_with_tokens_without_end() -> Result<()> {
     story(GitHubForge::start(false, None).await?, false).await
 }
 
 /// On a real Gitea, whose refresh tokens work once: consent, git, expiry and revocation are its own.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_real_gitea_with_rotation() -> Result<()> {
     if let Err(reason) = Gitea::available() {
         println!("{reason}");
@@ -39,7 +39,7 @@ async fn a_real_gitea_with_rotation() -> Result<()> {
 }
 
 /// On a real Gitea that keeps its refresh tokens.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_real_gitea_without_rotation() -> Result<()> {
     if let Err(reason) = Gitea::available() {
         println!("{reason}");
@@ -154,7 +154,7 @@ async fn unlinks<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
 }
 
 /// A link by access token is bound at once, and one that lacks a scope is refused with the scope's name.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn github_by_access_token() -> Result<()> {
     use bindery_client::{LinkRequest, Token, proto::v1::Permission};
     use bindery_tests::github::{Pat, PatKind};
@@ -179,7 +179,7 @@ async fn github_by_access_token() -> Result<()> {
 }
 
 /// The stable id of a repository survives names: it is asked for by `RepositoryName` as well as by listing.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn github_repository_by_name() -> Result<()> {
     let mut world = World::new(GitHubForge::start(false, None).await?).await?;
     let link: LinkName = world.link().await?.parse()?;
@@ -193,7 +193,7 @@ async fn github_repository_by_name() -> Result<()> {
 }
 
 /// The forge itself refuses the old token after its time, and the daemon goes on with a new one.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn github_expiry_is_the_forges_own() -> Result<()> {
     let mut world = World::new(GitHubForge::start(true, None).await?).await?;
     let link = world.link().await?;
@@ -206,7 +206,7 @@ async fn github_expiry_is_the_forges_own() -> Result<()> {
 }
 
 /// A token that ends within a minute is never handed out.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn github_short_tokens_are_refreshed_before_hand_out() -> Result<()> {
     let mut world = World::new(GitHubForge::start(true, None).await?).await?;
     world.forge.set_shape(TokenShape::Expiring { access_seconds: 30 })?;
