@@ -81,6 +81,9 @@ pub(super) struct Settings {
     /// Annotation, for other programs
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     annotation: Vec<(String, String)>,
+    /// What the provider's plugin is told besides; never a secret
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    setting: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -101,6 +104,10 @@ impl Settings {
         if !self.annotation.is_empty() {
             host.annotations.extend(self.annotation.iter().cloned());
             mask.push("annotations");
+        }
+        if !self.setting.is_empty() {
+            host.settings.extend(self.setting.iter().cloned());
+            mask.push("settings");
         }
         Ok(mask)
     }

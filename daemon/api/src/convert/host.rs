@@ -1,6 +1,6 @@
 //! Hosts. Their secrets come in and never go out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bindery_core::{
     host::{Host, HostNetwork},
@@ -34,6 +34,9 @@ const HTTP_FROM: u16 = 1025;
 /// Port of `https` that needs no entry.
 const HTTPS_PORT: u16 = 443;
 
+/// Settings for the plugin that a host may have.
+const MOST_SETTINGS: usize = 32;
+
 /// Additional ports that a host may have.
 const MOST_PORTS: usize = 256;
 
@@ -49,6 +52,7 @@ pub(crate) const SHAPE: Shape = Shape {
         "port_policy",
         "allowed_private_cidrs",
         "oauth_client.client_id",
+        "settings",
     ],
     secret: &["oauth_client.client_secrets"],
     immutable: &[
@@ -97,6 +101,7 @@ pub(crate) fn host(entry: &Versioned<Host>, engine: &Engine, links: usize) -> wi
         create_time: Some(time(host.created)),
         update_time: Some(time(host.updated)),
         etag: entry.version.to_string(),
+        settings: host.settings.clone(),
         ..wire::Host::default()
     }
 }
@@ -160,7 +165,7 @@ pub(crate) fn new_host(id: &str, wire: Option<wire::Host>) -> Result<NewHost, Fa
         network,
         oauth_client_id: wire.oauth_client.map(|client| client.client_id),
         client_secrets,
-        settings: std::collections::BTreeMap::new(),
+        settings: wire.settings,
     })
 }
 
@@ -194,7 +199,7 @@ pub(crate) fn update(
             wire.oauth_client.unwrap_or_default().client_id,
         ),
         client_secrets: mask.pick("oauth_client.client_secrets", client_secrets),
-        settings: None,
+        settings: mask.pick("settings", wire.settings),
     })
 }
 
@@ -236,6 +241,7 @@ fn is_set(wire: &wire::Host, path: &str) -> bool {
         "port_policy" => wire.port_policy.is_some(),
         "allowed_private_cidrs" => !wire.allowed_private_cidrs.is_empty(),
         "oauth_client.client_id" => client.is_some_and(|client| !client.client_id.is_empty()),
+        "settings" => !wire.settings.is_empty(),
         "oauth_client.client_secrets" => {
             client.is_some_and(|client| !client.client_secrets.is_empty())
         }
@@ -280,8 +286,28 @@ fn check(fields: &mut Fields, wire: &wire::Host) {
     );
     fields.later(wire.labels.is_empty(), "host.labels");
     fields.later(wire.annotations.is_empty(), "host.annotations");
+    settings(fields, &wire.settings);
     if let Some(client) = &wire.oauth_client {
         fields.text("host.oauth_client.client_id", &client.client_id, 1000);
+    }
+}
+
+/// Settings go to the plugin as they are, so they stay small and printable.
+fn settings(fields: &mut Fields, settings: &BTreeMap<String, String>) {
+    let field = "host.settings";
+    fields.check(
+        settings.len() <= MOST_SETTINGS,
+        field,
+        "has more than 32 entries",
+    );
+    let named = |name: &String| (1..=63).contains(&name.len());
+    fields.check(
+        settings.keys().all(named),
+        field,
+        "has a name that is not between 1 and 63 bytes long",
+    );
+    for text in settings.iter().flat_map(|(name, value)| [name, value]) {
+        fields.text(field, text, 1000);
     }
 }
 

@@ -5254,6 +5254,13 @@ pub struct Host {
     /// Changes with every change; hand it in to change only what was read.
     #[prost(string, tag = "24")]
     pub etag: ::prost::alloc::string::String,
+    /// What the provider's plugin is told besides, by names that it documents: at most 32, names of 1 to 63 bytes,
+    /// values of at most 1,000. Never secrets: plugins see these values.
+    #[prost(btree_map = "string, string", tag = "25")]
+    pub settings: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// Nested message and enum types in `Host`.
 pub mod host {

@@ -114,3 +114,25 @@ fn mangled_hosts_are_refused() {
     }
     assert!(!format!("{failure:?}").contains("CANARY"));
 }
+
+/// Settings for the plugin are kept, shown, changed as a whole, and bounded.
+#[test]
+fn settings_are_kept_and_bounded() {
+    let with = |settings: &[(&str, &str)]| {
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        wire::Host {
+            settings: settings.iter().map(pair).collect(),
+            ..given()
+        }
+    };
+    let new = new_host("forge", Some(with(&[("a", "b")]))).expect("host");
+    assert_eq!(new.settings["a"], "b");
+    for odd in [
+        ("", "b"),
+        ("a", "\0"),
+        ("a", &*"x".repeat(1001)),
+        (&*"x".repeat(64), "b"),
+    ] {
+        assert!(new_host("forge", Some(with(&[odd]))).is_err(), "{odd:?}");
+    }
+}
