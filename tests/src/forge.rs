@@ -1,6 +1,8 @@
 //! What the contracts need of a forge, so that each of them runs against every forge that is there.
 
-use anyhow::{Context, Result};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
 use url::Url;
 
 use crate::{
@@ -21,9 +23,16 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
+
+/// What the stand-in's short tokens live: long enough for the steps of a link, short enough to wait for.
+const SHORT: Duration = Duration::from_secs(8);
+/// Nothing here takes longer, or it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A forge with one person, `octo`, who owns the private repository `octo/hello`, in which `README.md` says `hello`.
 pub trait Forge {
@@ -39,9 +48,15 @@ pub trait Forge {
     /// A browser that reaches the forge and Bindery.
     fn browser(&self) -> Browser;
     /// The person signs in where asked and agrees; returns the redirect towards Bindery.
-    fn agree(&mut self, browser: &mut Browser, page: Page) -> impl Future<Output = Result<Page>> + Send;
-    /// Lets every access token that is out expire.
-    fn expire(&mut self) -> impl Future<Output = Result<()>> + Send;
+    fn agree(
+        &mut self,
+        browser: &mut Browser,
+        page: Page,
+    ) -> impl Future<Output = Result<Page>> + Send;
+    /// How long an access token lives; `None` for ever.
+    fn lifetime(&self) -> Option<Duration>;
+    /// Gives tokens that live for hours from now on, where it can.
+    fn lengthen(&mut self) -> Result<()>;
     /// How many refreshes it has answered.
     fn refreshes(&mut self) -> impl Future<Output = Result<usize>> + Send;
     /// Whether an access token is accepted.
@@ -57,28 +72,37 @@ pub struct GitHubForge {
     pub standin: GitHub,
     octo: github::Person,
     client: Option<String>,
-    seconds: i64,
-    later: i64,
+    expiring: bool,
 }
 
 impl GitHubForge {
-    /// Starts it, with tokens that live for eight hours, or for ever.
+    /// Starts it, with tokens that live for seconds, or for ever.
     ///
     /// # Errors
     ///
     /// When it can't be started.
     pub async fn start(expiring: bool, canary: Option<&str>) -> Result<Self> {
-        let seconds = 28_800;
+        let access_seconds = i64::try_from(SHORT.as_secs())?;
         let token_shape = match expiring {
-            true => github::TokenShape::Expiring { access_seconds: seconds },
+            true => github::TokenShape::Expiring { access_seconds },
             false => github::TokenShape::NonExpiring,
         };
         let canary = canary.map(str::to_owned);
-        let options = github::Options { token_shape, canary, rate_limits: false, ..github::Options::default() };
+        let options = github::Options {
+            token_shape,
+            canary,
+            rate_limits: false,
+            ..github::Options::default()
+        };
         let standin = GitHub::start(options).await?;
         let octo = standin.add_user("octo");
         standin.add_repo("octo", "hello", true, &[("README.md", "hello\n")])?;
-        Ok(Self { standin, octo, client: None, seconds, later: 0 })
+        Ok(Self {
+            standin,
+            octo,
+            client: None,
+            expiring,
+        })
     }
 
     /// Tokens of this shape from now on.
@@ -87,7 +111,10 @@ impl GitHubForge {
     ///
     /// When no application is registered.
     pub fn set_shape(&self, shape: github::TokenShape) -> Result<()> {
-        let client = self.client.as_deref().context("no application is registered")?;
+        let client = self
+            .client
+            .as_deref()
+            .context("no application is registered")?;
         self.standin.set_token_shape(client, shape)
     }
 
@@ -110,9 +137,14 @@ impl Forge for GitHubForge {
     }
 
     async fn register(&mut self, redirect_uri: &str) -> Result<Client> {
-        let app = self.standin.add_oauth_app("Bindery", "octo", &[redirect_uri]);
+        let app = self
+            .standin
+            .add_oauth_app("Bindery", "octo", &[redirect_uri]);
         self.client = Some(app.client_id.clone());
-        Ok(Client { id: app.client_id, secret: app.client_secret })
+        Ok(Client {
+            id: app.client_id,
+            secret: app.client_secret,
+        })
     }
 
     fn browser(&self) -> Browser {
@@ -121,13 +153,22 @@ impl Forge for GitHubForge {
 
     async fn agree(&mut self, browser: &mut Browser, page: Page) -> Result<Page> {
         let octo = self.octo.clone();
-        self.standin.decide(browser, &octo, page, github::Decision::Agree).await
+        self.standin
+            .decide(browser, &octo, page, github::Decision::Agree)
+            .await
     }
 
-    async fn expire(&mut self) -> Result<()> {
-        self.later += self.seconds + 1;
-        self.standin.set_clock_offset(self.later);
-        Ok(())
+    fn lifetime(&self) -> Option<Duration> {
+        self.expiring.then_some(SHORT)
+    }
+
+    fn lengthen(&mut self) -> Result<()> {
+        match self.expiring {
+            true => self.set_shape(github::TokenShape::Expiring {
+                access_seconds: 28_800,
+            }),
+            false => Ok(()),
+        }
     }
 
     async fn refreshes(&mut self) -> Result<usize> {
@@ -135,7 +176,11 @@ impl Forge for GitHubForge {
     }
 
     async fn accepts(&mut self, token: &str) -> Result<bool> {
-        Ok(self.standin.live_tokens().iter().any(|live| live.secret == token && !live.refresh))
+        Ok(self
+            .standin
+            .live_tokens()
+            .iter()
+            .any(|live| live.secret == token && !live.refresh))
     }
 
     fn revokes_by_api(&self) -> bool {
@@ -149,6 +194,7 @@ pub struct GiteaForge {
     /// The server.
     pub server: Gitea,
     octo: gitea::User,
+    seconds: i64,
 }
 
 impl GiteaForge {
@@ -166,8 +212,14 @@ impl GiteaForge {
         let server = Gitea::start(options).await?;
         let octo = server.create_user("octo").await?;
         server.create_repo(&octo, "octo", "hello", true).await?;
-        server.push(&octo, "octo/hello", "main", ("README.md", "hello\n")).await?;
-        Ok(Self { server, octo })
+        server
+            .push(&octo, "octo/hello", "main", ("README.md", "hello\n"))
+            .await?;
+        Ok(Self {
+            server,
+            octo,
+            seconds,
+        })
     }
 }
 
@@ -183,8 +235,14 @@ impl Forge for GiteaForge {
     }
 
     async fn register(&mut self, redirect_uri: &str) -> Result<Client> {
-        let app = self.server.create_oauth_app(&self.octo, "Bindery", &[redirect_uri], true).await?;
-        Ok(Client { id: app.client_id, secret: app.client_secret })
+        let app = self
+            .server
+            .create_oauth_app(&self.octo, "Bindery", &[redirect_uri], true)
+            .await?;
+        Ok(Client {
+            id: app.client_id,
+            secret: app.client_secret,
+        })
     }
 
     fn browser(&self) -> Browser {
@@ -193,22 +251,34 @@ impl Forge for GiteaForge {
 
     async fn agree(&mut self, browser: &mut Browser, page: Page) -> Result<Page> {
         let octo = self.octo.clone();
-        self.server.decide(browser, &octo, page, gitea::Decision::Agree).await
+        self.server
+            .decide(browser, &octo, page, gitea::Decision::Agree)
+            .await
     }
 
-    /// Gitea's clock can't be moved: the daemon is asked for more lifetime than any token has instead.
-    async fn expire(&mut self) -> Result<()> {
+    fn lifetime(&self) -> Option<Duration> {
+        u64::try_from(self.seconds).ok().map(Duration::from_secs)
+    }
+
+    /// Gitea reads the lifetime when it starts.
+    fn lengthen(&mut self) -> Result<()> {
         Ok(())
     }
 
     async fn refreshes(&mut self) -> Result<usize> {
-        let calls = self.server.requests_with("POST /login/oauth/access_token").await?;
+        let calls = self
+            .server
+            .requests_with("POST /login/oauth/access_token")
+            .await?;
         // The first one of each link exchanged its code.
         Ok(calls.len().saturating_sub(1))
     }
 
     async fn accepts(&mut self, token: &str) -> Result<bool> {
-        let answer = self.server.api("GET", "/api/v1/user", &gitea::Auth::Bearer(token), None).await?;
+        let answer = self
+            .server
+            .api("GET", "/api/v1/user", &gitea::Auth::Bearer(token), None)
+            .await?;
         Ok(answer.status.is_success())
     }
 
@@ -221,15 +291,41 @@ fn trimmed(url: Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
+/// Waits until the forge itself refuses a token.
+///
+/// # Errors
+///
+/// When it never does.
+pub async fn outlive(forge: &mut impl Forge, token: &str) -> Result<()> {
+    let started = Instant::now();
+    while forge.accepts(token).await? {
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "the forge accepts the token for ever"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// A person with a browser goes from Bindery's start page to the forge and back, and confirms. Returns the last page.
 ///
 /// # Errors
 ///
 /// When a page does not lead on.
-pub async fn link_in_browser(forge: &mut impl Forge, browser: &mut Browser, start: &str) -> Result<Page> {
+pub async fn link_in_browser(
+    forge: &mut impl Forge,
+    browser: &mut Browser,
+    start: &str,
+) -> Result<Page> {
     let confirm = consent_in_browser(forge, browser, start).await?;
-    let form = confirm.forms().into_iter().find(|form| form.action.path().ends_with("/confirm"));
-    let answer = browser.submit(&form.context("the page asks for no confirmation")?).await?;
+    let form = confirm
+        .forms()
+        .into_iter()
+        .find(|form| form.action.path().ends_with("/confirm"));
+    let answer = browser
+        .submit(&form.context("the page asks for no confirmation")?)
+        .await?;
     browser.follow(answer).await
 }
 
@@ -238,9 +334,16 @@ pub async fn link_in_browser(forge: &mut impl Forge, browser: &mut Browser, star
 /// # Errors
 ///
 /// When a page does not lead on.
-pub async fn consent_in_browser(forge: &mut impl Forge, browser: &mut Browser, start: &str) -> Result<Page> {
+pub async fn consent_in_browser(
+    forge: &mut impl Forge,
+    browser: &mut Browser,
+    start: &str,
+) -> Result<Page> {
     let page = browser.open(&Url::parse(start)?).await?;
-    let form = page.forms().into_iter().find(|form| form.action.path().ends_with("/start"));
+    let form = page
+        .forms()
+        .into_iter()
+        .find(|form| form.action.path().ends_with("/start"));
     let form = form.with_context(|| format!("{} ({}) has no start form", page.url, page.status))?;
     let towards_forge = browser.submit(&form).await?;
     let back = forge.agree(browser, towards_forge).await?;

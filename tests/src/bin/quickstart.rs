@@ -13,14 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 use bindery_tests::{
     artifacts::{Plugin, artifacts},
     daemon::{Daemon, Options},
-    forge::{Forge, GitHubForge, link_in_browser},
-    github::TokenShape,
+    forge::{Forge, GitHubForge, link_in_browser, outlive},
 };
-
-/// The access token of the story ends so soon that the next fetch has to refresh it.
-const SHORT: TokenShape = TokenShape::Expiring { access_seconds: 30 };
-/// What GitHub gives.
-const USUAL: TokenShape = TokenShape::Expiring { access_seconds: 28_800 };
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,11 +35,19 @@ async fn story(stay: bool) -> Result<()> {
     step("Starting a stand-in for GitHub");
     let mut forge = GitHubForge::start(true, None).await?;
     let person = forge.person().clone();
-    note(&format!("{} has one account: {} / {}", forge.web_url(), person.login, person.password));
+    note(&format!(
+        "{} has one account: {} / {}",
+        forge.web_url(),
+        person.login,
+        person.password
+    ));
     note("and one private repository: octo/hello");
 
     step("Starting binderyd on an empty folder, in development mode");
-    let options = Options { plugins: vec![Plugin::GitHub], ..Options::default() };
+    let options = Options {
+        plugins: vec![Plugin::GitHub],
+        ..Options::default()
+    };
     let daemon = Daemon::start(&options).await?;
     for line in daemon.messages() {
         note(&line);
@@ -53,40 +55,57 @@ async fn story(stay: bool) -> Result<()> {
 
     step("The operator adds the forge, and a namespace of the registry");
     add_host(&daemon, &mut forge).await?;
-    run(&daemon, &["namespace", "add", "acme", "--kind", "organization", "--display-name", "Acme Corp."])?;
+    run(
+        &daemon,
+        &[
+            "namespace",
+            "add",
+            "acme",
+            "--kind",
+            "organization",
+            "--display-name",
+            "Acme Corp.",
+        ],
+    )?;
 
     step("Somebody links the namespace to the forge");
     link(&daemon, &mut forge).await?;
     run(&daemon, &["link", "list", "acme"])?;
+    let link = only_link(&daemon)?;
 
     step("The registry looks around");
-    run(&daemon, &["repo", "list", "acme/hello-link"])?;
-    run(&daemon, &["repo", "refs", "acme/hello-link", "octo/hello"])?;
+    run(&daemon, &["repo", "list", &link])?;
+    run(&daemon, &["repo", "refs", &link, "octo/hello"])?;
 
     step("A builder fetches a token, and clones with it");
-    clone(&daemon, &forge)?;
+    clone(&daemon, &forge, &link)?;
 
     step("The token ends soon: the next fetch refreshes it, once, however many callers there are");
-    refresh_once(&daemon, &mut forge).await?;
+    refresh_once(&daemon, &mut forge, &link).await?;
 
     step("Disable stops hand-out at once and revokes nothing; enable brings it back");
-    run(&daemon, &["link", "disable", "acme/hello-link", "--reason", "audit"])?;
-    refused(&daemon, &["credential", "read", "acme/hello-link"])?;
-    run(&daemon, &["link", "enable", "acme/hello-link"])?;
+    run(&daemon, &["link", "disable", &link, "--reason", "audit"])?;
+    refused(&daemon, &["credential", "read", &link])?;
+    run(&daemon, &["link", "enable", &link])?;
 
     step("Unlink revokes at the forge, erases here, and answers with a receipt");
-    run(&daemon, &["link", "unlink", "acme/hello-link", "--yes"])?;
+    run(&daemon, &["link", "unlink", &link])?;
     let live = forge.standin.live_tokens().len();
     note(&format!("the forge holds {live} live tokens of this link"));
     ensure!(live == 0, "a token outlived the unlink");
 
-    if stay { play(&daemon, &forge).await } else { Ok(()) }
+    if stay {
+        play(&daemon, &forge).await
+    } else {
+        Ok(())
+    }
 }
 
 async fn add_host(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
     // The redirect URI holds a part that is random for each host, so the application is registered for all of them.
-    let client = forge.register(&format!("{}/oauth/", daemon.web_url())).await?;
-    forge.standin.set_token_shape(&client.id, SHORT)?;
+    let client = forge
+        .register(&format!("{}/oauth/", daemon.web_url()))
+        .await?;
     let file = daemon.path("client-secret");
     std::fs::write(&file, &client.secret)?;
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
@@ -94,19 +113,42 @@ async fn add_host(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
     run(
         daemon,
         &[
-            "host", "add", "github", "--provider", "github", "--web-url", &web, "--api-url", &api, "--client-id",
-            &client.id, "--client-secret-file", &file, "--allow-plaintext", "--allow-network", "127.0.0.0/8",
+            "host",
+            "add",
+            "github",
+            "--provider",
+            "github",
+            "--web-url",
+            &web,
+            "--api-url",
+            &api,
+            "--client-id",
+            &client.id,
+            "--client-secret-file",
+            &file,
+            "--allow-plaintext",
+            "--allow-network",
+            "127.0.0.0/8",
         ],
     )
 }
 
 async fn link(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
-    let arguments = ["link", "create", "acme", "github", "--id", "hello-link", "--permission", "read-code"];
+    let arguments = [
+        "link",
+        "create",
+        "acme",
+        "github",
+        "--permission",
+        "read-code",
+    ];
     let mut child = spawn(daemon, &arguments)?;
     let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
     let url = lines.next().context("the command printed no URL")??;
     println!("    {url}");
-    note("a person opens it, reads who asks for what, signs in at the forge, agrees, comes back and confirms");
+    note(
+        "a person opens it, reads who asks for what, signs in at the forge, agrees, comes back and confirms",
+    );
     let mut browser = forge.browser();
     link_in_browser(forge, &mut browser, url.trim()).await?;
     for line in lines {
@@ -116,36 +158,63 @@ async fn link(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
     Ok(())
 }
 
-fn clone(daemon: &Daemon, forge: &GitHubForge) -> Result<()> {
+fn clone(daemon: &Daemon, forge: &GitHubForge, link: &str) -> Result<()> {
     let target = daemon.path("clone");
-    let helper = format!("!{} credential helper --link acme/hello-link", artifacts().cli().display());
+    let helper = format!(
+        "!{} credential helper --link {link}",
+        artifacts().cli().display()
+    );
     let url = format!("{}/octo/hello.git", forge.web_url());
-    println!("    $ git -c credential.helper='!bindery credential helper --link acme/hello-link' clone {url}");
+    println!(
+        "    $ git -c credential.helper='!bindery credential helper --link {link}' clone {url}"
+    );
     let status = Command::new("git")
-        .args(["-c", "credential.helper=", "-c", &format!("credential.helper={helper}"), "clone", "--quiet", &url])
+        .args([
+            "-c",
+            "credential.helper=",
+            "-c",
+            &format!("credential.helper={helper}"),
+            "clone",
+            "--quiet",
+            &url,
+        ])
         .arg(&target)
         .env("BINDERY_ENDPOINT", daemon.endpoint())
         .env("GIT_TERMINAL_PROMPT", "0")
         .status()
         .context("git is needed for this step")?;
     ensure!(status.success(), "git clone failed");
-    note(&format!("README.md says {:?}", std::fs::read_to_string(target.join("README.md"))?.trim()));
+    note(&format!(
+        "README.md says {:?}",
+        std::fs::read_to_string(target.join("README.md"))?.trim()
+    ));
     Ok(())
 }
 
-async fn refresh_once(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
+async fn refresh_once(daemon: &Daemon, forge: &mut GitHubForge, link: &str) -> Result<()> {
+    let old = token(daemon, link)?;
+    forge.lengthen()?;
+    note("this stand-in's tokens live for eight seconds; waiting until it refuses the last one");
+    outlive(forge, &old).await?;
     let before = forge.refreshes().await?;
-    forge.set_shape(USUAL)?;
     forge.standin.hold_token_endpoint();
     let callers: Vec<Child> = (0..20)
-        .map(|_| Ok(daemon.cli(&["credential", "read", "acme/hello-link"]).stdout(Stdio::null()).spawn()?))
+        .map(|_| {
+            Ok(daemon
+                .cli(&["credential", "read", link])
+                .stdout(Stdio::null())
+                .spawn()?)
+        })
         .collect::<Result<_>>()?;
     forge.standin.token_endpoint_reached(1).await;
     forge.standin.release_token_endpoint();
     for mut caller in callers {
         ensure!(caller.wait()?.success(), "a caller got no token");
     }
-    note(&format!("20 callers, {} refresh at the forge", forge.refreshes().await? - before));
+    note(&format!(
+        "20 callers, {} refresh at the forge",
+        forge.refreshes().await? - before
+    ));
     Ok(())
 }
 
@@ -153,10 +222,16 @@ async fn play(daemon: &Daemon, forge: &GitHubForge) -> Result<()> {
     step("Both stay up. In another terminal:");
     let person = forge.person();
     println!("    export BINDERY_ENDPOINT={}", daemon.endpoint());
-    println!("    export PATH=\"{}:$PATH\"", artifacts().folder().display());
+    println!(
+        "    export PATH=\"{}:$PATH\"",
+        artifacts().folder().display()
+    );
     println!("    bindery link create acme github --permission read-code");
     println!("    bindery status");
-    note(&format!("open the page that it prints, and sign in as {} / {}", person.login, person.password));
+    note(&format!(
+        "open the page that it prints, and sign in as {} / {}",
+        person.login, person.password
+    ));
     note("Ctrl-C here ends both, and removes their folder");
     tokio::signal::ctrl_c().await?;
     println!();
@@ -168,28 +243,67 @@ fn run(daemon: &Daemon, arguments: &[&str]) -> Result<()> {
     let output = daemon.cli(arguments).output()?;
     print_indented(&output.stdout);
     if !output.status.success() {
-        bail!("bindery {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "bindery {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
+}
+
+/// The one link of the namespace, as the commands take it.
+fn only_link(daemon: &Daemon) -> Result<String> {
+    let output = daemon
+        .cli(&["link", "list", "acme", "-o", "name"])
+        .output()?;
+    let name = String::from_utf8(output.stdout)?;
+    let short = name
+        .trim()
+        .strip_prefix("namespaces/")
+        .map(|rest| rest.replace("/links/", "/"));
+    short.with_context(|| format!("no link in {name:?}"))
+}
+
+/// A token, for this program's own eyes.
+fn token(daemon: &Daemon, link: &str) -> Result<String> {
+    let output = daemon
+        .cli(&["credential", "read", link, "-o", "token"])
+        .output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// A command that has to be refused.
 fn refused(daemon: &Daemon, arguments: &[&str]) -> Result<()> {
     println!("    $ bindery {}", shown(arguments));
     let output = daemon.cli(arguments).output()?;
-    ensure!(!output.status.success(), "bindery {} was not refused", arguments.join(" "));
+    ensure!(
+        !output.status.success(),
+        "bindery {} was not refused",
+        arguments.join(" ")
+    );
     print_indented(&output.stderr);
     Ok(())
 }
 
 fn spawn(daemon: &Daemon, arguments: &[&str]) -> Result<Child> {
     println!("    $ bindery {}", shown(arguments));
-    Ok(daemon.cli(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)
+    Ok(daemon
+        .cli(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?)
 }
 
 /// Arguments as one would type them.
 fn shown(arguments: &[&str]) -> String {
-    let quoted = |argument: &&str| if argument.contains(' ') { format!("'{argument}'") } else { (*argument).to_owned() };
+    let quoted = |argument: &&str| {
+        if argument.contains(' ') {
+            format!("'{argument}'")
+        } else {
+            (*argument).to_owned()
+        }
+    };
     arguments.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 

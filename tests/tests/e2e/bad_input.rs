@@ -3,7 +3,10 @@
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use bindery_client::{Client, Error, proto::v1::Host};
+use bindery_client::{
+    Client, Error,
+    proto::v1::{Host, Namespace, namespace, provider},
+};
 use bindery_tests::{
     artifacts::Plugin,
     daemon::{Daemon, Options},
@@ -30,7 +33,11 @@ async fn an_unknown_configuration_key_is_named() -> Result<()> {
     append(&daemon.config(), "run_as_rooot = true\n")?;
     let output = daemon.binderyd(&["run"])?;
     ensure!(output.status.code() == Some(78), "exit {:?}", output.status);
-    ensure!(stderr(&output).contains("run_as_rooot"), "{}", stderr(&output));
+    ensure!(
+        stderr(&output).contains("run_as_rooot"),
+        "{}",
+        stderr(&output)
+    );
     ensure!(stderr(&output).contains("line "), "{}", stderr(&output));
     Ok(())
 }
@@ -43,8 +50,17 @@ async fn a_world_readable_key_file_is_refused() -> Result<()> {
     let key = daemon.path("data/development-root.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644))?;
     let output = daemon.binderyd(&["run", "--development"])?;
-    ensure!(output.status.code() == Some(78), "exit {:?}: {}", output.status, stderr(&output));
-    ensure!(stderr(&output).contains("development-root.key"), "{}", stderr(&output));
+    ensure!(
+        output.status.code() == Some(78),
+        "exit {:?}: {}",
+        output.status,
+        stderr(&output)
+    );
+    ensure!(
+        stderr(&output).contains("development-root.key"),
+        "{}",
+        stderr(&output)
+    );
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
     daemon.resume().await
 }
@@ -63,10 +79,18 @@ async fn a_wrong_key_loses_nothing() -> Result<()> {
     *first = if *first == b'A' { b'B' } else { b'A' };
     std::fs::write(&key, &wrong)?;
     let output = world.daemon.binderyd(&["run", "--development"])?;
-    ensure!(output.status.code() == Some(78), "exit {:?}: {}", output.status, stderr(&output));
+    ensure!(
+        output.status.code() == Some(78),
+        "exit {:?}: {}",
+        output.status,
+        stderr(&output)
+    );
     std::fs::write(&key, &right)?;
     world.daemon.resume().await?;
-    world.client = Client::builder().endpoint(world.daemon.endpoint()).connect().await?;
+    world.client = Client::builder()
+        .endpoint(world.daemon.endpoint())
+        .connect()
+        .await?;
     world.fetch(&link).await?;
     Ok(())
 }
@@ -78,10 +102,21 @@ async fn a_corrupted_store_is_reported() -> Result<()> {
     daemon.kill()?;
     let db = daemon.path("data/store/db");
     let length = std::fs::metadata(&db)?.len();
-    std::fs::OpenOptions::new().write(true).open(&db)?.set_len(length / 2)?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&db)?
+        .set_len(length / 2)?;
     let output = daemon.binderyd(&["run", "--development"])?;
     ensure!(!output.status.success(), "a damaged store was opened");
-    ensure!(stderr(&output).lines().filter(|line| line.starts_with("binderyd: ")).count() == 1, "{}", stderr(&output));
+    ensure!(
+        stderr(&output)
+            .lines()
+            .filter(|line| line.starts_with("binderyd: "))
+            .count()
+            == 1,
+        "{}",
+        stderr(&output)
+    );
     ensure!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
     Ok(())
 }
@@ -91,8 +126,16 @@ async fn a_corrupted_store_is_reported() -> Result<()> {
 async fn k11_a_second_daemon_is_refused() -> Result<()> {
     let daemon = Daemon::start(&Options::default()).await?;
     let output = daemon.binderyd(&["run", "--development"])?;
-    ensure!(output.status.code() == Some(73), "exit {:?}: {}", output.status, stderr(&output));
-    let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
+    ensure!(
+        output.status.code() == Some(73),
+        "exit {:?}: {}",
+        output.status,
+        stderr(&output)
+    );
+    let client = Client::builder()
+        .endpoint(daemon.endpoint())
+        .connect()
+        .await?;
     client.list_hosts("").all().await?;
     Ok(())
 }
@@ -104,11 +147,29 @@ async fn a_changed_plugin_does_not_run() -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     append_byte(&daemon.path(format!("plugins/github/{version}/plugin.so")))?;
     daemon.resume().await?;
-    let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
-    let loaded = client.list_providers().all().await?;
-    let names: Vec<&str> = loaded.iter().map(|provider| provider.name.as_str()).collect();
-    ensure!(names == ["providers/gitea"], "{names:?}");
-    let output = daemon.cli(&["plugin", "list"]).env("BINDERY_ENDPOINT", daemon.admin_endpoint()).output()?;
+    let client = Client::builder()
+        .endpoint(daemon.endpoint())
+        .connect()
+        .await?;
+    let states = client.list_providers().all().await?;
+    let state = |name: &str| {
+        states
+            .iter()
+            .find(|provider| provider.name == name)
+            .map(|provider| provider.state())
+    };
+    ensure!(
+        state("providers/gitea") == Some(provider::State::Ready),
+        "{states:?}"
+    );
+    ensure!(
+        state("providers/github") != Some(provider::State::Ready),
+        "{states:?}"
+    );
+    let output = daemon
+        .cli(&["plugin", "list"])
+        .env("BINDERY_ENDPOINT", daemon.admin_endpoint())
+        .output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(text.contains("github"), "{text} {}", stderr(&output));
     ensure!(daemon.log().contains("sha256"), "the log does not say why");
@@ -125,7 +186,10 @@ fn append_byte(path: &Path) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_forge_is_named() -> Result<()> {
     let daemon = Daemon::start(&Options::default()).await?;
-    let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
+    let client = Client::builder()
+        .endpoint(daemon.endpoint())
+        .connect()
+        .await?;
     let away = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let forge = GitHubForge::start(false, None).await?;
     let mut host = host_of(&forge);
@@ -153,10 +217,20 @@ async fn an_unknown_ca_is_named_and_mended() -> Result<()> {
     };
     let standin = github::GitHub::start(options).await?;
     standin.add_user("octo");
-    let daemon = Daemon::start(&Options { plugins: vec![Plugin::GitHub], ..Options::default() }).await?;
-    let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
+    let daemon = Daemon::start(&Options {
+        plugins: vec![Plugin::GitHub],
+        ..Options::default()
+    })
+    .await?;
+    let client = Client::builder()
+        .endpoint(daemon.endpoint())
+        .connect()
+        .await?;
     let port = standin.web_url().port().context("no port")?;
-    let https_ports = vec![bindery_client::proto::v1::host::PortRange { first: port.into(), last: 0 }];
+    let https_ports = vec![bindery_client::proto::v1::host::PortRange {
+        first: port.into(),
+        last: 0,
+    }];
     let host = Host {
         provider: "providers/github".to_owned(),
         public_urls: Some(bindery_client::proto::v1::host::Urls {
@@ -165,13 +239,20 @@ async fn an_unknown_ca_is_named_and_mended() -> Result<()> {
             ..Default::default()
         }),
         allowed_private_cidrs: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
-        port_policy: Some(bindery_client::proto::v1::host::PortPolicy { https_ports, ..Default::default() }),
+        port_policy: Some(bindery_client::proto::v1::host::PortPolicy {
+            https_ports,
+            ..Default::default()
+        }),
         ..Default::default()
     };
     let host = client.create_host("forge", host).await?;
     let probe = format!("{:?}", client.probe_host(&host.name).await?);
     ensure!(probe.contains("HOST_CERTIFICATE_UNKNOWN"), "{probe}");
-    let update = Host { name: host.name.clone(), ca_bundle_pem: authority.pem(), ..Default::default() };
+    let update = Host {
+        name: host.name.clone(),
+        ca_bundle_pem: authority.pem(),
+        ..Default::default()
+    };
     client.update_host(update, ["ca_bundle_pem"]).await?;
     let probe = format!("{:?}", client.probe_host(&host.name).await?);
     ensure!(!probe.contains("HOST_CERTIFICATE_UNKNOWN"), "{probe}");
@@ -190,7 +271,10 @@ impl Authority {
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = rcgen::KeyPair::generate()?;
         let certificate = parameters.self_signed(&key)?;
-        Ok(Self { issuer: rcgen::Issuer::new(parameters, key), certificate })
+        Ok(Self {
+            issuer: rcgen::Issuer::new(parameters, key),
+            certificate,
+        })
     }
 
     fn pem(&self) -> String {
@@ -201,7 +285,11 @@ impl Authority {
         let key = rcgen::KeyPair::generate()?;
         let parameters = rcgen::CertificateParams::new(vec![name.to_owned()])?;
         let certificate = parameters.signed_by(&key, &self.issuer)?;
-        Ok(github::Tls { cert_pem: certificate.pem(), key_pem: key.serialize_pem(), root_pem: self.pem() })
+        Ok(github::Tls {
+            cert_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            root_pem: self.pem(),
+        })
     }
 }
 
@@ -212,23 +300,50 @@ async fn o2_replayed_and_forged_callbacks_do_nothing() -> Result<()> {
     let (link, page) = world.start_link().await?;
     let mut browser = world.forge.browser();
     let start = browser.open(&Url::parse(&page)?).await?;
-    let form = start.forms().into_iter().find(|form| form.action.path().ends_with("/start"));
+    let form = start
+        .forms()
+        .into_iter()
+        .find(|form| form.action.path().ends_with("/start"));
     let towards = browser.submit(&form.context("no form")?).await?;
     let back = world.forge.agree(&mut browser, towards).await?;
     let callback = back.location()?.context("no callback")?;
     let confirm = browser.follow(back).await?;
     ensure!(confirm.status.is_success(), "{}", confirm.status);
-    let exchanges = || world.forge.standin.requests("/login/oauth/access_token").len();
+    let exchanges = || {
+        world
+            .forge
+            .standin
+            .requests("/login/oauth/access_token")
+            .len()
+    };
     let before = exchanges();
     let replay = browser.open(&callback).await?;
-    ensure!(replay.status.is_client_error(), "a replay was taken: {}", replay.status);
+    ensure!(
+        replay.status.is_client_error(),
+        "a replay was taken: {}",
+        replay.status
+    );
     let mut forged = callback.clone();
-    forged.query_pairs_mut().clear().append_pair("code", "stolen").append_pair("state", "forged<script>");
+    forged
+        .query_pairs_mut()
+        .clear()
+        .append_pair("code", "stolen")
+        .append_pair("state", "forged<script>");
     let answer = browser.open(&forged).await?;
-    ensure!(answer.status.is_client_error(), "a forged callback was taken: {}", answer.status);
-    ensure!(!answer.body.contains("forged"), "the page repeats the query");
+    ensure!(
+        answer.status.is_client_error(),
+        "a forged callback was taken: {}",
+        answer.status
+    );
+    ensure!(
+        !answer.body.contains("forged"),
+        "the page repeats the query"
+    );
     ensure!(exchanges() == before, "a code was exchanged");
-    ensure!(world.fetch(&link).await.is_err(), "an unconfirmed link hands out a token");
+    ensure!(
+        world.fetch(&link).await.is_err(),
+        "an unconfirmed link hands out a token"
+    );
     Ok(())
 }
 
@@ -239,11 +354,22 @@ async fn o1_another_browser_can_not_finish() -> Result<()> {
     let (link, page) = world.start_link().await?;
     let mut attacker = world.forge.browser();
     let start = attacker.open(&Url::parse(&page)?).await?;
-    let form = start.forms().into_iter().find(|form| form.action.path().ends_with("/start"));
+    let form = start
+        .forms()
+        .into_iter()
+        .find(|form| form.action.path().ends_with("/start"));
     attacker.submit(&form.context("no form")?).await?;
     let mut victim = world.forge.browser();
-    ensure!(consent_in_browser(&mut world.forge, &mut victim, &page).await.is_err(), "a second browser took over");
-    ensure!(world.fetch(&link).await.is_err(), "the link hands out a token");
+    ensure!(
+        consent_in_browser(&mut world.forge, &mut victim, &page)
+            .await
+            .is_err(),
+        "a second browser took over"
+    );
+    ensure!(
+        world.fetch(&link).await.is_err(),
+        "the link hands out a token"
+    );
     Ok(())
 }
 
@@ -251,14 +377,31 @@ async fn o1_another_browser_can_not_finish() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn g1_a_caller_without_rights_learns_nothing() -> Result<()> {
     let policy = "[[allow]]\nprincipals = [\"spiffe://example.org/nobody\"]\nnamespaces = [\"acme\"]\nactions = [\"read\"]\n";
-    let options = Options { policy: Some(policy.to_owned()), ..Options::default() };
+    let options = Options {
+        policy: Some(policy.to_owned()),
+        ..Options::default()
+    };
     let daemon = Daemon::start(&options).await?;
-    let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
-    let admin = Client::builder().endpoint(daemon.admin_endpoint()).connect().await?;
-    admin.create_namespace("acme", Default::default()).await?;
+    let client = Client::builder()
+        .endpoint(daemon.endpoint())
+        .connect()
+        .await?;
+    let admin = Client::builder()
+        .endpoint(daemon.admin_endpoint())
+        .connect()
+        .await?;
+    let acme = Namespace {
+        kind: namespace::Kind::User.into(),
+        ..Default::default()
+    };
+    admin.create_namespace("acme", acme).await?;
     let yours = client.get_namespace("namespaces/acme").await;
     let absent = client.get_namespace("namespaces/absent").await;
-    let text = |result: Result<_, Error>| result.map(|_| ()).map_err(|error| error.to_string().replace("absent", "acme"));
+    let text = |result: Result<_, Error>| {
+        result
+            .map(|_| ())
+            .map_err(|error| error.to_string().replace("absent", "acme"))
+    };
     let (yours, absent) = (text(yours), text(absent));
     ensure!(yours.is_err() && yours == absent, "{yours:?} {absent:?}");
     Ok(())

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use bindery_tests::{
-    forge::{Forge, GitHubForge},
-    github::TokenShape,
-};
+use bindery_tests::forge::{Forge, GitHubForge, outlive};
 
 use crate::world::World;
 
@@ -14,9 +11,10 @@ use crate::world::World;
 #[tokio::test(flavor = "multi_thread")]
 async fn r1_a_thousand_fetches_one_refresh() -> Result<()> {
     let mut world = World::new(GitHubForge::start(true, None).await?).await?;
-    world.forge.set_shape(TokenShape::Expiring { access_seconds: 1 })?;
     let link = world.link().await?;
-    world.forge.set_shape(TokenShape::Expiring { access_seconds: 28_800 })?;
+    let old = world.token(&link).await?;
+    world.forge.lengthen()?;
+    outlive(&mut world.forge, &old).await?;
     let before = world.forge.refreshes().await?;
     world.forge.standin.hold_token_endpoint();
     let world = Arc::new(world);
@@ -32,6 +30,7 @@ async fn r1_a_thousand_fetches_one_refresh() -> Result<()> {
     for caller in callers {
         tokens.push(caller.await??);
     }
+    tokens.sort();
     tokens.dedup();
     ensure!(tokens.len() == 1, "{} different tokens", tokens.len());
     let refreshes = world.forge.standin.token_refreshes() - before;
