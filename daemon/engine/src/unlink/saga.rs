@@ -1,0 +1,154 @@
+//! The course of the saga: step after step, each noted before the next.
+
+use std::time::Duration;
+
+use bindery_core::{
+    link::Stage,
+    name::{LinkId, NamespaceName},
+    port::{Expect, Key, Record},
+    problem::{Problem, Reason},
+    receipt::{Outcome, Receipt, StepKind},
+};
+
+use super::{PATIENCE, steps::left_behind};
+use crate::{
+    Engine, Versioned,
+    flight::{Flight, Whose, lock},
+    records::{change, origins},
+};
+
+/// Bounds of the wait between two tries.
+const BETWEEN_TRIES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
+
+impl Engine {
+    /// Joins the saga of a link, or starts it.
+    pub(super) fn saga(&self, namespace: &NamespaceName, id: &LinkId, force: bool) -> Flight {
+        let whose = (namespace.clone(), id.clone());
+        let (engine, own) = (self.clone(), whose.clone());
+        let saga = self.sagas().join(whose, || async move {
+            let outcome = engine.run_saga(&own.0, &own.1, force).await;
+            engine.note_try(own, outcome.as_ref().err()).await;
+            outcome
+        });
+        saga.0
+    }
+
+    /// When the sweep tries again: soon at first, then less and less often, and never before the provider allows it.
+    async fn note_try(&self, whose: Whose, problem: Option<&Problem>) {
+        let Some(problem) = problem else {
+            lock(&self.unfinished().next_try).remove(&whose);
+            return;
+        };
+        let now = self.now();
+        let started = match self.receipt(&whose.0, &whose.1).await {
+            Ok(receipt) => receipt.record.started,
+            Err(_) => now,
+        };
+        let (least, most) = BETWEEN_TRIES;
+        let wait = (now.since(started) / 4).clamp(least, most);
+        let wait = wait.max(problem.retry_after.unwrap_or_default());
+        lock(&self.unfinished().next_try).insert(whose, now.after(wait));
+    }
+
+    async fn run_saga(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        force: bool,
+    ) -> Result<(), Problem> {
+        loop {
+            let Versioned {
+                record: receipt,
+                version,
+            } = self.receipt(namespace, id).await?;
+            let Some(step) = receipt.next_step() else {
+                return Ok(());
+            };
+            let link = self.link(namespace, id).await?.record;
+            let force = force || self.now().since(receipt.started) >= PATIENCE;
+            let (outcome, message) = match self.step(step, &link, force).await {
+                Ok(ended) => ended,
+                Err(problem) if force => left_behind(&problem),
+                Err(problem) => {
+                    self.note_wait(namespace, id, &problem).await?;
+                    return Err(problem);
+                }
+            };
+            match self
+                .note_step(receipt, version, step, outcome, message)
+                .await
+            {
+                // Somebody else has changed the link: each step can be done twice.
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                noted => noted?,
+            }
+        }
+    }
+
+    /// Notes a step. The last one erases the credentials in the same transaction.
+    async fn note_step(
+        &self,
+        mut receipt: Receipt,
+        version: u64,
+        step: StepKind,
+        outcome: Outcome,
+        message: String,
+    ) -> Result<(), Problem> {
+        receipt.record(step, outcome, message);
+        let (namespace, id) = (receipt.namespace.clone(), receipt.link.clone());
+        let last = receipt.next_step().is_none();
+        if last {
+            receipt.finished = Some(self.now());
+        }
+        let key = Key::Receipt(namespace.clone(), id.clone());
+        let mut changes = vec![change(
+            key,
+            Expect::Version(version),
+            Some(Record::Receipt(receipt)),
+        )];
+        if !last {
+            return self.commit(changes).await;
+        }
+        let Versioned {
+            record: mut link,
+            version,
+        } = self.link(&namespace, &id).await?;
+        let host = self.host(&link.host).await?.record;
+        changes.push(change(
+            Key::Grant(
+                namespace.clone(),
+                id.clone(),
+                host.name.clone(),
+                origins(&host)?,
+            ),
+            Expect::Any,
+            None,
+        ));
+        self.forget_unsaved(&namespace, &id);
+        changes.push(change(Key::Intent(namespace, id), Expect::Any, None));
+        link.observe(
+            Stage::Unlinked,
+            "unlinked; the receipt says what was done",
+            self.now(),
+        );
+        link.token_expires = None;
+        link.refreshable = false;
+        self.put_link(link, Expect::Version(version), changes).await
+    }
+
+    async fn note_wait(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        problem: &Problem,
+    ) -> Result<(), Problem> {
+        self.change_link(namespace, id, |link| {
+            link.observed.message = format!("unlinking waits: {}", problem.message);
+            link.observed.action_uri.clone_from(&problem.action_uri);
+            link.observed.who = problem.who;
+            Ok(())
+        })
+        .await?;
+        Ok(())
+    }
+}
