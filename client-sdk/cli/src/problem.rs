@@ -102,11 +102,13 @@ impl From<Error> for Problem {
         let wrong = failure
             .map(|failure| failure.violations.as_slice())
             .unwrap_or_default();
+        let mut message = error.to_string();
+        // What the sentence says already is not said twice.
         let wrong: Vec<_> = wrong
             .iter()
+            .filter(|one| !message.contains(&one.description))
             .map(|one| format!("{}: {}", one.field, one.description))
             .collect();
-        let mut message = error.to_string();
         if !wrong.is_empty() {
             message = format!("{message} ({})", wrong.join("; "));
         }

@@ -166,7 +166,7 @@ impl Settings {
             host.allowed_private_cidrs.clone_from(&self.allow_network);
             mask.push("allowed_private_cidrs");
         }
-        if !self.allow_port.is_empty() {
+        if self.allow_plaintext || !self.allow_port.is_empty() {
             host.port_policy = Some(self.ports(web_is_plain(host))?);
             mask.push("port_policy");
         }
@@ -229,6 +229,13 @@ impl Settings {
     /// The ports that were named, beside the default ones of their scheme.
     fn ports(&self, plain: bool) -> Result<PortPolicy, Problem> {
         let mut policy = PortPolicy::default();
+        if self.allow_plaintext {
+            // Ports for http are what allows it.
+            policy.http_ports = HTTP_DEFAULT
+                .iter()
+                .map(|&(first, last)| PortRange { first, last })
+                .collect();
+        }
         for text in &self.allow_port {
             let (plain, range) = match text.split_once(':') {
                 Some(("http", range)) => (true, range),
