@@ -82,15 +82,6 @@ async fn load_plugins(
     for failure in &failures {
         tracing::error!(plugin = %failure.name, error = %failure.error, "Plugin is not loaded; links of this provider do not work");
     }
-    for loaded in bindery_core::port::Providers::list(&host) {
-        tracing::info!(
-            plugin = %loaded.provider,
-            version = loaded.version,
-            isolation = loaded.isolation,
-            sha256 = loaded.sha256,
-            "Plugin loaded"
-        );
-    }
     Ok((host, failures))
 }
 

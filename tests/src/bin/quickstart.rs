@@ -203,6 +203,7 @@ async fn refresh_once(daemon: &Daemon, forge: &mut GitHubForge, link: &str) -> R
             Ok(daemon
                 .cli(&["credential", "read", link])
                 .stdout(Stdio::null())
+                .stderr(Stdio::null())
                 .spawn()?)
         })
         .collect::<Result<_>>()?;
