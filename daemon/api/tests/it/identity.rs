@@ -1,6 +1,6 @@
 //! Who calls: certificates, and users of this machine.
 
-use std::{os::unix::process::CommandExt, process::Command};
+use std::{io::Write, os::unix::process::CommandExt, process::Command};
 
 use bindery_proto::v1::{GetLinkRequest, link_service_client::LinkServiceClient};
 use rcgen::{DnType, SanType};
@@ -167,7 +167,10 @@ async fn child_calls_a_socket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g3_another_user_is_another_caller() {
     if !rustix::process::geteuid().is_root() {
-        println!("not run: only root can start a process of another user");
+        let _ = writeln!(
+            std::io::stderr(),
+            "not run: only root can start a process of another user"
+        );
         return;
     }
     let world = World::new().await;
@@ -177,7 +180,10 @@ async fn g3_another_user_is_another_caller() {
     );
     let (first, _) = (as_nobody(&world, "public").await, world.set_policy(&policy));
     let Some(first) = first else {
-        println!("not run: the test binary can't be started by another user");
+        let _ = writeln!(
+            std::io::stderr(),
+            "not run: the test binary can't be started by another user"
+        );
         return;
     };
     assert_eq!(first, "NOT_FOUND");
