@@ -28,6 +28,12 @@ pub struct Options {
     pub policy: Option<String>,
     /// Mutual TLS on loopback, with these files.
     pub tls: Option<TlsFiles>,
+    /// Another `binderyd` than the one of the build.
+    pub binary: Option<PathBuf>,
+    /// Another plugin worker than the one of the build.
+    pub worker: Option<PathBuf>,
+    /// Lines that are added to the section `[api]` of the configuration.
+    pub api: String,
     /// Lines that are added to the configuration.
     pub extra: String,
 }
@@ -50,6 +56,9 @@ impl Default for Options {
             log: "info".to_owned(),
             policy: None,
             tls: None,
+            binary: None,
+            worker: None,
+            api: String::new(),
             extra: String::new(),
         }
     }
@@ -59,6 +68,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Daemon {
     folder: TempDir,
+    binary: PathBuf,
     web_port: u16,
     ops_port: u16,
     tls_port: u16,
@@ -87,6 +97,10 @@ impl Daemon {
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         let daemon = Self {
             folder,
+            binary: options
+                .binary
+                .clone()
+                .unwrap_or_else(|| artifacts().daemon()),
             web_port: free_port()?,
             ops_port: free_port()?,
             tls_port: free_port()?,
@@ -95,7 +109,12 @@ impl Daemon {
         let plugins: Vec<(Plugin, String)> = options
             .plugins
             .iter()
-            .map(|plugin| Ok((*plugin, artifacts().install(*plugin, &daemon.path("plugins"))?)))
+            .map(|plugin| {
+                Ok((
+                    *plugin,
+                    artifacts().install(*plugin, &daemon.path("plugins"))?,
+                ))
+            })
             .collect::<Result<_>>()?;
         daemon.configure(options, &plugins)?;
         for (plugin, version) in &plugins {
@@ -105,14 +124,17 @@ impl Daemon {
     }
 
     fn configure(&self, options: &Options, plugins: &[(Plugin, String)]) -> Result<()> {
-        let enabled: Vec<String> =
-            plugins.iter().map(|(plugin, version)| format!("\"{}@{version}\"", plugin.name())).collect();
+        let enabled: Vec<String> = plugins
+            .iter()
+            .map(|(plugin, version)| format!("\"{}@{version}\"", plugin.name()))
+            .collect();
         let mut text = format!(
             "data_dir = \"{data}\"\n[api]\nsocket = \"{socket}\"\nadmin_socket = \"{admin}\"\n",
             data = self.path("data").display(),
             socket = self.socket().display(),
             admin = self.admin_socket().display(),
         );
+        text += &options.api;
         if let Some(tls) = &options.tls {
             text += &format!(
                 "[api.tls]\nlisten = \"127.0.0.1:{}\"\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n",
@@ -132,12 +154,19 @@ impl Daemon {
             roots = self.path("plugins").display(),
             enabled = enabled.join(", "),
             keys = self.path("keys").display(),
-            worker = artifacts().worker().display(),
+            worker = options
+                .worker
+                .clone()
+                .unwrap_or_else(|| artifacts().worker())
+                .display(),
             log = options.log,
         );
         if let Some(policy) = &options.policy {
             std::fs::write(self.path("policy.toml"), policy)?;
-            text += &format!("[policy]\nfile = \"{}\"\n", self.path("policy.toml").display());
+            text += &format!(
+                "[policy]\nfile = \"{}\"\n",
+                self.path("policy.toml").display()
+            );
         }
         text += "[dangerous]\nrun_as_root = true\nunsigned_plugins = true\n";
         text += &options.extra;
@@ -145,9 +174,17 @@ impl Daemon {
     }
 
     fn pin(&self, plugin: Plugin, version: &str) -> Result<()> {
-        let output = self.binderyd(&["plugin", "pin", &format!("{}@{version}", plugin.name()), "--yes"])?;
+        let output = self.binderyd(&[
+            "plugin",
+            "pin",
+            &format!("{}@{version}", plugin.name()),
+            "--yes",
+        ])?;
         if !output.status.success() {
-            bail!("pinning failed: {}", String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "pinning failed: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(())
     }
@@ -158,8 +195,12 @@ impl Daemon {
     ///
     /// When it can't be started.
     pub fn binderyd(&self, arguments: &[&str]) -> Result<Output> {
-        let mut command = Command::new(artifacts().daemon());
-        command.arg("--config").arg(self.config()).args(arguments).stdin(Stdio::null());
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .stdin(Stdio::null());
         Ok(command.output()?)
     }
 
@@ -169,8 +210,11 @@ impl Daemon {
     ///
     /// When it ends instead.
     pub async fn resume(&mut self) -> Result<()> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file())?;
-        let child = Command::new(artifacts().daemon())
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_file())?;
+        let child = Command::new(&self.binary)
             .arg("--config")
             .arg(self.config())
             .args(["run", "--development"])
@@ -187,7 +231,9 @@ impl Daemon {
         let started = Instant::now();
         loop {
             let up = UnixStream::connect(self.socket()).await.is_ok()
-                && tokio::net::TcpStream::connect(("127.0.0.1", self.web_port)).await.is_ok();
+                && tokio::net::TcpStream::connect(("127.0.0.1", self.web_port))
+                    .await
+                    .is_ok();
             if up {
                 return Ok(());
             }
@@ -224,7 +270,10 @@ impl Daemon {
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(artifacts().cli());
-        command.args(arguments).env("BINDERY_ENDPOINT", self.endpoint()).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env("BINDERY_ENDPOINT", self.endpoint())
+            .stdin(Stdio::null());
         command
     }
 
@@ -300,7 +349,14 @@ impl Daemon {
 
     fn log_end(&self) -> String {
         let log = self.log();
-        log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+        log.lines()
+            .rev()
+            .take(20)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 

@@ -6,6 +6,12 @@
 mod bad_input;
 #[path = "e2e/concurrency.rs"]
 mod concurrency;
+#[path = "e2e/hostile.rs"]
+mod hostile;
+#[path = "e2e/kills.rs"]
+mod kills;
+#[path = "e2e/mtls.rs"]
+mod mtls;
 #[path = "e2e/story.rs"]
 mod story;
 #[path = "e2e/world.rs"]

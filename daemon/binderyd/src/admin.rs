@@ -53,32 +53,24 @@ impl Admin {
         all
     }
 
+    /// A new worker, also where nothing changed: an operator who asks for it is not told to wait out a backoff.
     async fn reload(&self, name: &str) -> Result<PluginFacts, Problem> {
         let absent = || Problem::not_found(format!("plugins/{name}"));
         let wanted = ProviderName::parse(name).map_err(|_| absent())?;
-        if !self
-            .host
-            .enabled()
-            .iter()
-            .any(|enabled| enabled.name == wanted)
-        {
-            return Err(absent());
+        let enabled = self.host.enabled();
+        let one = enabled.into_iter().find(|enabled| enabled.name == wanted);
+        let version = one.ok_or_else(absent)?.version;
+        let outcome = self.host.replace(wanted.clone(), version).await;
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.retain(|failure| failure.name != wanted);
+        if let Err(failure) = outcome {
+            let message = failure.to_string();
+            failures.push(failure);
+            return Err(Problem::new(Reason::PluginFailed, message));
         }
-        // What goes wrong with the others is kept as well.
-        let failures = self.host.reload().await;
-        let own = failures
-            .iter()
-            .find(|failure| failure.name == wanted)
-            .map(ToString::to_string);
-        *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = failures;
-        match own {
-            Some(message) => Err(Problem::new(Reason::PluginFailed, message)),
-            None => self
-                .host
-                .describe(&wanted)
-                .map(|plugin| running(&plugin))
-                .ok_or_else(absent),
-        }
+        drop(failures);
+        let described = self.host.describe(&wanted);
+        described.map(|plugin| running(&plugin)).ok_or_else(absent)
     }
 }
 

@@ -21,12 +21,16 @@ pub(crate) struct World<F> {
 impl<F: Forge> World<F> {
     /// Host `forge` is configured with an OAuth client, namespace `acme` exists.
     pub(crate) async fn new(forge: F) -> Result<Self> {
-        Self::with(forge, Options::default()).await
+        let plugins = vec![F::PLUGIN];
+        Self::with(forge, Options { plugins, ..Options::default() }).await
     }
 
     pub(crate) async fn with(mut forge: F, options: Options) -> Result<Self> {
-        let daemon = Daemon::start(&Options { plugins: vec![F::PLUGIN], ..options }).await?;
-        let client = Client::builder().endpoint(daemon.endpoint()).connect().await?;
+        let daemon = Daemon::start(&options).await?;
+        let client = Client::builder()
+            .endpoint(daemon.endpoint())
+            .connect()
+            .await?;
         let host = client.create_host("forge", host_of(&forge)).await?;
         let redirect_uri = host.oauth_client.context("no OAuth client")?.redirect_uri;
         let registered = forge.register(&redirect_uri).await?;
@@ -35,26 +39,44 @@ impl<F: Forge> World<F> {
             client_secrets: vec![registered.secret],
             ..Default::default()
         };
-        let update = Host { name: host.name, oauth_client: Some(oauth_client), ..Default::default() };
+        let update = Host {
+            name: host.name,
+            oauth_client: Some(oauth_client),
+            ..Default::default()
+        };
         client.update_host(update, ["oauth_client"]).await?;
-        let acme = Namespace { kind: namespace::Kind::Organization.into(), ..Default::default() };
+        let acme = Namespace {
+            kind: namespace::Kind::Organization.into(),
+            ..Default::default()
+        };
         client.create_namespace("acme", acme).await?;
-        Ok(Self { daemon, forge, client })
+        Ok(Self {
+            daemon,
+            forge,
+            client,
+        })
     }
 
     /// Kills the daemon with -9 and starts it again on its folder.
     pub(crate) async fn crash(&mut self) -> Result<()> {
         self.daemon.kill()?;
         self.daemon.resume().await?;
-        self.client = Client::builder().endpoint(self.daemon.endpoint()).connect().await?;
+        self.client = Client::builder()
+            .endpoint(self.daemon.endpoint())
+            .connect()
+            .await?;
         Ok(())
     }
 
     /// Starts a link, and returns its name and the page for the person.
     pub(crate) async fn start_link(&self) -> Result<(String, String)> {
-        let request = LinkRequest::oauth("namespaces/acme", "hosts/forge").permissions([Permission::ReadCode]);
+        let request = LinkRequest::oauth("namespaces/acme", "hosts/forge")
+            .permissions([Permission::ReadCode]);
         let created = self.client.create_link(request).await?;
-        let uri = created.authorization.context("no authorization")?.authorization_uri;
+        let uri = created
+            .authorization
+            .context("no authorization")?
+            .authorization_uri;
         Ok((created.link.context("no link")?.name, uri))
     }
 
@@ -72,7 +94,9 @@ impl<F: Forge> World<F> {
     }
 
     pub(crate) async fn fetch(&self, link: &str) -> Result<Credential, bindery_client::Error> {
-        self.client.read_credential(&CredentialRequest::new(link)).await
+        self.client
+            .read_credential(&CredentialRequest::new(link))
+            .await
     }
 
     /// The token itself.
@@ -87,14 +111,27 @@ impl<F: Forge> World<F> {
 
 /// The forge as the operator describes it; on loopback, so private addresses and plain HTTP are allowed by name.
 pub(crate) fn host_of<F: Forge>(forge: &F) -> Host {
-    let http_ports = vec![host::PortRange { first: 1025, last: 65535 }];
+    let http_ports = vec![host::PortRange {
+        first: 1025,
+        last: 65535,
+    }];
     Host {
         provider: format!("providers/{}", F::PLUGIN.name()),
-        public_urls: Some(host::Urls { web: forge.web_url(), api: forge.api_url(), ..Default::default() }),
+        public_urls: Some(host::Urls {
+            web: forge.web_url(),
+            api: forge.api_url(),
+            ..Default::default()
+        }),
         allowed_private_cidrs: vec!["127.0.0.0/8".to_owned()],
-        port_policy: Some(host::PortPolicy { http_ports, ..Default::default() }),
+        port_policy: Some(host::PortPolicy {
+            http_ports,
+            ..Default::default()
+        }),
         // The redirect URI is told by the daemon, and the client is registered with it afterwards.
-        oauth_client: Some(host::OAuthClient { client_id: "not-registered-yet".to_owned(), ..Default::default() }),
+        oauth_client: Some(host::OAuthClient {
+            client_id: "not-registered-yet".to_owned(),
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }
