@@ -77,42 +77,27 @@ impl Engine {
         let started = self.ports().providers.start(&host.provider, call).await;
         let Started {
             mut operation,
-            step,
+            mut step,
         } = started.map_err(|failure| refused(failure, host))?;
         let mut run = Run {
             pages: Vec::new(),
             cancelled: HashSet::new(),
         };
         let mut running = FuturesUnordered::new();
-        let mut effects = match run.take(step) {
-            Next::Done(last) => {
-                return Ok(Outcome {
-                    pages: run.pages,
-                    last,
-                });
-            }
-            Next::Effects(effects) => effects,
-        };
         loop {
-            for effect in effects.drain(..) {
-                running.push(self.carry_out(
-                    host,
-                    context.origins.clone(),
-                    Arc::clone(&context.secrets),
-                    effect,
-                ));
-            }
-            let results = run.collect(&mut running, &mut context).await;
-            let step = resume(operation.as_mut(), results, host).await?;
-            effects = match run.take(step) {
+            let effects = match run.take(step) {
                 Next::Done(last) => {
-                    return Ok(Outcome {
-                        pages: run.pages,
-                        last,
-                    });
+                    let pages = run.pages;
+                    return Ok(Outcome { pages, last });
                 }
                 Next::Effects(effects) => effects,
             };
+            for effect in effects {
+                let (origins, secrets) = (context.origins.clone(), Arc::clone(&context.secrets));
+                running.push(self.carry_out(host, origins, secrets, effect));
+            }
+            let results = run.collect(&mut running, &mut context).await;
+            step = resume(operation.as_mut(), results, host).await?;
         }
     }
 

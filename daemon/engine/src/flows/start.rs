@@ -124,29 +124,19 @@ impl Engine {
                 "the provider's authorization page is no URL",
             )
         })?;
-        let separator = if method.scope_separator.is_empty() {
-            " "
-        } else {
-            &method.scope_separator
+        let separator = match method.scope_separator.as_str() {
+            "" => " ",
+            given => given,
         };
-        {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("response_type", "code");
-            query.append_pair(
-                "client_id",
-                host.oauth_client_id.as_deref().unwrap_or_default(),
-            );
-            query.append_pair("redirect_uri", &self.redirect_uri(host));
-            query.append_pair("scope", &link.requested_scopes.join(separator));
-            query.append_pair("state", state);
-            if let Some(challenge) = challenge {
-                query.append_pair("code_challenge", challenge);
-                query.append_pair("code_challenge_method", "S256");
-            }
-            for (name, value) in &method.authorize_parameters {
-                query.append_pair(name, value);
-            }
-        }
+        let client_id = host.oauth_client_id.as_deref().unwrap_or_default();
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", client_id)
+            .append_pair("redirect_uri", &self.redirect_uri(host))
+            .append_pair("scope", &link.requested_scopes.join(separator))
+            .append_pair("state", state)
+            .extend_pairs(pkce_parameters(challenge))
+            .extend_pairs(&method.authorize_parameters);
         Ok(url.into())
     }
 
@@ -159,6 +149,16 @@ impl Engine {
             host.redirect_id
         )
     }
+}
+
+fn pkce_parameters(challenge: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    let parameters = challenge.map(|challenge| {
+        [
+            ("code_challenge", challenge),
+            ("code_challenge_method", "S256"),
+        ]
+    });
+    parameters.into_iter().flatten()
 }
 
 /// The permissions whose scopes are all asked for.

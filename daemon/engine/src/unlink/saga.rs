@@ -5,7 +5,7 @@ use std::time::Duration;
 use bindery_core::{
     link::Stage,
     name::{LinkId, NamespaceName},
-    port::{Expect, Key, Record},
+    port::{Change, Expect, Key, Record},
     problem::{Problem, Reason},
     receipt::{Outcome, Receipt, StepKind},
 };
@@ -100,32 +100,39 @@ impl Engine {
         if last {
             receipt.finished = Some(self.now());
         }
-        let key = Key::Receipt(namespace.clone(), id.clone());
-        let mut changes = vec![change(
-            key,
+        let put = change(
+            Key::Receipt(namespace.clone(), id.clone()),
             Expect::Version(version),
             Some(Record::Receipt(receipt)),
-        )];
-        if !last {
-            return self.commit(changes).await;
+        );
+        if last {
+            self.erase(&namespace, &id, put).await
+        } else {
+            self.commit(vec![put]).await
         }
+    }
+
+    /// Writes the finished receipt and removes the credentials, together.
+    async fn erase(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        receipt: Change,
+    ) -> Result<(), Problem> {
         let Versioned {
             record: mut link,
             version,
-        } = self.link(&namespace, &id).await?;
+        } = self.link(namespace, id).await?;
         let host = self.host(&link.host).await?.record;
-        changes.push(change(
-            Key::Grant(
-                namespace.clone(),
-                id.clone(),
-                host.name.clone(),
-                origins(&host)?,
-            ),
-            Expect::Any,
-            None,
-        ));
-        self.forget_unsaved(&namespace, &id);
-        changes.push(change(Key::Intent(namespace, id), Expect::Any, None));
+        let allowed = origins(&host)?;
+        let grant = Key::Grant(namespace.clone(), id.clone(), host.name, allowed);
+        let intent = Key::Intent(namespace.clone(), id.clone());
+        self.forget_unsaved(namespace, id);
+        let changes = vec![
+            receipt,
+            change(grant, Expect::Any, None),
+            change(intent, Expect::Any, None),
+        ];
         link.observe(
             Stage::Unlinked,
             "unlinked; the receipt says what was done",
