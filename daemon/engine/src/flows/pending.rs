@@ -5,17 +5,17 @@ use bindery_core::{
     flow::{FLOW_LIFETIME, Flow, FlowStage},
     host::Host,
     link::{Grant, Link, Stage},
+    name::FlowId,
     port::{Expect, Key, Record},
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, Description, Input},
+    provider::{AuthKind, Description},
     secret::Secret,
 };
 
 use super::{Stand, confirm::extra, over};
 use crate::{
     Engine, Versioned,
-    links::{Found, facts, missing, token_kind},
-    operation::Context,
+    links::{Found, missing, token_kind},
     records::{change, copy_grant, origins},
 };
 
@@ -71,14 +71,7 @@ impl Engine {
             .ok_or_else(over)?;
         link.token_kind = self.oauth_kind(&stand.host, &grant.access_token);
         link.granted_scopes = scopes;
-        link.token_expires = grant.expires;
-        link.refreshable = grant.refresh_token.is_some();
-        link.generation = grant.generation;
-        link.observe(Stage::PendingConfirmation, TO_CONFIRM, now);
-        link.observed.until = Some(now.after(FLOW_LIFETIME));
-        link.observed.who = Some(Who::User);
-        let public_url = &self.config().public_url;
-        link.observed.action_uri = format!("{public_url}/link/{}/confirm", flow.record.id);
+        self.await_confirmation(&mut link, grant, &flow.record.id);
         let granted = Flow {
             stage: FlowStage::Granted,
             expires: now.after(FLOW_LIFETIME),
@@ -106,6 +99,19 @@ impl Engine {
         Ok(link)
     }
 
+    /// From here on the link waits for its confirmation.
+    fn await_confirmation(&self, link: &mut Link, grant: &Grant, flow: &FlowId) {
+        let now = self.now();
+        link.token_expires = grant.expires;
+        link.refreshable = grant.refresh_token.is_some();
+        link.generation = grant.generation;
+        link.observe(Stage::PendingConfirmation, TO_CONFIRM, now);
+        link.observed.until = Some(now.after(FLOW_LIFETIME));
+        link.observed.who = Some(Who::User);
+        let public_url = &self.config().public_url;
+        link.observed.action_uri = format!("{public_url}/link/{flow}/confirm");
+    }
+
     /// The token's kind; none while the plugin is away, which is no reason to lose the token.
     fn oauth_kind(&self, host: &Host, token: &Secret) -> String {
         self.description(&host.provider)
@@ -117,15 +123,7 @@ impl Engine {
     async fn give_back(&self, stand: &Stand, token: &Secret) {
         let mut link = stand.link.record.clone();
         link.token_kind = self.oauth_kind(&stand.host, token);
-        let revoke = async {
-            let secrets = self
-                .revocation_secrets(&stand.host, token.duplicate())
-                .await?;
-            let context = Context::new(&stand.host, facts(&link, &stand.host), secrets)?;
-            let input = Input::Revoke { whole_grant: false };
-            self.run(context, input).await
-        };
-        match revoke.await {
+        match self.revoke_token(&link, &stand.host, token, false).await {
             Ok(_) => {
                 tracing::warn!(link.id = %link.id, "A token could not be kept and was revoked")
             }

@@ -59,13 +59,9 @@ impl Engine {
         // A provider may know a grant only by a token that is still good; where none can be had, the old one is tried.
         let stale = self.last_refresh(link).await.err().filter(may_pass);
         let token = self.last_token(link, &host).await?;
-        let secrets = self.revocation_secrets(&host, token).await?;
-        let context = Context::new(&host, facts(link, &host), secrets)?;
-        let input = Input::Revoke {
-            whole_grant: link.auth_kind == AuthKind::OAuthCode && !shared,
-        };
-        let ended = match self.run(context, input).await {
-            Ok(outcome) => revoked(outcome.last, &host)?,
+        let whole_grant = link.auth_kind == AuthKind::OAuthCode && !shared;
+        let ended = match self.revoke_token(link, &host, &token, whole_grant).await {
+            Ok(output) => revoked(output, &host)?,
             // The provider does not know the token any more: that is what was wanted.
             Err(problem) if problem.reason == Reason::TokenRefused => (
                 Outcome::AlreadyAbsent,
@@ -87,17 +83,28 @@ impl Engine {
         token.ok_or_else(|| Problem::new(Reason::LinkNotBound, "the link holds no credentials"))
     }
 
-    pub(crate) async fn revocation_secrets(
+    /// Asks the provider to end a token. Client secrets are tried in order, as at the token endpoint: while one replaces
+    /// another, the provider may take only one of them.
+    pub(crate) async fn revoke_token(
         &self,
+        link: &Link,
         host: &Host,
-        token: Secret,
-    ) -> Result<SecretSet, Problem> {
-        let mut secrets = SecretSet::new();
-        secrets.insert("access_token", token);
-        if let Some(client_secret) = self.host_secrets(host).await?.client_secrets.first() {
-            secrets.insert("client_secret", client_secret.duplicate());
+        token: &Secret,
+        whole_grant: bool,
+    ) -> Result<Output, Problem> {
+        let client_secrets = self.host_secrets(host).await?.client_secrets;
+        let mut left = client_secrets.iter();
+        let mut next = left.next();
+        loop {
+            let secrets = revocation_secrets(token, next);
+            let context = Context::new(host, facts(link, host), secrets)?;
+            next = left.next();
+            match self.run(context, Input::Revoke { whole_grant }).await {
+                // How a plugin says that the provider refuses the client.
+                Err(problem) if problem.reason == Reason::ProviderDenied && next.is_some() => {}
+                outcome => return outcome.map(|outcome| outcome.last),
+            }
         }
-        Ok(secrets)
     }
 
     /// Another live link with the same identity on the same host. An identity that is not known may be the same.
@@ -137,6 +144,15 @@ fn may_pass(problem: &Problem) -> bool {
         problem.reason,
         Reason::LinkUnlinked | Reason::LinkNeedsReauthorization | Reason::LinkNotBound
     )
+}
+
+fn revocation_secrets(token: &Secret, client_secret: Option<&Secret>) -> SecretSet {
+    let mut secrets = SecretSet::new();
+    secrets.insert("access_token", token.duplicate());
+    if let Some(client_secret) = client_secret {
+        secrets.insert("client_secret", client_secret.duplicate());
+    }
+    secrets
 }
 
 fn revoked(output: Output, host: &Host) -> Result<(Outcome, String), Problem> {

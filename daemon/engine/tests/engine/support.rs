@@ -11,8 +11,8 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        EffectResult, Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenGrant,
-        TokenOutcome, Tokens,
+        Answer, Effect, EffectKind, EffectResult, Exchanged, HttpRequest, ProbeReport, Route,
+        TokenCall, TokenGrant, TokenOutcome, Tokens,
     },
     host::{Host, HostNetwork},
     link::Link,
@@ -167,12 +167,13 @@ impl Egress for ScriptedForge {
     }
 }
 
-type Answer = Box<dyn Fn(&Call) -> Result<Output, Failure> + Send + Sync>;
+type Reply = Box<dyn Fn(&Call) -> Result<Output, Failure> + Send + Sync>;
 
 /// A plugin that answers at once.
 pub(crate) struct ScriptedPlugin {
-    answers: Mutex<BTreeMap<&'static str, Answer>>,
+    answers: Mutex<BTreeMap<&'static str, Reply>>,
     pub(crate) calls: Mutex<Vec<OperationKind>>,
+    client_secret: Mutex<Option<&'static str>>,
     held: watch::Sender<bool>,
 }
 
@@ -181,6 +182,7 @@ impl ScriptedPlugin {
         Self {
             answers: Mutex::default(),
             calls: Mutex::default(),
+            client_secret: Mutex::default(),
             held: watch::channel(false).0,
         }
     }
@@ -192,6 +194,25 @@ impl ScriptedPlugin {
 
     pub(crate) fn release(&self) {
         self.held.send_replace(false);
+    }
+
+    /// The forge ends a token for this client secret only.
+    pub(crate) fn revokes_for(&self, client_secret: &'static str) {
+        *self.client_secret.lock().expect("lock") = Some(client_secret);
+    }
+
+    /// What stands between a call and its answer: the client secret is compared by the daemon, for no plugin sees one.
+    fn client_check(&self, call: &Call) -> Option<Effect> {
+        let expected = (*self.client_secret.lock().expect("lock"))?;
+        matches!(call.input, Input::Revoke { .. }).then(|| Effect {
+            id: 1,
+            kind: EffectKind::VerifyMac {
+                secret: "client_secret".to_owned(),
+                algorithm: "equal".to_owned(),
+                message: Vec::new(),
+                mac: expected.as_bytes().to_vec(),
+            },
+        })
     }
 
     /// How often an operation was asked for.
@@ -209,7 +230,7 @@ impl ScriptedPlugin {
     }
 
     /// Whatever an answer did: one may panic on purpose.
-    fn answers(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Answer>> {
+    fn answers(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Reply>> {
         let answers = self.answers.lock();
         answers.unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -276,24 +297,44 @@ impl Providers for ScriptedPlugin {
         Box::pin(async move {
             held.wait_for(|held| !held).await.expect("the plugin lives");
             let answer = self.answer(&call);
-            let step = Step {
-                partial: Vec::new(),
-                cancelled: Vec::new(),
-                next: Next::Done(answer?),
+            let (last, next) = match self.client_check(&call) {
+                Some(check) => (Some(answer?), Next::Effects(vec![check])),
+                None => (None, Next::Done(answer?)),
             };
             Ok(Started {
-                operation: Box::new(Over),
-                step,
+                operation: Box::new(Checking(last)),
+                step: step(next),
             })
         })
     }
 }
 
-struct Over;
+fn step(next: Next) -> Step {
+    Step {
+        partial: Vec::new(),
+        cancelled: Vec::new(),
+        next,
+    }
+}
 
-impl Operation for Over {
-    fn resume(&mut self, _: Vec<EffectResult>) -> BoxFuture<'_, Result<Step, Failure>> {
-        panic!("the scripted plugin asks for no effect")
+/// The answer of an operation that asked for a check of the client secret.
+struct Checking(Option<Output>);
+
+impl Operation for Checking {
+    fn resume(&mut self, results: Vec<EffectResult>) -> BoxFuture<'_, Result<Step, Failure>> {
+        let answer = self
+            .0
+            .take()
+            .expect("the scripted plugin asks for one effect");
+        let taken = results
+            .iter()
+            .all(|one| one.answer == Answer::Verified(true));
+        let outcome = if taken {
+            Ok(step(Next::Done(answer)))
+        } else {
+            Err(failure(FailureCode::PermissionDenied))
+        };
+        Box::pin(async { outcome })
     }
 }
 

@@ -5,11 +5,12 @@ use bindery_core::{
     problem::Reason,
     provider::{FailureCode, Input, OperationKind, Output, Revocation, RevocationOutcome},
     receipt::{Outcome, StepKind},
+    secret::Secret,
 };
-use bindery_engine::unlink::UnlinkOptions;
+use bindery_engine::{hosts::HostUpdate, unlink::UnlinkOptions};
 use bindery_store::{Call, Fault};
 
-use crate::support::{World, acme, failure};
+use crate::support::{World, acme, failure, host_name};
 
 fn outcome(receipt: &bindery_core::receipt::Receipt, kind: StepKind) -> Outcome {
     let step = receipt
@@ -176,6 +177,41 @@ async fn the_saga_survives_a_failed_write_at_every_step() {
             "write {nth}"
         );
     }
+}
+
+/// While one client secret replaces another the forge may take either, so each is tried; when it takes none, the unlink
+/// waits and says so.
+#[tokio::test]
+async fn o10_every_client_secret_is_tried() {
+    let world = World::new().await;
+    let (first, second) = (
+        world.bound(Some(3600)).await.id,
+        world.bound(Some(3600)).await.id,
+    );
+    let secrets = ["retired", "s3cret"].map(|secret| Secret::new(secret.to_owned()));
+    let update = HostUpdate {
+        client_secrets: Some(secrets.into()),
+        ..HostUpdate::default()
+    };
+    let updated = world.engine.update_host(&host_name(), update, None).await;
+    updated.expect("secrets are replaced");
+
+    world.plugin.revokes_for("s3cret");
+    let unlinked = world
+        .engine
+        .unlink(&acme(), &first, UnlinkOptions::default())
+        .await;
+    let receipt = unlinked.expect("receipt").record;
+    assert_eq!(outcome(&receipt, StepKind::RevokeGrant), Outcome::Done);
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 2);
+
+    world.plugin.revokes_for("unknown");
+    let waits = world
+        .engine
+        .unlink(&acme(), &second, UnlinkOptions::default())
+        .await;
+    assert_eq!(waits.expect_err("refused").reason, Reason::ProviderDenied);
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 4);
 }
 
 /// Revoking the whole authorization would kill another link of the same identity, so only the token is revoked then.
