@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use bindery_core::{
     exchange::ProbeReport,
     host::{Host, HostNetwork, HostSecrets},
+    link::{Link, Stage},
     name::{HostName, ProviderName},
     port::{Change, Expect, Key, Listing, Record},
     problem::{Problem, Reason},
-    provider::{CredentialFacts, Description, Input, Output, ServerFacts},
+    provider::{AuthKind, CredentialFacts, Description, Input, Output, ServerFacts},
     secret::{Secret, SecretSet},
     time::Timestamp,
 };
@@ -175,7 +176,8 @@ impl Engine {
         self.list(&Listing::Hosts, after, limit, as_host).await
     }
 
-    /// Changes a host. Where its origins change no link may be on it: a token is never pointed at another place.
+    /// Changes a host. Where its origins change no link may be on it: a token is never pointed at another place. Where its
+    /// OAuth client changes no link by OAuth may be: a refresh token is good for the client that it was given to, only.
     ///
     /// # Errors
     ///
@@ -194,27 +196,27 @@ impl Engine {
         let (before, kept) = (origins(&old)?, self.host_secrets(&old).await?);
         let (mut host, secrets) = apply(old.clone(), update, kept, self.now());
         self.ports().egress.admit(&host)?;
-        if origins(&host)? != before {
+        let moved = origins(&host)? != before;
+        if moved {
             // Another place may answer under another name.
             host.issuer = None;
         }
+        let put = Some(Record::Host(host.clone()));
         let mut changes = vec![
-            change(
-                Key::Host(name.clone()),
-                Expect::Version(version),
-                Some(Record::Host(host.clone())),
-            ),
+            change(Key::Host(name.clone()), Expect::Version(version), put),
             secrets_change(&host, secrets)?,
         ];
+        if moved {
+            let secrets = Key::HostSecrets(name.clone(), before);
+            changes.push(change(secrets, Expect::Any, None));
+        }
         // No link may come in between.
         let _alone = self.gates().ground.write().await;
-        if origins(&host)? != before {
-            self.no_links_on(name).await?;
-            changes.push(change(
-                Key::HostSecrets(name.clone(), before),
-                Expect::Any,
-                None,
-            ));
+        if moved {
+            self.no_links_on(name, |_| true).await?;
+        } else if host.oauth_client_id != old.oauth_client_id {
+            let by_oauth = |link: &Link| link.auth_kind == AuthKind::OAuthCode;
+            self.no_links_on(name, by_oauth).await?;
         }
         self.commit(changes).await?;
         Ok(Versioned {
@@ -232,7 +234,7 @@ impl Engine {
         let Versioned { record, version } = self.host(name).await?;
         check_etag(expect, version)?;
         let _alone = self.gates().ground.write().await;
-        self.no_links_on(name).await?;
+        self.no_links_on(name, |_| true).await?;
         let secrets = Key::HostSecrets(name.clone(), origins(&record)?);
         self.commit(vec![
             change(Key::Host(name.clone()), Expect::Version(version), None),
@@ -305,7 +307,8 @@ impl Engine {
         })
     }
 
-    async fn no_links_on(&self, host: &HostName) -> Result<(), Problem> {
+    /// Refuses while there are links on `host` that `count`.
+    async fn no_links_on(&self, host: &HostName, count: fn(&Link) -> bool) -> Result<(), Problem> {
         for namespace in self
             .list_all(&Listing::Namespaces, as_namespace_name)
             .await?
@@ -313,8 +316,8 @@ impl Engine {
             let links = self
                 .list_all(&Listing::Links(namespace.record), as_link)
                 .await?;
-            let lives = |link: &bindery_core::link::Link| {
-                link.host == *host && link.observed.stage != bindery_core::link::Stage::Unlinked
+            let lives = |link: &Link| {
+                link.host == *host && link.observed.stage != Stage::Unlinked && count(link)
             };
             if let Some(entry) = links.iter().find(|entry| lives(&entry.record)) {
                 let message = format!(

@@ -7,7 +7,10 @@ use bindery_core::{
     problem::{Problem, Reason},
 };
 
-use crate::{Engine, LinkFilter, Listed, RequestKey, Versioned, records::change};
+use crate::{
+    Engine, LinkFilter, Listed, RequestKey, Versioned,
+    records::{as_link, change},
+};
 
 /// What a new namespace is.
 #[derive(Clone, Debug)]
@@ -21,11 +24,11 @@ pub struct NewNamespace {
 }
 
 impl Engine {
-    /// Makes a namespace.
+    /// Makes a namespace. The name of one that ever had links is never used again.
     ///
     /// # Errors
     ///
-    /// `ALREADY_EXISTS`, and what the vault says.
+    /// `ALREADY_EXISTS`, also for such a name, and what the vault says.
     pub async fn create_namespace(
         &self,
         new: NewNamespace,
@@ -41,22 +44,45 @@ impl Engine {
             display_name: new.display_name,
             created,
         };
-        let resource = format!("namespaces/{name}");
-        let put = change(
-            Key::Namespace(name.clone()),
-            Expect::Absent,
-            Some(Record::Namespace(record.clone())),
-        );
-        let changes = [Some(put), self.remember(request, &resource).await?]
-            .into_iter()
-            .flatten()
-            .collect();
-        match self.commit(changes).await {
+        match self.insert_namespace(record.clone(), request).await {
             // The same request, asked twice at the same time: the other one was faster.
             Err(_) if self.recall(request).await?.is_some() => self.namespace(&name).await,
-            Err(problem) => Err(taken(problem, &resource)),
+            Err(problem) => Err(taken(problem, &format!("namespaces/{name}"))),
             Ok(()) => Ok(Versioned { record, version: 1 }),
         }
+    }
+
+    async fn insert_namespace(
+        &self,
+        record: Namespace,
+        request: Option<&RequestKey>,
+    ) -> Result<(), Problem> {
+        let name = record.name.clone();
+        // None is deleted between the look and the write.
+        let _stays = self.gates().ground.read().await;
+        self.never_left(&name).await?;
+        let remember = self
+            .remember(request, &format!("namespaces/{name}"))
+            .await?;
+        let put = Some(Record::Namespace(record));
+        let mut changes = vec![change(Key::Namespace(name), Expect::Absent, put)];
+        changes.extend(remember);
+        self.commit(changes).await
+    }
+
+    /// Links stay as records, and so do their receipts. Under a new namespace of the same name they would show to people
+    /// whom they don't concern, and keep their ids from being used.
+    async fn never_left(&self, name: &NamespaceName) -> Result<(), Problem> {
+        let links = Listing::Links(name.clone());
+        let used = !self.list(&links, None, 1, as_link).await?.items.is_empty();
+        if !used || self.find_namespace(name).await?.is_some() {
+            return Ok(());
+        }
+        let resource = format!("namespaces/{name}");
+        let message = format!(
+            "{resource} was deleted, and the records of its links are kept; choose another name"
+        );
+        Err(Problem::new(Reason::AlreadyExists, message).with("resource", resource))
     }
 
     /// A namespace.
@@ -113,7 +139,7 @@ impl Engine {
         })
     }
 
-    /// Removes a namespace without links.
+    /// Removes a namespace without links. Records of unlinked ones and their receipts stay.
     ///
     /// # Errors
     ///

@@ -5,6 +5,8 @@
 
 #[path = "engine/linking.rs"]
 mod linking;
+#[path = "engine/names.rs"]
+mod names;
 #[path = "engine/races.rs"]
 mod races;
 #[path = "engine/refresh.rs"]
