@@ -1,30 +1,24 @@
 //! A world with a virtual clock: real vault, scripted forge.
 
+#[path = "support/forge.rs"]
+mod forge;
+#[path = "support/plugin.rs"]
+mod plugin;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use bindery_core::{
-    exchange::{
-        Answer, Effect, EffectKind, EffectResult, Exchanged, HttpRequest, ProbeReport, Route,
-        TokenCall, TokenGrant, TokenOutcome, Tokens,
-    },
-    host::{Host, HostNetwork},
+    exchange::{TokenOutcome, Tokens},
+    host::HostNetwork,
     link::Link,
     name::{HostName, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
-    port::{BoxFuture, Clock, Egress, Entropy, Next, Operation, Providers, Started, Step},
+    port::{BoxFuture, Clock, Entropy},
     problem::Problem,
-    provider::{
-        AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
-        Identity, Input, OperationKind, Output, Permission, PermissionScopes, RateLimitHeaders,
-        Revocation, RevocationOutcome, RevocationSupport, Rotation, TokenFacts, TokenKind,
-    },
     secret::Secret,
     time::Timestamp,
 };
@@ -38,7 +32,12 @@ use bindery_engine::{
 use bindery_store::{FaultyStore, MemoryStore};
 use bindery_vault::{Init, InitMode, NewSlot, OpenOptions, SealedVault, Unlock};
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
+
+pub(crate) use self::{
+    forge::{ScriptedForge, pair},
+    plugin::{ScriptedPlugin, failure, octo},
+};
 
 /// Time that stands still until a test moves it.
 pub(crate) struct VirtualClock(watch::Sender<u64>);
@@ -70,333 +69,6 @@ struct RealEntropy(SystemRandom);
 impl Entropy for RealEntropy {
     fn fill(&self, buffer: &mut [u8]) {
         self.0.fill(buffer).expect("randomness");
-    }
-}
-
-type Script = Box<dyn Fn(u64) -> TokenOutcome + Send + Sync>;
-
-/// The forge's token endpoint, as egress would report it.
-pub(crate) struct ScriptedForge {
-    script: Mutex<VecDeque<Script>>,
-    pub(crate) token_calls: AtomicUsize,
-    /// Refresh tokens that were presented.
-    pub(crate) presented: Mutex<Vec<String>>,
-    serial: AtomicU64,
-    pub(crate) released: Notify,
-    held: std::sync::atomic::AtomicBool,
-}
-
-impl ScriptedForge {
-    fn new() -> Self {
-        Self {
-            script: Mutex::default(),
-            token_calls: AtomicUsize::new(0),
-            presented: Mutex::default(),
-            serial: AtomicU64::new(1),
-            released: Notify::new(),
-            held: false.into(),
-        }
-    }
-
-    /// The next answer; without one, tokens that live an hour.
-    pub(crate) fn answer(&self, script: impl Fn(u64) -> TokenOutcome + Send + Sync + 'static) {
-        self.script
-            .lock()
-            .expect("lock")
-            .push_back(Box::new(script));
-    }
-
-    /// Holds every answer until [`Self::release`].
-    pub(crate) fn hold(&self) {
-        self.held.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn release(&self) {
-        self.held.store(false, Ordering::SeqCst);
-        self.released.notify_waiters();
-    }
-}
-
-/// Tokens `a{n}` and `r{n}` that live for `seconds`.
-pub(crate) fn pair(n: u64, seconds: u64) -> TokenOutcome {
-    TokenOutcome::Granted(Tokens {
-        access_token: Secret::new(format!("a{n}")),
-        refresh_token: Some(Secret::new(format!("r{n}"))),
-        expires_in: Some(Duration::from_secs(seconds)),
-        scopes: Some(vec!["repo".to_owned(), "user".to_owned()]),
-    })
-}
-
-impl Egress for ScriptedForge {
-    fn send<'a>(
-        &'a self,
-        _: &'a HttpRequest,
-        _: Route<'a>,
-    ) -> BoxFuture<'a, Result<Exchanged, Problem>> {
-        panic!("the scripted plugin asks for no request")
-    }
-
-    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
-        Box::pin(async move {
-            self.token_calls.fetch_add(1, Ordering::SeqCst);
-            if let TokenGrant::Refresh { refresh_token } = &call.grant {
-                self.presented
-                    .lock()
-                    .expect("lock")
-                    .push(refresh_token.expose().to_owned());
-            }
-            loop {
-                let released = self.released.notified();
-                if !self.held.load(Ordering::SeqCst) {
-                    break;
-                }
-                released.await;
-            }
-            let n = self.serial.fetch_add(1, Ordering::SeqCst);
-            let script = self.script.lock().expect("lock").pop_front();
-            script.map_or_else(|| pair(n, 3600), |script| script(n))
-        })
-    }
-
-    fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
-        Box::pin(async { ProbeReport::default() })
-    }
-
-    fn admit(&self, _: &Host) -> Result<(), Problem> {
-        Ok(())
-    }
-}
-
-type Reply = Box<dyn Fn(&Call) -> Result<Output, Failure> + Send + Sync>;
-
-/// A plugin that answers at once.
-pub(crate) struct ScriptedPlugin {
-    answers: Mutex<BTreeMap<&'static str, Reply>>,
-    pub(crate) calls: Mutex<Vec<OperationKind>>,
-    client_secret: Mutex<Option<&'static str>>,
-    held: watch::Sender<bool>,
-}
-
-impl ScriptedPlugin {
-    fn new() -> Self {
-        Self {
-            answers: Mutex::default(),
-            calls: Mutex::default(),
-            client_secret: Mutex::default(),
-            held: watch::channel(false).0,
-        }
-    }
-
-    /// Holds every answer until [`Self::release`].
-    pub(crate) fn hold(&self) {
-        self.held.send_replace(true);
-    }
-
-    pub(crate) fn release(&self) {
-        self.held.send_replace(false);
-    }
-
-    /// The forge ends a token for this client secret only.
-    pub(crate) fn revokes_for(&self, client_secret: &'static str) {
-        *self.client_secret.lock().expect("lock") = Some(client_secret);
-    }
-
-    /// What stands between a call and its answer: the client secret is compared by the daemon, for no plugin sees one.
-    fn client_check(&self, call: &Call) -> Option<Effect> {
-        let expected = (*self.client_secret.lock().expect("lock"))?;
-        matches!(call.input, Input::Revoke { .. }).then(|| Effect {
-            id: 1,
-            kind: EffectKind::VerifyMac {
-                secret: "client_secret".to_owned(),
-                algorithm: "equal".to_owned(),
-                message: Vec::new(),
-                mac: expected.as_bytes().to_vec(),
-            },
-        })
-    }
-
-    /// How often an operation was asked for.
-    pub(crate) fn count(&self, operation: OperationKind) -> usize {
-        let calls = self.calls.lock().expect("lock");
-        calls.iter().filter(|kind| **kind == operation).count()
-    }
-
-    pub(crate) fn on(
-        &self,
-        operation: &'static str,
-        answer: impl Fn(&Call) -> Result<Output, Failure> + Send + Sync + 'static,
-    ) {
-        self.answers().insert(operation, Box::new(answer));
-    }
-
-    /// Whatever an answer did: one may panic on purpose.
-    fn answers(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Reply>> {
-        let answers = self.answers.lock();
-        answers.unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn answer(&self, call: &Call) -> Result<Output, Failure> {
-        let name = format!("{:?}", call.input.kind());
-        if let Some(answer) = self.answers().get(name.as_str()) {
-            return answer(call);
-        }
-        Ok(match call.input {
-            Input::Identify => Output::Identity(octo()),
-            Input::InspectToken => Output::TokenFacts(TokenFacts {
-                scopes: None,
-                expires: None,
-                active: true,
-            }),
-            Input::Revoke { .. } => Output::Revocation(Revocation {
-                outcome: RevocationOutcome::Done,
-                message: "revoked".to_owned(),
-                action_uri: String::new(),
-            }),
-            _ => Output::Empty,
-        })
-    }
-}
-
-pub(crate) fn octo() -> Identity {
-    Identity {
-        stable_id: "583231".to_owned(),
-        login: "octo".to_owned(),
-        display_name: "Octo".to_owned(),
-        kind: AccountKind::User,
-        web_uri: "https://forge.example/octo".to_owned(),
-    }
-}
-
-pub(crate) fn failure(code: FailureCode) -> Failure {
-    Failure {
-        code,
-        message: "provider(forge): no".to_owned(),
-        http_status: 0,
-        retry_after: None,
-        missing_scopes: Vec::new(),
-        action_uri: String::new(),
-    }
-}
-
-impl Providers for ScriptedPlugin {
-    fn list(&self) -> Vec<Arc<Description>> {
-        vec![Arc::new(description())]
-    }
-
-    fn describe(&self, provider: &ProviderName) -> Option<Arc<Description>> {
-        (provider.as_str() == "forge").then(|| Arc::new(description()))
-    }
-
-    fn start<'a>(
-        &'a self,
-        _: &'a ProviderName,
-        call: Call,
-    ) -> BoxFuture<'a, Result<Started, Failure>> {
-        self.calls.lock().expect("lock").push(call.input.kind());
-        let mut held = self.held.subscribe();
-        Box::pin(async move {
-            held.wait_for(|held| !held).await.expect("the plugin lives");
-            let answer = self.answer(&call);
-            let (last, next) = match self.client_check(&call) {
-                Some(check) => (Some(answer?), Next::Effects(vec![check])),
-                None => (None, Next::Done(answer?)),
-            };
-            Ok(Started {
-                operation: Box::new(Checking(last)),
-                step: step(next),
-            })
-        })
-    }
-}
-
-fn step(next: Next) -> Step {
-    Step {
-        partial: Vec::new(),
-        cancelled: Vec::new(),
-        next,
-    }
-}
-
-/// The answer of an operation that asked for a check of the client secret.
-struct Checking(Option<Output>);
-
-impl Operation for Checking {
-    fn resume(&mut self, results: Vec<EffectResult>) -> BoxFuture<'_, Result<Step, Failure>> {
-        let answer = self
-            .0
-            .take()
-            .expect("the scripted plugin asks for one effect");
-        let taken = results
-            .iter()
-            .all(|one| one.answer == Answer::Verified(true));
-        let outcome = if taken {
-            Ok(step(Next::Done(answer)))
-        } else {
-            Err(failure(FailureCode::PermissionDenied))
-        };
-        Box::pin(async { outcome })
-    }
-}
-
-fn description() -> Description {
-    let method = |kind| AuthMethod {
-        kind,
-        pkce: true,
-        basic_client_auth: false,
-        scope_separator: " ".to_owned(),
-        response_scope_separator: " ".to_owned(),
-        rotation: Rotation::Always,
-        reuse_is_fatal: true,
-        authorize_parameters: Vec::new(),
-        help_uri: "{web}/tokens".to_owned(),
-        dead_grant_errors: Vec::new(),
-        errors_with_status_ok: false,
-    };
-    let needs = |permission, scope: &str| PermissionScopes {
-        permission,
-        scopes: vec![scope.to_owned()],
-        covered_by: Vec::new(),
-    };
-    Description {
-        provider: ProviderName::parse("forge").expect("name"),
-        version: "1.0.0".to_owned(),
-        display_name: "Forge".to_owned(),
-        platform_versions: "All".to_owned(),
-        trigger_limits: "None".to_owned(),
-        operations: Vec::new(),
-        endpoints: Endpoints {
-            api_from_web: "{web}/api".to_owned(),
-            authorize: "{web}/authorize".to_owned(),
-            token: "{web}/token".to_owned(),
-            ..Endpoints::default()
-        },
-        auth_methods: vec![method(AuthKind::OAuthCode), method(AuthKind::AccessToken)],
-        token_kinds: vec![
-            TokenKind {
-                name: "app".to_owned(),
-                prefix: "fa_".to_owned(),
-                auth_kind: Some(AuthKind::OAuthCode),
-                git_username: "{login}".to_owned(),
-            },
-            TokenKind {
-                name: "any".to_owned(),
-                prefix: String::new(),
-                auth_kind: None,
-                git_username: "{login}".to_owned(),
-            },
-        ],
-        permissions: vec![
-            needs(Permission::Identity, "user"),
-            needs(Permission::ReadCode, "repo"),
-        ],
-        revocation: RevocationSupport {
-            oauth: true,
-            kills_siblings: true,
-            ..RevocationSupport::default()
-        },
-        rate_limits: RateLimitHeaders::default(),
-        isolation: "full".to_owned(),
-        sha256: String::new(),
     }
 }
 

@@ -1,0 +1,115 @@
+//! The forge's token endpoint, scripted.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bindery_core::{
+    exchange::{
+        Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenGrant, TokenOutcome, Tokens,
+    },
+    host::{Host, HostNetwork},
+    port::{BoxFuture, Egress},
+    problem::Problem,
+    secret::Secret,
+};
+use tokio::sync::Notify;
+
+type Script = Box<dyn Fn(u64) -> TokenOutcome + Send + Sync>;
+
+/// The forge's token endpoint, as egress would report it.
+pub(crate) struct ScriptedForge {
+    script: Mutex<VecDeque<Script>>,
+    pub(crate) token_calls: AtomicUsize,
+    /// Refresh tokens that were presented.
+    pub(crate) presented: Mutex<Vec<String>>,
+    serial: AtomicU64,
+    pub(crate) released: Notify,
+    held: std::sync::atomic::AtomicBool,
+}
+
+impl ScriptedForge {
+    pub(super) fn new() -> Self {
+        Self {
+            script: Mutex::default(),
+            token_calls: AtomicUsize::new(0),
+            presented: Mutex::default(),
+            serial: AtomicU64::new(1),
+            released: Notify::new(),
+            held: false.into(),
+        }
+    }
+
+    /// The next answer; without one, tokens that live an hour.
+    pub(crate) fn answer(&self, script: impl Fn(u64) -> TokenOutcome + Send + Sync + 'static) {
+        self.script
+            .lock()
+            .expect("lock")
+            .push_back(Box::new(script));
+    }
+
+    /// Holds every answer until [`Self::release`].
+    pub(crate) fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn release(&self) {
+        self.held.store(false, Ordering::SeqCst);
+        self.released.notify_waiters();
+    }
+}
+
+/// Tokens `a{n}` and `r{n}` that live for `seconds`.
+pub(crate) fn pair(n: u64, seconds: u64) -> TokenOutcome {
+    TokenOutcome::Granted(Tokens {
+        access_token: Secret::new(format!("a{n}")),
+        refresh_token: Some(Secret::new(format!("r{n}"))),
+        expires_in: Some(Duration::from_secs(seconds)),
+        scopes: Some(vec!["repo".to_owned(), "user".to_owned()]),
+    })
+}
+
+impl Egress for ScriptedForge {
+    fn send<'a>(
+        &'a self,
+        _: &'a HttpRequest,
+        _: Route<'a>,
+    ) -> BoxFuture<'a, Result<Exchanged, Problem>> {
+        panic!("the scripted plugin asks for no request")
+    }
+
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+        Box::pin(async move {
+            self.token_calls.fetch_add(1, Ordering::SeqCst);
+            if let TokenGrant::Refresh { refresh_token } = &call.grant {
+                self.presented
+                    .lock()
+                    .expect("lock")
+                    .push(refresh_token.expose().to_owned());
+            }
+            loop {
+                let released = self.released.notified();
+                if !self.held.load(Ordering::SeqCst) {
+                    break;
+                }
+                released.await;
+            }
+            let n = self.serial.fetch_add(1, Ordering::SeqCst);
+            let script = self.script.lock().expect("lock").pop_front();
+            script.map_or_else(|| pair(n, 3600), |script| script(n))
+        })
+    }
+
+    fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
+        Box::pin(async { ProbeReport::default() })
+    }
+
+    fn admit(&self, _: &Host) -> Result<(), Problem> {
+        Ok(())
+    }
+}

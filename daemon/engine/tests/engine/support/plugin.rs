@@ -1,0 +1,251 @@
+//! A plugin, scripted.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use bindery_core::{
+    exchange::{Answer, Effect, EffectKind, EffectResult},
+    name::ProviderName,
+    port::{BoxFuture, Next, Operation, Providers, Started, Step},
+    provider::{
+        AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
+        Identity, Input, OperationKind, Output, Permission, PermissionScopes, RateLimitHeaders,
+        Revocation, RevocationOutcome, RevocationSupport, Rotation, TokenFacts, TokenKind,
+    },
+};
+use tokio::sync::watch;
+
+type Reply = Box<dyn Fn(&Call) -> Result<Output, Failure> + Send + Sync>;
+
+/// A plugin that answers at once.
+pub(crate) struct ScriptedPlugin {
+    answers: Mutex<BTreeMap<&'static str, Reply>>,
+    pub(crate) calls: Mutex<Vec<OperationKind>>,
+    client_secret: Mutex<Option<&'static str>>,
+    held: watch::Sender<bool>,
+}
+
+impl ScriptedPlugin {
+    pub(super) fn new() -> Self {
+        Self {
+            answers: Mutex::default(),
+            calls: Mutex::default(),
+            client_secret: Mutex::default(),
+            held: watch::channel(false).0,
+        }
+    }
+
+    /// Holds every answer until [`Self::release`].
+    pub(crate) fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    pub(crate) fn release(&self) {
+        self.held.send_replace(false);
+    }
+
+    /// The forge ends a token for this client secret only.
+    pub(crate) fn revokes_for(&self, client_secret: &'static str) {
+        *self.client_secret.lock().expect("lock") = Some(client_secret);
+    }
+
+    /// What stands between a call and its answer: the client secret is compared by the daemon, for no plugin sees one.
+    fn client_check(&self, call: &Call) -> Option<Effect> {
+        let expected = (*self.client_secret.lock().expect("lock"))?;
+        matches!(call.input, Input::Revoke { .. }).then(|| Effect {
+            id: 1,
+            kind: EffectKind::VerifyMac {
+                secret: "client_secret".to_owned(),
+                algorithm: "equal".to_owned(),
+                message: Vec::new(),
+                mac: expected.as_bytes().to_vec(),
+            },
+        })
+    }
+
+    /// How often an operation was asked for.
+    pub(crate) fn count(&self, operation: OperationKind) -> usize {
+        let calls = self.calls.lock().expect("lock");
+        calls.iter().filter(|kind| **kind == operation).count()
+    }
+
+    pub(crate) fn on(
+        &self,
+        operation: &'static str,
+        answer: impl Fn(&Call) -> Result<Output, Failure> + Send + Sync + 'static,
+    ) {
+        self.answers().insert(operation, Box::new(answer));
+    }
+
+    /// Whatever an answer did: one may panic on purpose.
+    fn answers(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Reply>> {
+        let answers = self.answers.lock();
+        answers.unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn answer(&self, call: &Call) -> Result<Output, Failure> {
+        let name = format!("{:?}", call.input.kind());
+        if let Some(answer) = self.answers().get(name.as_str()) {
+            return answer(call);
+        }
+        Ok(match call.input {
+            Input::Identify => Output::Identity(octo()),
+            Input::InspectToken => Output::TokenFacts(TokenFacts {
+                scopes: None,
+                expires: None,
+                active: true,
+            }),
+            Input::Revoke { .. } => Output::Revocation(Revocation {
+                outcome: RevocationOutcome::Done,
+                message: "revoked".to_owned(),
+                action_uri: String::new(),
+            }),
+            _ => Output::Empty,
+        })
+    }
+}
+
+pub(crate) fn octo() -> Identity {
+    Identity {
+        stable_id: "583231".to_owned(),
+        login: "octo".to_owned(),
+        display_name: "Octo".to_owned(),
+        kind: AccountKind::User,
+        web_uri: "https://forge.example/octo".to_owned(),
+    }
+}
+
+pub(crate) fn failure(code: FailureCode) -> Failure {
+    Failure {
+        code,
+        message: "provider(forge): no".to_owned(),
+        http_status: 0,
+        retry_after: None,
+        missing_scopes: Vec::new(),
+        action_uri: String::new(),
+    }
+}
+
+impl Providers for ScriptedPlugin {
+    fn list(&self) -> Vec<Arc<Description>> {
+        vec![Arc::new(description())]
+    }
+
+    fn describe(&self, provider: &ProviderName) -> Option<Arc<Description>> {
+        (provider.as_str() == "forge").then(|| Arc::new(description()))
+    }
+
+    fn start<'a>(
+        &'a self,
+        _: &'a ProviderName,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Started, Failure>> {
+        self.calls.lock().expect("lock").push(call.input.kind());
+        let mut held = self.held.subscribe();
+        Box::pin(async move {
+            held.wait_for(|held| !held).await.expect("the plugin lives");
+            let answer = self.answer(&call);
+            let (last, next) = match self.client_check(&call) {
+                Some(check) => (Some(answer?), Next::Effects(vec![check])),
+                None => (None, Next::Done(answer?)),
+            };
+            Ok(Started {
+                operation: Box::new(Checking(last)),
+                step: step(next),
+            })
+        })
+    }
+}
+
+fn step(next: Next) -> Step {
+    Step {
+        partial: Vec::new(),
+        cancelled: Vec::new(),
+        next,
+    }
+}
+
+/// The answer of an operation that asked for a check of the client secret.
+struct Checking(Option<Output>);
+
+impl Operation for Checking {
+    fn resume(&mut self, results: Vec<EffectResult>) -> BoxFuture<'_, Result<Step, Failure>> {
+        let answer = self
+            .0
+            .take()
+            .expect("the scripted plugin asks for one effect");
+        let taken = results
+            .iter()
+            .all(|one| one.answer == Answer::Verified(true));
+        let outcome = if taken {
+            Ok(step(Next::Done(answer)))
+        } else {
+            Err(failure(FailureCode::PermissionDenied))
+        };
+        Box::pin(async { outcome })
+    }
+}
+
+fn description() -> Description {
+    let method = |kind| AuthMethod {
+        kind,
+        pkce: true,
+        basic_client_auth: false,
+        scope_separator: " ".to_owned(),
+        response_scope_separator: " ".to_owned(),
+        rotation: Rotation::Always,
+        reuse_is_fatal: true,
+        authorize_parameters: Vec::new(),
+        help_uri: "{web}/tokens".to_owned(),
+        dead_grant_errors: Vec::new(),
+        errors_with_status_ok: false,
+    };
+    let needs = |permission, scope: &str| PermissionScopes {
+        permission,
+        scopes: vec![scope.to_owned()],
+        covered_by: Vec::new(),
+    };
+    Description {
+        provider: ProviderName::parse("forge").expect("name"),
+        version: "1.0.0".to_owned(),
+        display_name: "Forge".to_owned(),
+        platform_versions: "All".to_owned(),
+        trigger_limits: "None".to_owned(),
+        operations: Vec::new(),
+        endpoints: Endpoints {
+            api_from_web: "{web}/api".to_owned(),
+            authorize: "{web}/authorize".to_owned(),
+            token: "{web}/token".to_owned(),
+            ..Endpoints::default()
+        },
+        auth_methods: vec![method(AuthKind::OAuthCode), method(AuthKind::AccessToken)],
+        token_kinds: vec![
+            TokenKind {
+                name: "app".to_owned(),
+                prefix: "fa_".to_owned(),
+                auth_kind: Some(AuthKind::OAuthCode),
+                git_username: "{login}".to_owned(),
+            },
+            TokenKind {
+                name: "any".to_owned(),
+                prefix: String::new(),
+                auth_kind: None,
+                git_username: "{login}".to_owned(),
+            },
+        ],
+        permissions: vec![
+            needs(Permission::Identity, "user"),
+            needs(Permission::ReadCode, "repo"),
+        ],
+        revocation: RevocationSupport {
+            oauth: true,
+            kills_siblings: true,
+            ..RevocationSupport::default()
+        },
+        rate_limits: RateLimitHeaders::default(),
+        isolation: "full".to_owned(),
+        sha256: String::new(),
+    }
+}
