@@ -46,9 +46,12 @@ async fn admin(session: &Session) -> Result<(Status, Vec<Plugin>), Problem> {
 async fn links(session: &Session) -> Result<BTreeMap<String, usize>, Problem> {
     let client = session.client().await?;
     let mut counts = BTreeMap::new();
-    let mut pages = client.list_links("namespaces/-", "");
-    while let Some(found) = pages.next().await? {
-        *counts.entry(state(&found)).or_default() += 1;
+    let mut namespaces = client.list_namespaces("");
+    while let Some(namespace) = namespaces.next().await? {
+        let mut pages = client.list_links(&namespace.name, "");
+        while let Some(found) = pages.next().await? {
+            *counts.entry(state(&found)).or_default() += 1;
+        }
     }
     Ok(counts)
 }
