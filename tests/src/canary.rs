@@ -25,8 +25,14 @@ pub struct Scanner {
 impl Scanner {
     /// Looks for each of `secrets` in every encoding.
     #[must_use]
-    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { needles: secrets.into_iter().filter(|secret| secret.len() >= 8).flat_map(written).collect() }
+    pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            needles: secrets
+                .into_iter()
+                .filter(|secret| secret.as_ref().len() >= 8)
+                .flat_map(|secret| written(secret.as_ref()))
+                .collect(),
+        }
     }
 
     /// How many ways of writing are looked for.
@@ -38,8 +44,16 @@ impl Scanner {
     /// Looks into some bytes.
     #[must_use]
     pub fn search(&self, place: &str, bytes: &[u8]) -> Vec<Leak> {
-        let found = self.needles.iter().filter(|(_, needle)| contains(bytes, needle));
-        found.map(|(encoding, _)| Leak { place: place.to_owned(), encoding }).collect()
+        let found = self
+            .needles
+            .iter()
+            .filter(|(_, needle)| contains(bytes, needle));
+        found
+            .map(|(encoding, _)| Leak {
+                place: place.to_owned(),
+                encoding,
+            })
+            .collect()
     }
 
     /// Looks into every file below a folder, but for those whose names `skip` names.
@@ -77,15 +91,19 @@ fn files(folder: &Path, skip: &[&str]) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// A secret in every way in which it may be written.
-fn written(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let bytes = secret.as_bytes();
+fn written(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut all = vec![
         ("raw", bytes.to_vec()),
         ("reversed", bytes.iter().rev().copied().collect()),
         ("hex", HEXLOWER.encode(bytes).into_bytes()),
         ("upper hex", HEXUPPER.encode(bytes).into_bytes()),
-        ("utf-16", secret.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-        ("url", url::form_urlencoded::byte_serialize(bytes).collect::<String>().into_bytes()),
+        ("utf-16", bytes.iter().flat_map(|byte| [*byte, 0]).collect()),
+        (
+            "url",
+            url::form_urlencoded::byte_serialize(bytes)
+                .collect::<String>()
+                .into_bytes(),
+        ),
         ("debug", format!("{bytes:?}").into_bytes()),
     ];
     for shift in 0..3 {
@@ -99,11 +117,13 @@ fn written(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
 fn inner_base64(bytes: &[u8], shift: usize, encoding: &data_encoding::Encoding) -> Vec<u8> {
     let aligned = bytes.get(shift..).unwrap_or_default();
     let whole = aligned.len() / 3 * 3;
-    encoding.encode(aligned.get(..whole).unwrap_or_default()).into_bytes()
+    encoding
+        .encode(aligned.get(..whole).unwrap_or_default())
+        .into_bytes()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
+    !needle.is_empty() && memchr::memmem::find(haystack, needle).is_some()
 }
 
 #[cfg(test)]
@@ -124,21 +144,33 @@ mod tests {
             HEXUPPER.encode(bytes).into_bytes(),
             BASE64.encode(bytes).into_bytes(),
             BASE64.encode(format!("u:{SECRET}").as_bytes()).into_bytes(),
-            BASE64.encode(format!("x:{SECRET}!").as_bytes()).into_bytes(),
-            BASE64URL.encode(format!("{SECRET}??").as_bytes()).into_bytes(),
-            url::form_urlencoded::byte_serialize(bytes).collect::<String>().into_bytes(),
+            BASE64
+                .encode(format!("x:{SECRET}!").as_bytes())
+                .into_bytes(),
+            BASE64URL
+                .encode(format!("{SECRET}??").as_bytes())
+                .into_bytes(),
+            url::form_urlencoded::byte_serialize(bytes)
+                .collect::<String>()
+                .into_bytes(),
             SECRET.encode_utf16().flat_map(u16::to_le_bytes).collect(),
             bytes.iter().rev().copied().collect(),
             format!("{:?}", bytes).into_bytes(),
         ];
         for (index, text) in planted.iter().enumerate() {
-            assert!(!scanner.search("planted", text).is_empty(), "plant {index} was missed");
+            assert!(
+                !scanner.search("planted", text).is_empty(),
+                "plant {index} was missed"
+            );
         }
     }
 
     /// What is no secret is not found.
     #[test]
     fn nothing_is_found_where_nothing_is() {
-        assert_eq!(Scanner::new([SECRET]).search("clean", b"ghp_BNDRYCANAR"), []);
+        assert_eq!(
+            Scanner::new([SECRET]).search("clean", b"ghp_BNDRYCANAR"),
+            []
+        );
     }
 }

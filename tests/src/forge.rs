@@ -71,7 +71,7 @@ pub struct GitHubForge {
     /// The stand-in.
     pub standin: GitHub,
     octo: github::Person,
-    client: Option<String>,
+    client: Option<Client>,
     expiring: bool,
 }
 
@@ -113,9 +113,15 @@ impl GitHubForge {
     pub fn set_shape(&self, shape: github::TokenShape) -> Result<()> {
         let client = self
             .client
-            .as_deref()
+            .as_ref()
             .context("no application is registered")?;
-        self.standin.set_token_shape(client, shape)
+        self.standin.set_token_shape(&client.id, shape)
+    }
+
+    /// Secret of the OAuth application.
+    #[must_use]
+    pub fn client_secret(&self) -> Option<String> {
+        self.client.as_ref().map(|client| client.secret.clone())
     }
 
     /// The person.
@@ -140,11 +146,9 @@ impl Forge for GitHubForge {
         let app = self
             .standin
             .add_oauth_app("Bindery", "octo", &[redirect_uri]);
-        self.client = Some(app.client_id.clone());
-        Ok(Client {
-            id: app.client_id,
-            secret: app.client_secret,
-        })
+        let client = Client { id: app.client_id, secret: app.client_secret };
+        self.client = Some(client.clone());
+        Ok(client)
     }
 
     fn browser(&self) -> Browser {

@@ -96,7 +96,7 @@ impl Listeners {
             ));
         }
         let (pages, operations) = (
-            bindery_web::public_router(web.clone()),
+            crate::seam::pages(bindery_web::public_router(web.clone())),
             bindery_web::ops_router(web),
         );
         tasks.push(web_task(self.web, pages, until()));

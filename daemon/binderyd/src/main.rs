@@ -12,57 +12,10 @@ mod log;
 mod plugins;
 mod ports;
 mod run;
+mod seam;
+mod start;
 mod vault;
 
-use std::process::ExitCode;
-
-use clap::Parser;
-
-use crate::{
-    args::{Args, Command, Mode, Plugin},
-    config::Config,
-    failure::Failure,
-};
-
-fn main() -> ExitCode {
-    match start(Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("binderyd: {failure}");
-            failure.exit_code()
-        }
-    }
-}
-
-fn start(args: Args) -> Result<(), Failure> {
-    undumpable()?;
-    bindery_egress::tls::install();
-    let config =
-        Config::load(&args.config).map_err(|errors| Failure::Config(errors.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    match args.command.unwrap_or(Command::Run(Mode::default())) {
-        Command::Run(mode) => {
-            log::install(&config)?;
-            runtime.block_on(run::run(&config, mode.development))
-        }
-        Command::Init(slots) => runtime.block_on(vault::init(&config, &slots)),
-        Command::CheckConfig => {
-            println!("{} is in order", args.config.display());
-            Ok(())
-        }
-        Command::Slots => runtime.block_on(vault::list(&config)),
-        Command::Plugin(Plugin::Pin {
-            plugin,
-            yes,
-            allow_downgrade,
-        }) => plugins::pin(&config, &plugin, yes, allow_downgrade),
-    }
-}
-
-/// L2, L3: no core dump, and no look into this process by others of the same user.
-fn undumpable() -> Result<(), Failure> {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+fn main() -> std::process::ExitCode {
+    start::main()
 }

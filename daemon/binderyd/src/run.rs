@@ -19,7 +19,7 @@ use crate::{
     listeners::{Listeners, Serving},
     plugins,
     ports::{SystemClock, SystemEntropy},
-    vault,
+    seam, vault,
 };
 
 /// Runs until it is told to stop.
@@ -39,7 +39,7 @@ pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failur
         Admin::new(vault, host, failures, started),
         &metrics,
     );
-    let readiness = Arc::new(EngineReadiness(engine.clone()));
+    let readiness = seam::readiness(Arc::new(EngineReadiness(engine.clone())));
     let web = WebState::new(engine.clone(), metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
         .with_trusted_proxies(&config.web.trusted_proxies);
@@ -97,7 +97,7 @@ fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine 
         public_url: config.web.public_url.clone(),
         return_addresses: config.return_addresses.clone(),
     };
-    Engine::new(ports, linking)
+    Engine::new(seam::ports(ports, &config.data_dir), linking)
 }
 
 fn policy(config: &Config) -> Result<PolicyHandle, Failure> {
@@ -115,6 +115,7 @@ fn api(engine: &Engine, policy: &PolicyHandle, admin: Admin, metrics: &Mutex<Reg
     let mut registry = metrics
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
+    seam::metrics(&mut registry);
     Api::new(
         engine.clone(),
         policy.clone(),

@@ -169,7 +169,7 @@ impl GitHub {
         tokens.flat_map(|token| live(token, now)).collect()
     }
 
-    /// Every secret that was ever minted: tokens, codes, client secrets
+    /// Every secret that was ever minted: tokens, codes, client secrets; and the PKCE verifiers that were presented
     #[must_use]
     pub fn minted(&self) -> Vec<String> {
         self.inner.world().mint.minted().to_vec()

@@ -46,6 +46,11 @@ impl Mint {
         self.secret("", 20)
     }
 
+    /// A secret that somebody else made and that came along
+    pub(super) fn note(&mut self, secret: &str) {
+        self.minted.push(secret.to_owned());
+    }
+
     pub(super) fn minted(&self) -> &[String] {
         &self.minted
     }

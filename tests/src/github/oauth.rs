@@ -110,6 +110,9 @@ fn spend_code(
     now: i64,
 ) -> Result<Code, Refused> {
     world.codes.retain(|code| now < code.expires);
+    if let Some(verifier) = fields.get("code_verifier") {
+        world.mint.note(verifier);
+    }
     let secret = field(fields, "code");
     let mut codes = world.codes.iter();
     let known = codes.position(|code| code.secret == secret && code.client_id == client_id);

@@ -1,0 +1,24 @@
+//! The control of the leak gate: the daemon, composed so that it leaks on purpose. Never ship it.
+//!
+//! The same sources as `binderyd` but for one module: `seam`, which passes everything through there, and is `leak` here.
+//! It is built with the feature `leak` only, so `binderyd` itself holds no leak whatever features are on. A test runs the
+//! leak gate's story on it, and has to find every leak.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod args;
+mod config;
+mod failure;
+mod listeners;
+mod log;
+mod plugins;
+mod ports;
+mod run;
+#[path = "leak.rs"]
+mod seam;
+mod start;
+mod vault;
+
+fn main() -> std::process::ExitCode {
+    start::main()
+}
