@@ -14,9 +14,9 @@ pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
     let registry = tracing_subscriber::registry().with(filter);
     let terminal = std::io::stderr().is_terminal();
     if config.log_json.unwrap_or(!terminal) {
-        registry
-            .with(fmt::layer().json().with_writer(std::io::stderr))
-            .init();
+        // The list of spans ends with the current one: once is enough, and each costs a parse.
+        let lines = fmt::layer().json().with_current_span(false);
+        registry.with(lines.with_writer(std::io::stderr)).init();
     } else {
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
         registry

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bindery_core::{
-    link::Link,
+    host::Host,
+    link::{Grant, Link},
     name::{LinkId, NamespaceName, ProviderName},
     problem::{Problem, Reason},
     provider::{AuthKind, Description, Permission},
@@ -73,12 +74,14 @@ impl Engine {
         if let Some(problem) = lacking(&description, &link, wanted.access, &host) {
             return Err(problem);
         }
-        let grant = self.fresh_grant(&link, &host, wanted.min_remaining).await?;
-        // A person may have disabled it while the token was refreshed.
-        self.link(&wanted.namespace, &wanted.link)
+        let grant = match self
+            .lasting_grant(&link, &host, wanted.min_remaining)
             .await?
-            .record
-            .usable()?;
+        {
+            Some(grant) => grant,
+            // Rare and large: on the heap, so that the usual way does not carry its size.
+            None => Box::pin(self.refreshed_grant(wanted, &link, &host)).await?,
+        };
         Ok(Credential {
             git_username: git_username(&description, &link, &grant.access_token),
             token: grant.access_token,
@@ -91,14 +94,22 @@ impl Engine {
             provider: host.provider,
         })
     }
+
+    async fn refreshed_grant(
+        &self,
+        wanted: &Wanted,
+        link: &Link,
+        host: &Host,
+    ) -> Result<Grant, Problem> {
+        let grant = self.fresh_grant(link, host, wanted.min_remaining).await?;
+        // A person may have disabled it while the token was refreshed.
+        let link = self.link(&wanted.namespace, &wanted.link).await?;
+        link.record.usable()?;
+        Ok(grant)
+    }
 }
 
-fn lacking(
-    description: &Description,
-    link: &Link,
-    access: Access,
-    host: &bindery_core::host::Host,
-) -> Option<Problem> {
+fn lacking(description: &Description, link: &Link, access: Access, host: &Host) -> Option<Problem> {
     let granted = link.granted_scopes.as_ref()?;
     let permission = match access {
         Access::Read => Permission::ReadCode,

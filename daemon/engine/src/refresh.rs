@@ -63,8 +63,7 @@ impl Engine {
     ) -> Result<Grant, Problem> {
         let mut outcome = Ok(());
         for _ in 0..ROUNDS {
-            let grant = self.grant(link, host).await?;
-            if plan(&grant, None, min_remaining, self.now()) == Plan::UseCurrent {
+            if let Some(grant) = self.lasting_grant(link, host, min_remaining).await? {
                 return Ok(grant);
             }
             let (flight, own) = self.refresh(link, Want::Remaining(min_remaining));
@@ -80,6 +79,18 @@ impl Engine {
             Err(problem) if !good(&grant, self.now()) => Err(problem),
             _ => Ok(grant),
         }
+    }
+
+    /// The grant of a link as it is, if its token has at least `min_remaining` left.
+    pub(crate) async fn lasting_grant(
+        &self,
+        link: &Link,
+        host: &Host,
+        min_remaining: Duration,
+    ) -> Result<Option<Grant>, Problem> {
+        let grant = self.grant(link, host).await?;
+        let planned = plan(&grant, None, min_remaining, self.now());
+        Ok((planned == Plan::UseCurrent).then_some(grant))
     }
 
     async fn grant(&self, link: &Link, host: &Host) -> Result<Grant, Problem> {

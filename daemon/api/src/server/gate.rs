@@ -46,10 +46,9 @@ impl Gate {
         let began = Instant::now();
         let id = request_id(request.headers());
         let (service, method) = label(request.uri().path());
-        let span = tracing::info_span!("rpc", service, method, principal = self.peer.name(), request_id = %id, code = tracing::field::Empty);
-        let mut response = self.answer(request, &id).instrument(span.clone()).await;
+        let span = tracing::info_span!("rpc", service, method, principal = self.peer.name(), request_id = %id);
+        let mut response = self.answer(request, &id).instrument(span).await;
         let code = code_of(response.headers());
-        span.record("code", code_text(code));
         self.shared
             .api
             .metrics()

@@ -160,10 +160,9 @@ impl Repository {
                 clone_uri: String::new(),
             },
             RepositoryRef::StableId(_) => {
-                let seen = call
-                    .engine()
-                    .repository(namespace, link, &named.to_engine())
-                    .await?;
+                // Asks the provider: large, so it is on the heap, and the usual way does not carry its size.
+                let named = named.to_engine();
+                let seen = Box::pin(call.engine().repository(namespace, link, &named)).await?;
                 Self {
                     id: seen.stable_id,
                     full_name: seen.full_name,
