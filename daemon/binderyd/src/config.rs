@@ -55,6 +55,8 @@ pub(crate) struct Api {
     pub(crate) socket_mode: u32,
     /// Unix socket of the admin services.
     pub(crate) admin_socket: PathBuf,
+    /// Calls a second of one caller on one listener in the long run; 0 for no limit.
+    pub(crate) requests_per_second: u32,
     /// Mutual TLS; `None` for none.
     pub(crate) tls: Option<Tls>,
 }
@@ -218,6 +220,7 @@ fn api(raw: raw::Api, errors: &mut Vec<String>) -> Api {
         socket: absolute("api.socket", raw.socket, errors),
         socket_mode: mode.unwrap_or(0o660),
         admin_socket: absolute("api.admin_socket", raw.admin_socket, errors),
+        requests_per_second: raw.requests_per_second,
         tls: raw.tls.map(|tls| Tls {
             listen: address("api.tls.listen", &tls.listen, errors),
             certificate: absolute("api.tls.certificate", tls.certificate, errors),

@@ -26,6 +26,7 @@ pub(crate) struct Listeners {
     tls: Option<(TcpListener, TlsHandle)>,
     web: TcpListener,
     ops: TcpListener,
+    limits: Limits,
 }
 
 /// Sockets that are served.
@@ -63,6 +64,7 @@ impl Listeners {
             tls,
             web,
             ops,
+            limits: limits(config.api.requests_per_second),
         })
     }
 
@@ -78,7 +80,7 @@ impl Listeners {
                 let _ = stopped.wait_for(|stop| *stop).await;
             }
         };
-        let limits = Limits::default;
+        let limits = || self.limits.clone();
         let mut tasks = vec![
             watched(
                 &fail,
@@ -135,6 +137,15 @@ impl Serving {
             // A task that panicked has ended.
             let _ = task.await;
         }
+    }
+}
+
+/// The limits of each gRPC listener. At once a caller may do what it may do in two seconds, as by default.
+fn limits(requests_per_second: u32) -> Limits {
+    Limits {
+        rate: requests_per_second,
+        burst: requests_per_second.saturating_mul(2),
+        ..Limits::default()
     }
 }
 

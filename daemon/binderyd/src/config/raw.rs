@@ -41,6 +41,7 @@ pub(crate) struct Api {
     pub(crate) socket: PathBuf,
     pub(crate) socket_mode: String,
     pub(crate) admin_socket: PathBuf,
+    pub(crate) requests_per_second: u32,
     pub(crate) tls: Option<Tls>,
 }
 
@@ -51,6 +52,8 @@ impl Default for Api {
             // The group decides who may connect; the policy decides what they may do.
             socket_mode: "0660".to_owned(),
             admin_socket: "/run/bindery/admin.sock".into(),
+            // The reason for the number stands with the listeners' other limits.
+            requests_per_second: bindery_api::Limits::default().rate,
             tls: None,
         }
     }
