@@ -67,7 +67,9 @@ fn build() -> Result<Artifacts> {
         .to_owned();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--workspace", "--locked", "--quiet"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+        .args(["build", "--workspace", "--locked", "--quiet"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     if folder.ends_with("release") {
         command.arg("--release");
     }
@@ -103,7 +105,8 @@ impl Artifacts {
     /// The library of a plugin.
     #[must_use]
     pub fn library(&self, plugin: Plugin) -> PathBuf {
-        self.folder.join(format!("libbindery_plugin_{}.so", plugin.name()))
+        self.folder
+            .join(format!("libbindery_plugin_{}.so", plugin.name()))
     }
 
     /// Installs a plugin below `root` as a package would: library, and manifest with its hash. Returns its version.
@@ -126,6 +129,49 @@ impl Artifacts {
         );
         std::fs::write(folder.join("manifest.toml"), complete)?;
         Ok(version)
+    }
+}
+
+impl Artifacts {
+    /// Installs a plugin as its publisher ships it: packaged and signed by the kit with a new key, whose public half is put
+    /// into `keys`. Returns its version.
+    ///
+    /// # Errors
+    ///
+    /// When the kit fails.
+    pub fn install_signed(
+        &self,
+        plugin: Plugin,
+        root: &Path,
+        key: &Path,
+        keys: &Path,
+    ) -> Result<String> {
+        let kit = self.folder.join("bindery-plugin-test");
+        let manifest = plugin.source().join("manifest.toml");
+        let mut keygen = Command::new(&kit);
+        keygen
+            .arg("keygen")
+            .args(["--name", "tests", "--may-sign", plugin.name()])
+            .arg(key);
+        ensure!(keygen.output()?.status.success(), "no key was made");
+        std::fs::create_dir_all(keys)?;
+        let public = format!("{}.pub", key.display());
+        std::fs::copy(public, keys.join(format!("{}.pub", plugin.name())))?;
+        let mut package = Command::new(&kit);
+        package
+            .arg("package")
+            .arg("--manifest")
+            .arg(&manifest)
+            .arg("--out")
+            .arg(root);
+        package.arg("--sign-key").arg(key).arg(self.library(plugin));
+        let output = package.output()?;
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        version(&std::fs::read_to_string(manifest)?)
     }
 }
 

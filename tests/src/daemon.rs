@@ -34,6 +34,8 @@ pub struct Options {
     pub worker: Option<PathBuf>,
     /// Lines that are added to the section `[api]` of the configuration.
     pub api: String,
+    /// As an operator runs it: signed plugins, a key file that `binderyd init` makes, no development mode.
+    pub production: bool,
     /// Lines that are added to the configuration.
     pub extra: String,
 }
@@ -59,6 +61,7 @@ impl Default for Options {
             binary: None,
             worker: None,
             api: String::new(),
+            production: false,
             extra: String::new(),
         }
     }
@@ -69,6 +72,7 @@ impl Default for Options {
 pub struct Daemon {
     folder: TempDir,
     binary: PathBuf,
+    production: bool,
     web_port: u16,
     ops_port: u16,
     tls_port: u16,
@@ -101,6 +105,7 @@ impl Daemon {
                 .binary
                 .clone()
                 .unwrap_or_else(|| artifacts().daemon()),
+            production: options.production,
             web_port: free_port()?,
             ops_port: free_port()?,
             tls_port: free_port()?,
@@ -109,18 +114,25 @@ impl Daemon {
         let plugins: Vec<(Plugin, String)> = options
             .plugins
             .iter()
-            .map(|plugin| {
-                Ok((
-                    *plugin,
-                    artifacts().install(*plugin, &daemon.path("plugins"))?,
-                ))
-            })
+            .map(|plugin| Ok((*plugin, daemon.install(*plugin)?)))
             .collect::<Result<_>>()?;
         daemon.configure(options, &plugins)?;
         for (plugin, version) in &plugins {
             daemon.pin(*plugin, version)?;
         }
         Ok(daemon)
+    }
+
+    fn install(&self, plugin: Plugin) -> Result<String> {
+        let root = self.path("plugins");
+        if !self.production {
+            return artifacts().install(plugin, &root);
+        }
+        let (key, keys) = (
+            self.path(format!("{}.pk8", plugin.name())),
+            self.path("keys"),
+        );
+        artifacts().install_signed(plugin, &root, &key, &keys)
     }
 
     fn configure(&self, options: &Options, plugins: &[(Plugin, String)]) -> Result<()> {
@@ -168,7 +180,16 @@ impl Daemon {
                 self.path("policy.toml").display()
             );
         }
-        text += "[dangerous]\nrun_as_root = true\nunsigned_plugins = true\n";
+        if options.production {
+            text += &format!(
+                "[seal]\nkey_file = \"{}\"\n",
+                self.path("root.key").display()
+            );
+        }
+        text += &format!(
+            "[dangerous]\nrun_as_root = true\nunsigned_plugins = {}\n",
+            !options.production
+        );
         text += &options.extra;
         Ok(std::fs::write(self.config(), text)?)
     }
@@ -217,7 +238,8 @@ impl Daemon {
         let child = Command::new(&self.binary)
             .arg("--config")
             .arg(self.config())
-            .args(["run", "--development"])
+            .arg("run")
+            .args((!self.production).then_some("--development"))
             .env_remove("BINDERY_LOG")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -146,7 +146,10 @@ impl Forge for GitHubForge {
         let app = self
             .standin
             .add_oauth_app("Bindery", "octo", &[redirect_uri]);
-        let client = Client { id: app.client_id, secret: app.client_secret };
+        let client = Client {
+            id: app.client_id,
+            secret: app.client_secret,
+        };
         self.client = Some(client.clone());
         Ok(client)
     }

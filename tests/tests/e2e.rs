@@ -12,6 +12,8 @@ mod hostile;
 mod kills;
 #[path = "e2e/mtls.rs"]
 mod mtls;
+#[path = "e2e/production.rs"]
+mod production;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/story.rs"]

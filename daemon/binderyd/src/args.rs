@@ -32,6 +32,12 @@ pub(crate) enum Command {
     CheckConfig,
     /// Lists the slots that open the root key.
     Slots,
+    /// Opens the vault with two recovery shares from standard input, and makes a new key file.
+    Recover {
+        /// The key file to make, mode 0400.
+        #[arg(long, value_name = "PATH")]
+        key_file: PathBuf,
+    },
     /// Installed plugins, and what the operator agreed to run.
     #[command(subcommand)]
     Plugin(Plugin),

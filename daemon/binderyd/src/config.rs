@@ -263,7 +263,7 @@ fn public_url(text: &str, plaintext: bool, errors: &mut Vec<String>) -> String {
     let Some(url) = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
     else {
         errors.push(
-            "web.public_url must be an absolute https URL, like \"https://bindery.example\""
+            "web.public_url must be set to an absolute https URL, like \"https://bindery.example\""
                 .to_owned(),
         );
         return String::new();

@@ -16,7 +16,7 @@ pub(crate) fn main() -> ExitCode {
     match start(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("binderyd: {failure}");
+            eprintln!("binderyd: {failure}\nreason: {}", failure.reason());
             failure.exit_code()
         }
     }
@@ -41,6 +41,7 @@ fn start(args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Command::Slots => runtime.block_on(vault::list(&config)),
+        Command::Recover { key_file } => runtime.block_on(vault::recover(&config, &key_file)),
         Command::Plugin(Plugin::Pin {
             plugin,
             yes,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bindery_core::{port::Clock, secret::Secret};
-use bindery_store::{OpenError, SledConfig, SledStore};
+use bindery_store::{SledConfig, SledStore};
 use bindery_vault::{Init, InitMode, NewSlot, OpenOptions, PassphraseCost, SealedVault, Unlock};
 
 use crate::{
@@ -26,11 +26,10 @@ pub(crate) fn open_store(config: &Config) -> Result<Arc<SledStore>, Failure> {
     settings.ballast_bytes = config.ballast_bytes;
     settings.free_floor = config.floor_bytes;
     // Nothing is served yet, so blocking this thread holds up nobody.
-    match SledStore::open(config.data_dir.join("store"), settings) {
-        Ok(store) => Ok(Arc::new(store)),
-        Err(error @ OpenError::Locked { .. }) => Err(Failure::Locked(error.to_string())),
-        Err(error) => Err(Failure::Other(error.into())),
-    }
+    Ok(Arc::new(SledStore::open(
+        config.data_dir.join("store"),
+        settings,
+    )?))
 }
 
 /// Opens the vault of a configuration. An empty folder becomes one where enough slots are configured, or in development.
@@ -42,10 +41,7 @@ pub(crate) async fn open(config: &Config, development: bool) -> Result<Arc<Seale
     }
     let vault = SealedVault::sealed(&folder, &config.data_dir, store);
     let unlock = unlock(config, development)?;
-    vault
-        .unseal(unlock, OpenOptions::default())
-        .await
-        .map_err(|error| Failure::Config(error.to_string()))?;
+    vault.unseal(unlock, OpenOptions::default()).await?;
     if vault.status().await.development {
         tracing::warn!(
             "DEVELOPMENT VAULT: its root key lies beside the data and nothing can recover it; never give it real credentials"
@@ -170,7 +166,7 @@ fn refuse_readable_by_others(path: &Path) -> Result<(), Failure> {
             path.display(),
             path.display()
         );
-        return Err(Failure::Config(message));
+        return Err(Failure::Refused("ROOT_KEY_UNUSABLE", message));
     }
     Ok(())
 }
@@ -237,8 +233,43 @@ fn hand_out_shares(init: &mut Init) -> Result<(), Failure> {
         .map_err(|error| Failure::Config(error.to_string()))
 }
 
+/// `binderyd recover`: opens the vault with two shares and gives it a new key file.
+pub(crate) async fn recover(config: &Config, key_file: &Path) -> Result<(), Failure> {
+    require_vault(config)?;
+    let vault = SealedVault::sealed(folder(config), &config.data_dir, open_store(config)?);
+    if std::io::stdin().is_terminal() {
+        eprintln!("Type two recovery shares, one a line:");
+    }
+    let shares = vec![passphrase(Path::new("-"))?, passphrase(Path::new("-"))?];
+    vault
+        .unseal(vec![Unlock::Shares(shares)], OpenOptions::default())
+        .await?;
+    let slot = vault
+        .prepare_slot(NewSlot::CreateKeyFile(key_file.to_owned()))
+        .await?;
+    vault.add_slot(slot).await?;
+    eprintln!(
+        "{0} opens the vault now; set seal.key_file to it",
+        key_file.display()
+    );
+    Ok(())
+}
+
+/// Commands about a vault make none.
+fn require_vault(config: &Config) -> Result<(), Failure> {
+    if exists(config) {
+        return Ok(());
+    }
+    let message = format!(
+        "{} holds no vault; run binderyd init",
+        config.data_dir.display()
+    );
+    Err(Failure::Refused("NO_VAULT", message))
+}
+
 /// `binderyd slots`.
 pub(crate) async fn list(config: &Config) -> Result<(), Failure> {
+    require_vault(config)?;
     let vault = open(config, false).await?;
     for slot in vault.status().await.slots {
         println!("{}\t{:?}\t{}", slot.id, slot.kind, slot.label);

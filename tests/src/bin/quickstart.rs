@@ -18,7 +18,17 @@ use bindery_tests::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let stay = !std::env::args().any(|argument| argument == "--exit");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let stay = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => true,
+        ["--exit"] => false,
+        _ => {
+            eprintln!(
+                "usage: quickstart [--exit]\n\n--exit  end after the story instead of leaving the daemon up"
+            );
+            return ExitCode::from(64);
+        }
+    };
     match story(stay).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -22,8 +22,13 @@ fn main() -> ExitCode {
 }
 
 fn copy() -> io::Result<()> {
-    let folder = std::env::current_exe()?.parent().map(std::path::Path::to_owned).unwrap_or_default();
-    let mut transcript = OpenOptions::new().write(true).open(folder.join("transcript"))?;
+    let folder = std::env::current_exe()?
+        .parent()
+        .map(std::path::Path::to_owned)
+        .unwrap_or_default();
+    let mut transcript = OpenOptions::new()
+        .write(true)
+        .open(folder.join("transcript"))?;
     // The shell moves its standard input to descriptor 3, where the worker expects it.
     let mut worker = Command::new("/bin/sh")
         .args(["-c", "exec 3<&0 0</dev/null; exec \"$0\" \"$@\""])

@@ -4,14 +4,14 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::{
-    Client, Error,
-    proto::v1::{Host, Namespace, namespace, provider},
+    Client, Error, LinkRequest, Token,
+    proto::v1::{Host, Namespace, Permission, namespace, provider},
 };
 use bindery_tests::{
     artifacts::Plugin,
     daemon::{Daemon, Options},
     forge::{Forge, GitHubForge, consent_in_browser},
-    github,
+    github::{self, Pat, PatKind},
 };
 use url::Url;
 
@@ -42,7 +42,7 @@ async fn an_unknown_configuration_key_is_named() -> Result<()> {
     Ok(())
 }
 
-/// A key file that others can read is refused, and the sentence says which command mends it.
+/// A key file that others can read is refused, with the command that mends it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_world_readable_key_file_is_refused() -> Result<()> {
     let mut daemon = Daemon::start(&Options::default()).await?;
@@ -57,7 +57,8 @@ async fn a_world_readable_key_file_is_refused() -> Result<()> {
         stderr(&output)
     );
     ensure!(
-        stderr(&output).contains("development-root.key"),
+        stderr(&output).contains("chmod 0400")
+            && stderr(&output).contains("reason: ROOT_KEY_UNUSABLE"),
         "{}",
         stderr(&output)
     );
@@ -182,7 +183,7 @@ fn append_byte(path: &Path) -> Result<()> {
     Ok(std::fs::write(path, bytes)?)
 }
 
-/// A forge that is away is named, with what to do, and a later attempt works on the same host entry.
+/// A forge that is away is named, and its host's entry stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_forge_is_named() -> Result<()> {
     let daemon = Daemon::start(&Options::default()).await?;
@@ -200,6 +201,7 @@ async fn an_unreachable_forge_is_named() -> Result<()> {
     let host = client.create_host("away", host).await?;
     let probe = client.probe_host(&host.name).await?;
     let text = format!("{probe:?}");
+    client.get_host(&host.name).await?;
     ensure!(text.contains("HOST_UNREACHABLE"), "{text}");
     Ok(())
 }
@@ -256,6 +258,29 @@ async fn an_unknown_ca_is_named_and_mended() -> Result<()> {
     client.update_host(update, ["ca_bundle_pem"]).await?;
     let probe = format!("{:?}", client.probe_host(&host.name).await?);
     ensure!(!probe.contains("HOST_CERTIFICATE_UNKNOWN"), "{probe}");
+    let pat = Pat {
+        kind: PatKind::Classic {
+            scopes: &["repo", "read:user"],
+        },
+        expires_in: None,
+    };
+    let token = Token::from(standin.add_pat("octo", &pat)?);
+    let user = Namespace {
+        kind: namespace::Kind::User.into(),
+        ..Default::default()
+    };
+    client.create_namespace("octo", user).await?;
+    let link = client
+        .create_link(
+            LinkRequest::token("namespaces/octo", &host.name, &token)
+                .permissions([Permission::ReadCode]),
+        )
+        .await?
+        .link;
+    let identity = link
+        .and_then(|link| link.identity)
+        .context("no identity over TLS")?;
+    ensure!(identity.login == "octo", "another identity: {identity:?}");
     Ok(())
 }
 
@@ -293,7 +318,7 @@ impl Authority {
     }
 }
 
-/// O2: a replayed and a forged callback end on a page that says so, exchange nothing, and leave the link bound.
+/// O2: a replayed and a forged callback end on a page that says so, and exchange nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn o2_replayed_and_forged_callbacks_do_nothing() -> Result<()> {
     let mut world = World::new(GitHubForge::start(false, None).await?).await?;

@@ -15,7 +15,7 @@ use bindery_tests::{
 
 use crate::world::World;
 
-/// On the stand-in for GitHub, with tokens that expire: the daemon is killed with -9 between any two steps.
+/// On the stand-in for GitHub, with tokens that expire: the daemon is killed with -9 between its steps.
 #[tokio::test(flavor = "multi_thread")]
 async fn github_with_expiring_tokens() -> Result<()> {
     story(GitHubForge::start(true, None).await?).await

@@ -22,7 +22,14 @@ impl<F: Forge> World<F> {
     /// Host `forge` is configured with an OAuth client, namespace `acme` exists.
     pub(crate) async fn new(forge: F) -> Result<Self> {
         let plugins = vec![F::PLUGIN];
-        Self::with(forge, Options { plugins, ..Options::default() }).await
+        Self::with(
+            forge,
+            Options {
+                plugins,
+                ..Options::default()
+            },
+        )
+        .await
     }
 
     pub(crate) async fn with(mut forge: F, options: Options) -> Result<Self> {

@@ -11,6 +11,7 @@ pub(crate) struct File {
     pub(crate) data_dir: PathBuf,
     #[serde(default)]
     pub(crate) api: Api,
+    #[serde(default)]
     pub(crate) web: Web,
     #[serde(default)]
     pub(crate) ops: Ops,
@@ -69,18 +70,23 @@ pub(crate) struct Tls {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Web {
-    #[serde(default = "web_listen")]
     pub(crate) listen: String,
     pub(crate) public_url: String,
-    #[serde(default)]
     pub(crate) trusted_proxies: Vec<String>,
 }
 
-/// Loopback: a proxy with TLS stands before it.
-fn web_listen() -> String {
-    "127.0.0.1:7080".to_owned()
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            // Loopback: a proxy with TLS stands before it.
+            listen: "127.0.0.1:7080".to_owned(),
+            // There is no good guess: it is asked for.
+            public_url: String::new(),
+            trusted_proxies: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
