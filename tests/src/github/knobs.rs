@@ -169,10 +169,16 @@ impl GitHub {
         tokens.flat_map(|token| live(token, now)).collect()
     }
 
-    /// Every secret that was ever minted: tokens, codes, client secrets; and the PKCE verifiers that were presented
+    /// Every secret that was ever minted: tokens, codes, client secrets
     #[must_use]
     pub fn minted(&self) -> Vec<String> {
         self.inner.world().mint.minted().to_vec()
+    }
+
+    /// The PKCE verifiers that clients presented
+    #[must_use]
+    pub fn presented(&self) -> Vec<String> {
+        self.inner.world().mint.presented().to_vec()
     }
 }
 

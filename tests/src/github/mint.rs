@@ -9,6 +9,7 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 pub(super) struct Mint {
     canary: String,
     minted: Vec<String>,
+    presented: Vec<String>,
 }
 
 impl Mint {
@@ -16,6 +17,7 @@ impl Mint {
         Self {
             canary: canary.unwrap_or_default(),
             minted: Vec::new(),
+            presented: Vec::new(),
         }
     }
 
@@ -48,7 +50,11 @@ impl Mint {
 
     /// A secret that somebody else made and that came along
     pub(super) fn note(&mut self, secret: &str) {
-        self.minted.push(secret.to_owned());
+        self.presented.push(secret.to_owned());
+    }
+
+    pub(super) fn presented(&self) -> &[String] {
+        &self.presented
     }
 
     pub(super) fn minted(&self) -> &[String] {

@@ -470,7 +470,8 @@ impl Story {
         self.reads_the_process()?;
         let data = self.world.daemon.path("data");
         self.plant("root key", std::fs::read(data.join(ROOT_KEY))?);
-        for secret in self.world.forge.standin.minted() {
+        let standin = &self.world.forge.standin;
+        for secret in standin.minted().into_iter().chain(standin.presented()) {
             let kind = if secret.starts_with("gho_") {
                 "access token"
             } else {
