@@ -280,6 +280,12 @@ pub(crate) const fn code(reason: ErrorReason) -> Code {
         | R::FlowPending
         | R::IdentityMismatch
         | R::ServiceAccountRequired
+        | R::PersonalAccount
+        | R::IdentitySuspended
+        | R::ExpiresSoon
+        | R::OrganizationLost
+        | R::RepositoryRenamed
+        | R::RepositoryLost
         | R::GrantShared
         | R::MethodNotSupported
         | R::LinkUnlinked

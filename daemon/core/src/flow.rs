@@ -6,6 +6,7 @@ use crate::{
     link::Cause,
     name::{FlowId, HostName, LinkId, NamespaceName},
     problem::{Problem, Reason},
+    provider::{AuthKind, Identity, Permission},
     secret::Secret,
     time::Timestamp,
 };
@@ -46,12 +47,69 @@ pub struct Flow {
     pub pkce_verifier: Option<Secret>,
     /// Where it stands.
     pub stage: FlowStage,
-    /// The link was bound before; its identity must be the same unless this says otherwise.
+    /// How a person goes through it.
+    pub way: Way,
+    /// The link was bound before, and its grant works on until this one is bound.
+    pub reauthorization: bool,
+    /// Of a reauthorization: another identity than before is accepted.
     pub allow_identity_change: bool,
+    /// A personal account is accepted where the namespace asks for a service account.
+    pub allow_personal_account: bool,
+    /// Login or stable id that is expected; empty for any.
+    pub expected_identity: String,
+    /// What the link is meant to be used for afterwards.
+    pub permissions: Vec<Permission>,
+    /// Scopes that are asked for.
+    pub requested_scopes: Vec<String>,
+    /// Of a reauthorization: what the provider said of the new grant, until it is bound.
+    pub pending: Option<Pending>,
     /// When it was started.
     pub created: Timestamp,
     /// When it ends by itself.
     pub expires: Timestamp,
+}
+
+/// How a person goes through a flow.
+#[derive(Debug)]
+pub enum Way {
+    /// By Bindery's pages, in one browser.
+    Browser,
+    /// By the registry's own page, which hands in what the provider sent.
+    Headless,
+    /// By a code on another device (RFC 8628).
+    Device(Device),
+    /// By the provider's page on which the app is installed.
+    Installation,
+}
+
+/// A device authorization (RFC 8628 section 3.2).
+#[derive(Debug)]
+pub struct Device {
+    /// What the daemon polls with.
+    pub device_code: Secret,
+    /// What the person enters; whoever has it can bind an account.
+    pub user_code: Secret,
+    /// Where the person enters it.
+    pub verification_uri: String,
+    /// Time between two polls.
+    pub interval: Duration,
+    /// No poll before this.
+    pub next_poll: Timestamp,
+}
+
+/// What the provider said of a grant that waits to be bound in the place of another.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pending {
+    /// How it was authorized.
+    pub auth_kind: AuthKind,
+    /// Name of the token's kind.
+    pub token_kind: String,
+    /// Granted scopes; `None` when the provider does not tell.
+    pub granted_scopes: Option<Vec<String>>,
+    /// Who consented, once known.
+    pub identity: Option<Identity>,
+    /// Id of the installation; empty for other ways.
+    pub installation_id: String,
 }
 
 /// Where a flow stands. It never goes back.
@@ -83,6 +141,60 @@ pub struct Callback<'a> {
 }
 
 impl Flow {
+    /// A flow that has just been started by `principal`.
+    #[must_use]
+    pub fn new(
+        id: FlowId,
+        namespace: NamespaceName,
+        link: LinkId,
+        host: HostName,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            namespace,
+            link,
+            host,
+            principal: String::new(),
+            return_to: None,
+            state_digest: None,
+            browser_digest: None,
+            confirm_digest: None,
+            pkce_verifier: None,
+            stage: FlowStage::Started,
+            way: Way::Browser,
+            reauthorization: false,
+            allow_identity_change: false,
+            allow_personal_account: false,
+            expected_identity: String::new(),
+            permissions: Vec::new(),
+            requested_scopes: Vec::new(),
+            pending: None,
+            created: now,
+            expires: now.after(FLOW_LIFETIME),
+        }
+    }
+
+    /// A second copy, for a write that may have to be repeated.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            namespace: self.namespace.clone(),
+            link: self.link.clone(),
+            host: self.host.clone(),
+            principal: self.principal.clone(),
+            return_to: self.return_to.clone(),
+            pkce_verifier: self.pkce_verifier.as_ref().map(Secret::duplicate),
+            way: self.way.duplicate(),
+            expected_identity: self.expected_identity.clone(),
+            permissions: self.permissions.clone(),
+            requested_scopes: self.requested_scopes.clone(),
+            pending: self.pending.clone(),
+            ..*self
+        }
+    }
+
     /// Whether it is still open at `now`.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
@@ -146,6 +258,22 @@ impl Flow {
         }
         self.stage = FlowStage::Finished;
         Ok(())
+    }
+}
+
+impl Way {
+    fn duplicate(&self) -> Self {
+        match self {
+            Self::Browser => Self::Browser,
+            Self::Headless => Self::Headless,
+            Self::Installation => Self::Installation,
+            Self::Device(device) => Self::Device(Device {
+                device_code: device.device_code.duplicate(),
+                user_code: device.user_code.duplicate(),
+                verification_uri: device.verification_uri.clone(),
+                ..*device
+            }),
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use crate::{
+    link::Desired,
     name::{HostName, ProviderName},
     origin::{NoOrigin, Origin, OriginSet},
+    provider::AuthKind,
     secret::Secret,
     time::Timestamp,
 };
@@ -22,8 +24,12 @@ pub struct Host {
     pub display_name: String,
     /// Web base URL that people's browsers use, without a trailing slash.
     pub web_url: String,
-    /// API base URL that the daemon uses, without a trailing slash.
+    /// API base URL as other machines use it, without a trailing slash.
     pub api_url: String,
+    /// Base URL for git over HTTPS; empty where it is `web_url`.
+    pub git_url: String,
+    /// API base URL that the daemon uses, when it differs from `api_url`; may be empty.
+    pub internal_api_url: String,
     /// Base URL that the daemon uses for the OAuth endpoints, when it differs from `web_url`; may be empty.
     pub internal_web_url: String,
     /// Network rules for every leg.
@@ -38,8 +44,24 @@ pub struct Host {
     pub issuer: Option<String>,
     /// Free settings for the plugin.
     pub settings: BTreeMap<String, String>,
-    /// Version that the server told at the last probe; may be empty.
-    pub probed_version: String,
+    /// What the last probe learned.
+    pub probed: Probed,
+    /// The app of Bindery at the host; `None` where links are made in other ways only.
+    pub app: Option<App>,
+    /// How hard the host may be used.
+    pub rate_budget: RateBudget,
+    /// Ways of authorization that people may use; empty for all that are configured but the device flow.
+    pub allowed_methods: Vec<AuthKind>,
+    /// Whether the operator wants it used.
+    pub desired: Desired,
+    /// Key-value pairs for selection.
+    pub labels: BTreeMap<String, String>,
+    /// Key-value pairs for other programs.
+    pub annotations: BTreeMap<String, String>,
+    /// What can be told about each of its secrets.
+    pub secret_facts: Vec<SecretFact>,
+    /// Random key under which fingerprints of its secrets are made.
+    pub fingerprint_key: [u8; 16],
     /// When it was made.
     pub created: Timestamp,
     /// When it was last changed.
@@ -53,6 +75,10 @@ pub struct HostNetwork {
     pub ca_bundle_pem: String,
     /// Proxy URL; empty for none. Environment variables are never read.
     pub proxy_url: String,
+    /// User name at the proxy; may be empty.
+    pub proxy_username: String,
+    /// Certificate chain that the daemon shows to the host, PEM, the own one first; empty for none.
+    pub client_certificate_pem: String,
     /// Ports beyond the default policy.
     pub extra_ports: Vec<u16>,
     /// Private, loopback or link-local ranges that the operator allows for this host.
@@ -66,9 +92,135 @@ pub struct HostNetwork {
 pub struct HostSecrets {
     /// OAuth client secrets in the order in which they are tried.
     pub client_secrets: Vec<Secret>,
+    /// Private key of the app, PEM.
+    pub app_private_key: Option<Secret>,
+    /// Private key of the client certificate, PEM.
+    pub client_key: Option<Secret>,
+    /// Password at the proxy.
+    pub proxy_password: Option<Secret>,
+}
+
+impl HostSecrets {
+    /// A second copy, for a write that may have to be repeated.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let copy = |secret: &Option<Secret>| secret.as_ref().map(Secret::duplicate);
+        Self {
+            client_secrets: self.client_secrets.iter().map(Secret::duplicate).collect(),
+            app_private_key: copy(&self.app_private_key),
+            client_key: copy(&self.client_key),
+            proxy_password: copy(&self.proxy_password),
+        }
+    }
+}
+
+/// An app that is installed at a host, such as a GitHub App.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct App {
+    /// Its id, as the host shows it.
+    pub app_id: String,
+    /// Short name in the host's URLs; empty while not known.
+    pub slug: String,
+}
+
+/// How hard a host may be used by this daemon.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RateBudget {
+    /// Requests in an hour; 0 for what the host's own headers allow.
+    pub requests_per_hour: u32,
+    /// Requests at the same time; 0 for [`RateBudget::AT_ONCE`].
+    pub at_once: u32,
+}
+
+impl RateBudget {
+    /// Requests at the same time where the operator says nothing.
+    pub const AT_ONCE: u32 = 8;
+}
+
+/// What a probe learned about a server.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Probed {
+    /// Version; empty where the server does not tell, or was not probed.
+    pub version: String,
+    /// How many milliseconds the server's clock is ahead of the daemon's.
+    pub clock_skew_ms: Option<i64>,
+    /// When; `None` before the first probe.
+    pub at: Option<Timestamp>,
+}
+
+/// What can be told about a stored secret without telling the secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SecretFact {
+    /// Which one.
+    pub kind: SecretKind,
+    /// Sixteen hexadecimal digits that tell two secrets apart, under the host's fingerprint key.
+    pub fingerprint: String,
+    /// When it was stored.
+    pub created: Timestamp,
+    /// When it ends; `None` where it never does, or nobody knows.
+    pub expires: Option<Timestamp>,
+    /// When the provider last took it.
+    pub taken: Option<Timestamp>,
+    /// When the provider last refused it.
+    pub refused: Option<Timestamp>,
+}
+
+/// Which secret of a host.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SecretKind {
+    /// The OAuth client secret at this place of their order.
+    ClientSecret(u32),
+    /// The app's private key.
+    AppKey,
+    /// The key of the client certificate.
+    ClientKey,
+    /// The password at the proxy.
+    ProxyPassword,
 }
 
 impl Host {
+    /// A host with nothing but its place.
+    #[must_use]
+    pub fn new(name: HostName, provider: ProviderName, web_url: String, now: Timestamp) -> Self {
+        Self {
+            name,
+            provider,
+            display_name: String::new(),
+            api_url: web_url.clone(),
+            web_url,
+            git_url: String::new(),
+            internal_api_url: String::new(),
+            internal_web_url: String::new(),
+            network: HostNetwork::default(),
+            oauth_client_id: None,
+            client_secret_count: 0,
+            redirect_id: String::new(),
+            issuer: None,
+            settings: BTreeMap::new(),
+            probed: Probed::default(),
+            app: None,
+            rate_budget: RateBudget::default(),
+            allowed_methods: Vec::new(),
+            desired: Desired::Enabled,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            secret_facts: Vec::new(),
+            fingerprint_key: [0; 16],
+            created: now,
+            updated: now,
+        }
+    }
+
+    /// API base URL that the daemon itself calls.
+    #[must_use]
+    pub fn api_base(&self) -> &str {
+        if self.internal_api_url.is_empty() {
+            &self.api_url
+        } else {
+            &self.internal_api_url
+        }
+    }
+
     /// Base URL for the OAuth endpoints that the daemon itself calls.
     #[must_use]
     pub fn token_base(&self) -> &str {
@@ -85,10 +237,15 @@ impl Host {
     ///
     /// [`NoOrigin`] when one of the URLs names none.
     pub fn allowed_origins(&self) -> Result<OriginSet, NoOrigin> {
-        [self.web_url.as_str(), &self.api_url, self.token_base()]
-            .into_iter()
-            .map(Origin::parse)
-            .collect::<Result<Vec<_>, _>>()
-            .map(OriginSet::new)
+        [
+            self.web_url.as_str(),
+            &self.api_url,
+            self.api_base(),
+            self.token_base(),
+        ]
+        .into_iter()
+        .map(Origin::parse)
+        .collect::<Result<Vec<_>, _>>()
+        .map(OriginSet::new)
     }
 }

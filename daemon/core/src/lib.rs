@@ -10,6 +10,7 @@
 //! | [`time`] | [`Timestamp`](time::Timestamp) |
 //! | [`problem`] | [`Problem`](problem::Problem) and its stable [`Reason`](problem::Reason) |
 //! | [`host`], [`namespace`], [`link`], [`flow`], [`receipt`] | the records |
+//! | [`lease`] | what was handed out |
 //! | [`refresh`] | when to refresh, and what an answer means |
 //! | [`provider`] | what a plugin describes and is asked for |
 //! | [`exchange`] | requests with secrets as segments, and their responses |
@@ -20,6 +21,7 @@
 pub mod exchange;
 pub mod flow;
 pub mod host;
+pub mod lease;
 pub mod link;
 pub mod name;
 pub mod namespace;

@@ -1,9 +1,11 @@
 //! One identity on one host, bound to one namespace. Two axes, never one enum.
 
+use std::collections::BTreeMap;
+
 use crate::{
-    name::{HostName, LinkId, NamespaceName},
+    name::{FlowId, HostName, LinkId, NamespaceName},
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, Identity},
+    provider::{AuthKind, Identity, OrganizationAccess, Permission},
     secret::Secret,
     time::Timestamp,
 };
@@ -29,6 +31,8 @@ pub struct Link {
     pub observed: Observed,
     /// Who it is, once known.
     pub identity: Option<Identity>,
+    /// What it is meant to be used for.
+    pub permissions: Vec<Permission>,
     /// Scopes that were asked for.
     pub requested_scopes: Vec<String>,
     /// Scopes that were granted; `None` when the provider does not tell.
@@ -47,8 +51,110 @@ pub struct Link {
     pub created_by: String,
     /// When it was made.
     pub created: Timestamp,
+    /// User name or e-mail that was handed over with the token; may be empty.
+    pub username: String,
+    /// Id of the app installation; empty for other ways.
+    pub installation_id: String,
+    /// The caller says that the identity is an account for machines.
+    pub service_account: bool,
+    /// Key-value pairs for selection.
+    pub labels: BTreeMap<String, String>,
+    /// Key-value pairs for other programs.
+    pub annotations: BTreeMap<String, String>,
+    /// The flow that is under way.
+    pub flow: Option<OpenFlow>,
+    /// What became of its token, and when something comes next.
+    pub upkeep: Upkeep,
+    /// What the provider showed the last time.
+    pub seen: Seen,
     /// When it was last changed.
     pub updated: Timestamp,
+}
+
+/// What may be shown of a flow that is under way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OpenFlow {
+    /// Its id; whoever has it can open the start page, so it is shown to nobody.
+    pub id: FlowId,
+    /// How it authorizes.
+    pub method: AuthKind,
+    /// Who started it.
+    pub started_by: String,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+    /// Scopes that are asked for.
+    pub requested_scopes: Vec<String>,
+    /// Who consented, once known.
+    pub identity: Option<Identity>,
+    /// It replaces the grant of a link that was bound before.
+    pub reauthorization: bool,
+}
+
+/// What became of the token of a link, and when something comes next.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Upkeep {
+    /// When the refresh token dies if it is not used; `None` where it does not, or nobody knows.
+    pub refresh_expires: Option<Timestamp>,
+    /// Refreshes that failed since the last one that succeeded.
+    pub failures: u32,
+    /// Reason of the last failure; empty where there was none.
+    pub failure_reason: String,
+    /// When the daemon refreshes by itself.
+    pub next_refresh: Option<Timestamp>,
+    /// When a credential was last handed out, to the minute.
+    pub handed_out: Option<Timestamp>,
+    /// A token that a person made is replaced before it ends, where the provider can.
+    pub rotate_token: bool,
+}
+
+/// What the provider showed the last time that a link was checked.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Seen {
+    /// When it was checked.
+    pub at: Option<Timestamp>,
+    /// Organizations, and whether the link could act in them.
+    pub organizations: Vec<SeenOrganization>,
+    /// Repositories that credentials were asked for, the most recent last.
+    pub repositories: Vec<SeenRepository>,
+    /// What was wrong.
+    pub notes: Vec<Note>,
+}
+
+/// An organization that was seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SeenOrganization {
+    /// Id that never changes.
+    pub stable_id: String,
+    /// Login at that time.
+    pub login: String,
+    /// Whether the link could act in it.
+    pub access: OrganizationAccess,
+}
+
+/// A repository that was seen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SeenRepository {
+    /// Id that survives renames.
+    pub stable_id: String,
+    /// Full name at that time.
+    pub full_name: String,
+}
+
+/// One thing that a check found, kept until the next one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Note {
+    /// Stable reason.
+    pub reason: String,
+    /// In words for people.
+    pub message: String,
+    /// Page where somebody acts; may be empty.
+    pub action_uri: String,
+    /// Who must act.
+    pub who: Option<Who>,
+    /// Until when.
+    pub until: Option<Timestamp>,
 }
 
 /// What people want.
@@ -72,6 +178,8 @@ pub enum Desired {
 pub struct Observed {
     /// The stage.
     pub stage: Stage,
+    /// What is wrong for reasons outside, although the grant works.
+    pub trouble: Option<Cause>,
     /// In words for people.
     pub message: String,
     /// Page where somebody must act; may be empty.
@@ -101,7 +209,7 @@ pub enum Stage {
     Unlinked,
 }
 
-/// Why a link must be authorized again.
+/// What is wrong with a link: why it must be authorized again, or what troubles it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Cause {
     /// The provider says that the grant is invalid.
@@ -114,6 +222,68 @@ pub enum Cause {
     TokenRefused,
     /// The pending grant was not confirmed in time.
     NotConfirmed,
+    /// The refresh token ended.
+    RefreshTokenExpired,
+    /// The answer to a refresh was lost.
+    RefreshOutcomeUnknown,
+    /// Scopes are missing.
+    ScopeMissing,
+    /// The identity is suspended or deleted.
+    IdentitySuspended,
+    /// The app was uninstalled.
+    AppUninstalled,
+    /// The installation is suspended.
+    AppSuspended,
+    /// The token belongs to another identity now.
+    IdentityChanged,
+    /// The host's client id or every client secret is refused.
+    ClientRefused,
+    /// The host's URLs changed, and the token is bound to the old ones.
+    HostOriginChanged,
+    /// The host can't be reached.
+    HostUnreachable,
+    /// The provider limits the rate.
+    RateLimited,
+    /// The provider answers with errors of its own.
+    ProviderUnavailable,
+    /// The plugin does not work.
+    PluginFailed,
+    /// The operator switched the host off.
+    HostDisabled,
+    /// Consent was refused.
+    ConsentDenied,
+    /// The flow was not finished in time.
+    FlowExpired,
+    /// The flow was cancelled.
+    FlowCancelled,
+}
+
+impl Cause {
+    /// All causes.
+    pub const ALL: [Self; 22] = [
+        Self::GrantRevoked,
+        Self::TokenExpired,
+        Self::RotationLost,
+        Self::TokenRefused,
+        Self::NotConfirmed,
+        Self::RefreshTokenExpired,
+        Self::RefreshOutcomeUnknown,
+        Self::ScopeMissing,
+        Self::IdentitySuspended,
+        Self::AppUninstalled,
+        Self::AppSuspended,
+        Self::IdentityChanged,
+        Self::ClientRefused,
+        Self::HostOriginChanged,
+        Self::HostUnreachable,
+        Self::RateLimited,
+        Self::ProviderUnavailable,
+        Self::PluginFailed,
+        Self::HostDisabled,
+        Self::ConsentDenied,
+        Self::FlowExpired,
+        Self::FlowCancelled,
+    ];
 }
 
 /// The credentials of a link. Sealed, bound to the host and its allowed origins.
@@ -131,7 +301,60 @@ pub struct Grant {
     pub generation: u64,
 }
 
+impl Grant {
+    /// A second copy, for a write that may have to be repeated.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            access_token: self.access_token.duplicate(),
+            refresh_token: self.refresh_token.as_ref().map(Secret::duplicate),
+            ..*self
+        }
+    }
+}
+
 impl Link {
+    /// A link that was just asked for.
+    #[must_use]
+    pub fn new(
+        namespace: NamespaceName,
+        id: LinkId,
+        host: HostName,
+        auth_kind: AuthKind,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            namespace,
+            id,
+            host,
+            display_name: String::new(),
+            auth_kind,
+            token_kind: String::new(),
+            desired: Desired::Enabled,
+            observed: Observed::new(Stage::PendingAuthorization, "", now),
+            identity: None,
+            permissions: Vec::new(),
+            requested_scopes: Vec::new(),
+            granted_scopes: None,
+            token_expires: None,
+            refreshable: false,
+            refreshed: None,
+            refresh_failed: None,
+            generation: 0,
+            created_by: String::new(),
+            created: now,
+            username: String::new(),
+            installation_id: String::new(),
+            service_account: false,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            flow: None,
+            upkeep: Upkeep::default(),
+            seen: Seen::default(),
+            updated: now,
+        }
+    }
+
     /// Whether tokens may be handed out now.
     ///
     /// # Errors
@@ -186,14 +409,23 @@ impl Link {
 
     /// Moves to another stage.
     pub fn observe(&mut self, stage: Stage, message: impl Into<String>, now: Timestamp) {
-        self.observed = Observed {
+        self.observed = Observed::new(stage, message, now);
+        self.updated = now;
+    }
+}
+
+impl Observed {
+    /// A stage in which nobody must act.
+    #[must_use]
+    pub fn new(stage: Stage, message: impl Into<String>, now: Timestamp) -> Self {
+        Self {
             stage,
+            trouble: None,
             message: message.into(),
             action_uri: String::new(),
             who: None,
             until: None,
             since: now,
-        };
-        self.updated = now;
+        }
     }
 }

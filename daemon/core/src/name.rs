@@ -84,6 +84,10 @@ name!(
     FlowId, "flow"
 );
 name!(
+    /// Id of a lease: 26 characters of base32 over 128 random bits.
+    LeaseId, "lease"
+);
+name!(
     /// Name of a provider: `github`.
     ProviderName, "provider"
 );

@@ -10,8 +10,9 @@ use crate::{
     },
     flow::Flow,
     host::{Host, HostNetwork, HostSecrets},
+    lease::{Lease, LeaseToken},
     link::{Grant, Link},
-    name::{FlowId, HostName, LinkId, NamespaceName, ProviderName},
+    name::{FlowId, HostName, LeaseId, LinkId, NamespaceName, ProviderName},
     namespace::Namespace,
     origin::OriginSet,
     problem::Problem,
@@ -60,6 +61,12 @@ pub enum Key {
     Intent(NamespaceName, LinkId),
     /// A receipt.
     Receipt(NamespaceName, LinkId),
+    /// The credentials that wait to be bound in the place of a link's, bound to its host and its allowed origins.
+    PendingGrant(NamespaceName, LinkId, HostName, OriginSet),
+    /// A lease.
+    Lease(NamespaceName, LeaseId),
+    /// The token of a lease, bound to its host and its allowed origins.
+    LeaseToken(NamespaceName, LeaseId, HostName, OriginSet),
     /// What a request id led to: principal, method and request id, joined by the engine.
     Request(String),
 }
@@ -75,6 +82,8 @@ pub enum Listing {
     Links(NamespaceName),
     /// Receipts of a namespace.
     Receipts(NamespaceName),
+    /// Leases of a namespace.
+    Leases(NamespaceName),
     /// All flows.
     Flows,
     /// All refresh journal entries.
@@ -104,6 +113,12 @@ pub enum Record {
     Receipt(Receipt),
     /// What a request id led to.
     Request(RequestMemory),
+    /// A grant that waits to be bound in the place of a link's.
+    PendingGrant(Grant),
+    /// A lease.
+    Lease(Lease),
+    /// The token of a lease.
+    LeaseToken(LeaseToken),
 }
 
 /// What a request id led to, remembered for an hour.

@@ -124,6 +124,38 @@ reasons! {
     ProviderNotFound = "PROVIDER_NOT_FOUND" => NotFound,
     /// An organization's policy is in the way.
     OrganizationRestricted = "ORGANIZATION_RESTRICTED" => Precondition,
+    /// An organization asks for a single sign-on.
+    SsoRequired = "SSO_REQUIRED" => Precondition,
+    /// The app is not installed, or not any more.
+    AppNotInstalled = "APP_NOT_INSTALLED" => Precondition,
+    /// The identity or the installation is suspended at the provider.
+    IdentitySuspended = "IDENTITY_SUSPENDED" => Precondition,
+    /// The namespace requires a service account.
+    ServiceAccountRequired = "SERVICE_ACCOUNT_REQUIRED" => Precondition,
+    /// Builds of a team hang on the account of one person.
+    PersonalAccount = "PERSONAL_ACCOUNT" => Precondition,
+    /// The same identity is linked to the namespace already.
+    LinkExists = "LINK_EXISTS" => AlreadyExists,
+    /// Other links live on the same grant.
+    GrantShared = "GRANT_SHARED" => Precondition,
+    /// The person has not acted yet.
+    FlowPending = "FLOW_PENDING" => Precondition,
+    /// The host is switched off.
+    HostDisabled = "HOST_DISABLED" => Precondition,
+    /// No token lives long enough.
+    TokenTooShort = "TOKEN_TOO_SHORT" => Precondition,
+    /// A token, key or certificate ends soon.
+    ExpiresSoon = "EXPIRES_SOON" => Precondition,
+    /// An organization that the link reached is not reached any more.
+    OrganizationLost = "ORGANIZATION_LOST" => Precondition,
+    /// A repository has another name than when it was last asked for.
+    RepositoryRenamed = "REPOSITORY_RENAMED" => Precondition,
+    /// A repository that the link reached is not reached any more.
+    RepositoryLost = "REPOSITORY_LOST" => Precondition,
+    /// The clocks of daemon and host differ too much.
+    HostClockSkew = "HOST_CLOCK_SKEW" => Precondition,
+    /// The host is no server of this provider.
+    HostNotRecognized = "HOST_NOT_RECOGNIZED" => Precondition,
     /// The provider can't do this.
     ProviderUnsupported = "PROVIDER_UNSUPPORTED" => Unimplemented,
     /// The plugin misbehaved.

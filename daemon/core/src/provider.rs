@@ -1,7 +1,7 @@
 //! What a plugin describes, what it is asked for, and what it answers. Everything that comes from a plugin is untrusted
 //! until the host has checked it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{name::ProviderName, time::Timestamp};
 
@@ -36,6 +36,14 @@ pub struct Description {
     pub isolation: String,
     /// SHA-256 of the library, hexadecimal.
     pub sha256: String,
+    /// Name of this edition; empty for the one that is none of the named.
+    pub edition: String,
+    /// Web bases that this edition is at; one label may be `*`.
+    pub edition_webs: Vec<String>,
+    /// Editions of the server that differ in what is data. An edition has none itself.
+    pub editions: Vec<Arc<Description>>,
+    /// Page where a person installs the app, over `{web}` and `{app_slug}`; empty where there are no apps.
+    pub app_install_uri: String,
 }
 
 /// URL templates over `{web}` and `{api}`.
@@ -59,11 +67,23 @@ impl Endpoints {
     /// API base for a web base: a known host's, else by the template.
     #[must_use]
     pub fn api_base(&self, web: &str) -> String {
-        let known = self.known_hosts.iter().find(|(base, _)| base == web);
-        known.map_or_else(
-            || self.api_from_web.replace("{web}", web),
-            |(_, api)| api.clone(),
-        )
+        let known = |(base, api): &(String, String)| {
+            wildcard(base, web).map(|label| api.replacen('*', label, 1))
+        };
+        let known = self.known_hosts.iter().find_map(known);
+        known.unwrap_or_else(|| self.api_from_web.replace("{web}", web))
+    }
+
+    /// The RFC 7009 endpoint on `web`; `None` where there is none.
+    #[must_use]
+    pub fn revoke_uri(&self, web: &str) -> Option<String> {
+        (!self.revoke.is_empty()).then(|| self.revoke.replace("{web}", web))
+    }
+
+    /// The RFC 8628 endpoint on `web`; `None` where there is none.
+    #[must_use]
+    pub fn device_uri(&self, web: &str) -> Option<String> {
+        (!self.device.is_empty()).then(|| self.device.replace("{web}", web))
     }
 
     /// The authorization page on `web`.
@@ -77,6 +97,16 @@ impl Endpoints {
     pub fn token_uri(&self, web: &str) -> String {
         self.token.replace("{web}", web)
     }
+}
+
+/// What `*` of `pattern` stands for in `text`: one label of a host name. Nothing for a text without `*` that is the same.
+fn wildcard<'a>(pattern: &str, text: &'a str) -> Option<&'a str> {
+    let Some((before, after)) = pattern.split_once('*') else {
+        return (pattern == text).then_some("");
+    };
+    let label = text.strip_prefix(before)?.strip_suffix(after)?;
+    let plain = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+    (!label.is_empty() && label.bytes().all(plain)).then_some(label)
 }
 
 /// One way to authorize a link.
@@ -104,6 +134,58 @@ pub struct AuthMethod {
     pub dead_grant_errors: Vec<String>,
     /// OAuth errors come with status 200.
     pub errors_with_status_ok: bool,
+    /// Name for people; may be empty.
+    pub display_name: String,
+    /// What must come with a token that a person hands over.
+    pub user_name: UserName,
+    /// Usual lifetime of an access token; `None` where it does not end, or nobody knows.
+    pub token_lifetime: Option<Duration>,
+    /// After how long without a refresh a refresh token dies; `None` where it does not, or nobody knows.
+    pub refresh_idle: Option<Duration>,
+    /// The scopes are fixed with the client, and none are asked for.
+    pub scopes_fixed_by_client: bool,
+    /// A refresh repeats the redirect URI.
+    pub redirect_uri_on_refresh: bool,
+    /// Member of a token response that holds the scopes.
+    pub scopes_member: String,
+}
+
+impl AuthMethod {
+    /// A method of a kind, with the most careful value everywhere else.
+    #[must_use]
+    pub fn new(kind: AuthKind) -> Self {
+        Self {
+            kind,
+            pkce: false,
+            basic_client_auth: false,
+            scope_separator: " ".to_owned(),
+            response_scope_separator: " ".to_owned(),
+            rotation: Rotation::Configurable,
+            reuse_is_fatal: true,
+            authorize_parameters: Vec::new(),
+            help_uri: String::new(),
+            dead_grant_errors: Vec::new(),
+            errors_with_status_ok: false,
+            display_name: String::new(),
+            user_name: UserName::Optional,
+            token_lifetime: None,
+            refresh_idle: None,
+            scopes_fixed_by_client: false,
+            redirect_uri_on_refresh: false,
+            scopes_member: "scope".to_owned(),
+        }
+    }
+}
+
+/// The user name that comes with a token which a person hands over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UserName {
+    /// It may come, and is then the login that is expected.
+    Optional,
+    /// The login; required.
+    Login,
+    /// The e-mail of the account; required for the kinds of token that need one.
+    Email,
 }
 
 /// Ways to authorize.
@@ -141,9 +223,24 @@ pub struct TokenKind {
     pub auth_kind: Option<AuthKind>,
     /// User name for git over HTTPS; `{login}` stands for the login.
     pub git_username: String,
+    /// Requests with it need the user name that came with it.
+    pub needs_username: bool,
 }
 
 impl Description {
+    /// The edition of a host: the one that `setting` names, else the first one that is at `web`, else this.
+    #[must_use]
+    pub fn edition_at(self: &Arc<Self>, web: &str, setting: Option<&str>) -> Arc<Self> {
+        let at = |edition: &&Arc<Self>| match setting {
+            Some(name) => edition.edition == name,
+            None => {
+                let mut webs = edition.edition_webs.iter();
+                webs.any(|base| wildcard(base, web).is_some())
+            }
+        };
+        Arc::clone(self.editions.iter().find(at).unwrap_or(self))
+    }
+
     /// The kind of a token that came by `auth`.
     #[must_use]
     pub fn token_kind(&self, token: &str, auth: AuthKind) -> Option<&TokenKind> {
@@ -260,6 +357,29 @@ pub enum OperationKind {
     Revoke,
     /// Which version?
     Probe,
+    /// A short token for an installation.
+    MintToken,
+    /// A new token in place of a person's.
+    RotateToken,
+    /// One installation of the app.
+    GetInstallation,
+}
+
+impl OperationKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Identify,
+        Self::InspectToken,
+        Self::ListOrganizations,
+        Self::ListRepositories,
+        Self::GetRepository,
+        Self::ListRefs,
+        Self::Revoke,
+        Self::Probe,
+        Self::MintToken,
+        Self::RotateToken,
+        Self::GetInstallation,
+    ];
 }
 
 /// One operation to run.
@@ -275,6 +395,8 @@ pub struct Call {
     pub web_base: String,
     /// Settings of the host.
     pub settings: BTreeMap<String, String>,
+    /// Edition of the host; empty for the one that is none of the named.
+    pub edition: String,
     /// Facts about the credential.
     pub credential: CredentialFacts,
     /// What to do.
@@ -294,6 +416,12 @@ pub struct CredentialFacts {
     pub client_id: String,
     /// Login; empty while not known.
     pub login: String,
+    /// User name or e-mail that was handed over with the token; may be empty.
+    pub username: String,
+    /// Id of the host's app; empty where there is none.
+    pub app_id: String,
+    /// Id of the installation; empty for other ways.
+    pub installation_id: String,
 }
 
 /// An operation's own input.
@@ -346,7 +474,35 @@ pub enum Input {
     },
     /// Which version?
     Probe,
+    /// A short token for an installation; the plugin captures it as [`MINTED_TOKEN`].
+    MintToken {
+        /// Repositories that it is limited to; empty for all.
+        repositories: Vec<String>,
+        /// What it must be good for; empty for all that the installation has.
+        permissions: Vec<Permission>,
+    },
+    /// A new token in place of the current one; the plugin captures it as [`ROTATED_TOKEN`].
+    RotateToken {
+        /// When the new one is to end; `None` for what the provider chooses.
+        expires: Option<Timestamp>,
+    },
+    /// One installation of the app.
+    GetInstallation {
+        /// Its id.
+        installation_id: String,
+        /// Ask as the person whose token there is, instead of as the app.
+        as_person: bool,
+    },
 }
+
+/// Name under which a plugin captures a token that it minted.
+pub const MINTED_TOKEN: &str = "minted_token";
+
+/// Name under which a plugin captures a token that it rotated.
+pub const ROTATED_TOKEN: &str = "rotated_token";
+
+/// Name of the private key of the host's app.
+pub const APP_PRIVATE_KEY: &str = "app_private_key";
 
 impl Input {
     /// Which operation it is for.
@@ -361,6 +517,9 @@ impl Input {
             Self::ListRefs { .. } => OperationKind::ListRefs,
             Self::Revoke { .. } => OperationKind::Revoke,
             Self::Probe => OperationKind::Probe,
+            Self::MintToken { .. } => OperationKind::MintToken,
+            Self::RotateToken { .. } => OperationKind::RotateToken,
+            Self::GetInstallation { .. } => OperationKind::GetInstallation,
         }
     }
 }
@@ -378,6 +537,10 @@ pub enum Output {
         items: Vec<Organization>,
         /// The provider marks the list as incomplete.
         partial: bool,
+        /// What may be missing, in words; empty unless `partial`.
+        partial_reason: String,
+        /// Page where a person sees all of them; may be empty.
+        partial_uri: String,
     },
     /// Of list repositories.
     Repositories {
@@ -401,8 +564,40 @@ pub enum Output {
     Revocation(Revocation),
     /// Of probe.
     Server(ServerFacts),
+    /// Of mint token.
+    Minted(Minted),
+    /// Of get installation.
+    Installation(Installation),
     /// All was streamed before.
     Empty,
+}
+
+/// A token that was minted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Minted {
+    /// When it ends.
+    pub expires: Timestamp,
+    /// The provider limits it to the repositories that were asked for.
+    pub narrowed: bool,
+    /// What it may do, in the provider's words.
+    pub scopes: Vec<String>,
+}
+
+/// An installation of an app.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Installation {
+    /// Its id.
+    pub installation_id: String,
+    /// The account that it is on.
+    pub account: Identity,
+    /// What it may do, in the provider's words.
+    pub scopes: Vec<String>,
+    /// No token is to be had.
+    pub suspended: bool,
+    /// It covers all repositories of the account.
+    pub all_repositories: bool,
+    /// Page where the account configures it.
+    pub web_uri: String,
 }
 
 /// Who a token belongs to.
@@ -431,6 +626,8 @@ pub enum AccountKind {
     Bot,
     /// An organization.
     Organization,
+    /// An installation of an app.
+    App,
 }
 
 /// What the provider tells about a token.
@@ -461,6 +658,8 @@ pub struct Organization {
     pub who: Option<crate::problem::Who>,
     /// Where.
     pub action_uri: String,
+    /// The identity's role, in the provider's words; may be empty.
+    pub role: String,
 }
 
 /// May a link act on an organization?
@@ -562,6 +761,8 @@ pub struct ServerFacts {
     pub version: String,
     /// Product, when it differs from the provider.
     pub product: String,
+    /// Short name of the host's app in URLs; empty where there is no app.
+    pub app_slug: String,
 }
 
 /// Why an operation failed, as the plugin, its worker or the host's checks say.
@@ -608,6 +809,14 @@ pub enum FailureCode {
     ScopeMissing,
     /// An organization's policy is in the way.
     OrganizationRestricted,
+    /// The client's id or secret was refused.
+    ClientRefused,
+    /// The identity or the installation is suspended.
+    Suspended,
+    /// The app is not installed, or not any more.
+    NotInstalled,
+    /// A single sign-on is due.
+    SsoRequired,
     /// The plugin panicked.
     Panic,
     /// The plugin broke the protocol.

@@ -16,6 +16,10 @@ pub struct Receipt {
     pub host: HostName,
     /// Login of the identity, when there was one.
     pub login: String,
+    /// Who asked for it; may be empty.
+    pub actor: String,
+    /// Names of other links that lost their grant with this one.
+    pub affected: Vec<String>,
     /// When the unlink was asked for.
     pub started: Timestamp,
     /// When the last step ended; `None` while it runs.
@@ -33,6 +37,12 @@ pub struct ReceiptStep {
     pub outcome: Option<Outcome>,
     /// In words for people.
     pub message: String,
+    /// What it was done to, such as a repository; empty where it concerns the link.
+    pub subject: String,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// When it is tried again.
+    pub retry: Option<Timestamp>,
 }
 
 /// The steps of an unlink. Their order matters: after the grant is gone the hooks can no longer be deleted.
@@ -94,6 +104,9 @@ impl Receipt {
             kind,
             outcome: None,
             message: String::new(),
+            subject: String::new(),
+            finished: None,
+            retry: None,
         };
         let steps = StepKind::ALL.map(step).into();
         Self {
@@ -101,6 +114,8 @@ impl Receipt {
             link,
             host,
             login,
+            actor: String::new(),
+            affected: Vec::new(),
             started,
             finished: None,
             steps,

@@ -70,7 +70,7 @@ impl Engine {
         let link = self.link(&wanted.namespace, &wanted.link).await?.record;
         link.usable()?;
         let host = self.host(&link.host).await?.record;
-        let description = self.description(&host.provider)?;
+        let description = self.description(&host)?;
         if let Some(problem) = lacking(&description, &link, wanted.access, &host) {
             return Err(problem);
         }

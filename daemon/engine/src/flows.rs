@@ -17,7 +17,6 @@ use bindery_core::{
     port::{Expect, Key, Listing, Record},
     problem::{Problem, Reason},
     provider::{AuthKind, AuthMethod, Description},
-    secret::Secret,
 };
 
 use crate::{
@@ -67,7 +66,7 @@ impl Engine {
 
     async fn put_flow(&self, flow: &mut Versioned<Flow>) -> Result<(), Problem> {
         let id = flow.record.id.clone();
-        let record = Record::Flow(copy(&flow.record));
+        let record = Record::Flow(flow.record.duplicate());
         self.commit(vec![change(
             Key::Flow(id),
             Expect::Version(flow.version),
@@ -86,25 +85,6 @@ const fn fitting(stage: FlowStage) -> Stage {
             Stage::PendingAuthorization
         }
         FlowStage::Granted | FlowStage::Finished => Stage::PendingConfirmation,
-    }
-}
-
-fn copy(flow: &Flow) -> Flow {
-    Flow {
-        id: flow.id.clone(),
-        namespace: flow.namespace.clone(),
-        link: flow.link.clone(),
-        host: flow.host.clone(),
-        principal: flow.principal.clone(),
-        return_to: flow.return_to.clone(),
-        state_digest: flow.state_digest,
-        browser_digest: flow.browser_digest,
-        confirm_digest: flow.confirm_digest,
-        pkce_verifier: flow.pkce_verifier.as_ref().map(Secret::duplicate),
-        stage: flow.stage,
-        allow_identity_change: flow.allow_identity_change,
-        created: flow.created,
-        expires: flow.expires,
     }
 }
 

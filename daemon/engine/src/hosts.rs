@@ -1,10 +1,10 @@
 //! Hosts: the forges that the operator configured.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bindery_core::{
     exchange::ProbeReport,
-    host::{Host, HostNetwork, HostSecrets},
+    host::{Host, HostNetwork, HostSecrets, Probed},
     link::{Link, Stage},
     name::{HostName, ProviderName},
     port::{Change, Expect, Key, Listing, Record},
@@ -119,29 +119,24 @@ impl Engine {
     ///
     /// As for [`Engine::create_host`].
     pub fn admit_host(&self, new: NewHost) -> Result<(Host, HostSecrets), Problem> {
-        let description = self.description(&new.provider)?;
         let web_url = trimmed(&new.web_url);
+        let description = self.edition(&new.provider, &web_url, &new.settings)?;
         let api_url = match trimmed(&new.api_url) {
             empty if empty.is_empty() => description.endpoints.api_base(&web_url),
             given => given,
         };
         let now = self.now();
         let host = Host {
-            name: new.name,
-            provider: new.provider,
             display_name: new.display_name,
-            web_url,
             api_url,
             internal_web_url: trimmed(&new.internal_web_url),
             network: new.network,
             oauth_client_id: new.oauth_client_id.filter(|id| !id.is_empty()),
             client_secret_count: u32::try_from(new.client_secrets.len()).unwrap_or(u32::MAX),
             redirect_id: self.new_id(),
-            issuer: None,
             settings: new.settings,
-            probed_version: String::new(),
-            created: now,
-            updated: now,
+            fingerprint_key: self.random(),
+            ..Host::new(new.name, new.provider, web_url, now)
         };
         self.ports().egress.admit(&host)?;
         origins(&host)?;
@@ -149,6 +144,7 @@ impl Engine {
             host,
             HostSecrets {
                 client_secrets: new.client_secrets,
+                ..HostSecrets::default()
             },
         ))
     }
@@ -258,10 +254,13 @@ impl Engine {
         let api = egress.probe(&host.api_url, &host.network).await;
         let server = self.ask_version(&host).await;
         if let Ok(facts) = &server
-            && facts.version != host.probed_version
+            && facts.version != host.probed.version
         {
             let probed = Host {
-                probed_version: facts.version.clone(),
+                probed: Probed {
+                    version: facts.version.clone(),
+                    ..host.probed
+                },
                 ..host
             };
             let put = change(
@@ -295,10 +294,34 @@ impl Engine {
     }
 
     /// The description of a provider that must be loaded.
-    pub(crate) fn description(
+    /// What is data about a host's provider, in the edition that the host has.
+    pub(crate) fn description(&self, host: &Host) -> Result<Arc<Description>, Problem> {
+        self.edition(&host.provider, &host.web_url, &host.settings)
+    }
+
+    /// Name of the edition that a host has; empty for the one that is none of the named.
+    pub(crate) fn edition_name(&self, host: &Host) -> String {
+        let description = self.description(host);
+        description.map_or_else(|_| String::new(), |known| known.edition.clone())
+    }
+
+    fn edition(
         &self,
         provider: &ProviderName,
-    ) -> Result<std::sync::Arc<Description>, Problem> {
+        web_url: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Arc<Description>, Problem> {
+        let description = self.plugin(provider)?;
+        let setting = settings.get("edition").map(String::as_str);
+        let known = |name: &str| description.editions.iter().any(|one| one.edition == name);
+        if let Some(other) = setting.filter(|name| !name.is_empty() && !known(name)) {
+            let message = format!("provider {provider} has no edition {other:?}");
+            return Err(Problem::invalid("settings", message));
+        }
+        Ok(description.edition_at(web_url, setting))
+    }
+
+    fn plugin(&self, provider: &ProviderName) -> Result<Arc<Description>, Problem> {
         self.ports().providers.describe(provider).ok_or_else(|| {
             let message = format!(
                 "no plugin for provider {provider} is loaded; enable it and reload the plugins"
@@ -359,9 +382,8 @@ fn apply(
     if let Some(id) = update.oauth_client_id {
         host.oauth_client_id = (!id.is_empty()).then_some(id);
     }
-    let secrets = update
-        .client_secrets
-        .map_or(kept, |client_secrets| HostSecrets { client_secrets });
+    let mut secrets = kept;
+    set(&mut secrets.client_secrets, update.client_secrets);
     host.client_secret_count = u32::try_from(secrets.client_secrets.len()).unwrap_or(u32::MAX);
     host.updated = now;
     (host, secrets)

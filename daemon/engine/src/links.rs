@@ -108,5 +108,12 @@ pub(crate) fn facts(link: &Link, host: &Host) -> CredentialFacts {
             .as_ref()
             .map(|identity| identity.login.clone())
             .unwrap_or_default(),
+        username: link.username.clone(),
+        app_id: host
+            .app
+            .as_ref()
+            .map(|app| app.app_id.clone())
+            .unwrap_or_default(),
+        installation_id: link.installation_id.clone(),
     }
 }

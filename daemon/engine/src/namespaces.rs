@@ -39,10 +39,8 @@ impl Engine {
         }
         let (name, created) = (new.name, self.now());
         let record = Namespace {
-            name: name.clone(),
-            kind: new.kind,
             display_name: new.display_name,
-            created,
+            ..Namespace::new(name.clone(), new.kind, created)
         };
         match self.insert_namespace(record.clone(), request).await {
             // The same request, asked twice at the same time: the other one was faster.

@@ -105,9 +105,10 @@ impl Engine {
         Call {
             now: self.now(),
             seed: self.random(),
-            api_base: context.host.api_url.clone(),
+            api_base: context.host.api_base().to_owned(),
             web_base: context.host.web_url.clone(),
             settings: context.host.settings.clone(),
+            edition: self.edition_name(context.host),
             credential: context.facts.clone(),
             input,
         }
@@ -284,7 +285,8 @@ pub(crate) fn refused(failure: Failure, host: &Host) -> Problem {
         return problem;
     }
     let who = match failure.code {
-        FailureCode::OrganizationRestricted => Who::OrganizationOwner,
+        FailureCode::OrganizationRestricted | FailureCode::NotInstalled => Who::OrganizationOwner,
+        FailureCode::ClientRefused => Who::HostOperator,
         _ => Who::User,
     };
     problem.act(who, failure.action_uri)
@@ -295,6 +297,10 @@ const fn reason(code: FailureCode) -> Reason {
         FailureCode::Unsupported => Reason::ProviderUnsupported,
         FailureCode::InvalidArgument => Reason::InvalidArgument,
         FailureCode::Unauthenticated => Reason::TokenRefused,
+        FailureCode::ClientRefused => Reason::ClientRefused,
+        FailureCode::Suspended => Reason::IdentitySuspended,
+        FailureCode::NotInstalled => Reason::AppNotInstalled,
+        FailureCode::SsoRequired => Reason::SsoRequired,
         FailureCode::PermissionDenied => Reason::ProviderDenied,
         FailureCode::NotFound => Reason::ProviderNotFound,
         FailureCode::RateLimited => Reason::ProviderRateLimited,
@@ -314,10 +320,9 @@ const fn reason(code: FailureCode) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, future::ready};
+    use std::future::ready;
 
     use bindery_core::{
-        host::HostNetwork,
         name::{HostName, ProviderName},
         secret::Secret,
     };
@@ -325,23 +330,10 @@ mod tests {
     use super::*;
 
     fn host() -> Host {
-        Host {
-            name: HostName::parse("forge").expect("name"),
-            provider: ProviderName::parse("forge").expect("name"),
-            display_name: String::new(),
-            web_url: "https://forge.example".to_owned(),
-            api_url: "https://forge.example/api".to_owned(),
-            internal_web_url: String::new(),
-            network: HostNetwork::default(),
-            oauth_client_id: None,
-            client_secret_count: 0,
-            redirect_id: String::new(),
-            issuer: None,
-            settings: BTreeMap::new(),
-            probed_version: String::new(),
-            created: bindery_core::time::Timestamp::default(),
-            updated: bindery_core::time::Timestamp::default(),
-        }
+        let name = HostName::parse("forge").expect("name");
+        let provider = ProviderName::parse("forge").expect("name");
+        let now = bindery_core::time::Timestamp::default();
+        Host::new(name, provider, "https://forge.example".to_owned(), now)
     }
 
     fn answered(id: u32, captured: &str) -> (EffectResult, SecretSet) {

@@ -11,7 +11,6 @@ use bindery_core::{
     problem::{Problem, Reason},
     receipt::Receipt,
     refresh::Intent,
-    secret::Secret,
 };
 
 use crate::{Engine, namespaces::check_etag};
@@ -300,13 +299,4 @@ pub(crate) fn problem(error: VaultError) -> Problem {
 /// A change of one record.
 pub(crate) fn change(key: Key, expect: Expect, write: Option<Record>) -> Change {
     Change { key, expect, write }
-}
-
-/// A second copy of a grant, for a write that may have to be repeated.
-pub(crate) fn copy_grant(grant: &Grant) -> Grant {
-    Grant {
-        access_token: grant.access_token.duplicate(),
-        refresh_token: grant.refresh_token.as_ref().map(Secret::duplicate),
-        ..*grant
-    }
 }

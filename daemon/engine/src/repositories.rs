@@ -36,6 +36,19 @@ pub struct RemotePage<T> {
     pub partial: bool,
 }
 
+/// The organizations of an identity.
+#[derive(Debug, Default)]
+pub struct Organizations {
+    /// The organizations, those that the link can't act in included.
+    pub items: Vec<Organization>,
+    /// The provider itself marks the list as incomplete.
+    pub partial: bool,
+    /// What may be missing, in words; may be empty.
+    pub partial_reason: String,
+    /// Page where a person sees all of them; may be empty.
+    pub partial_uri: String,
+}
+
 impl Engine {
     /// Repositories that the link sees.
     ///
@@ -150,20 +163,24 @@ impl Engine {
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
-    ) -> Result<RemotePage<Organization>, Problem> {
+    ) -> Result<Organizations, Problem> {
         let (outcome, host) = self
             .ask(namespace, id, Input::ListOrganizations { page_size: 100 })
             .await?;
-        let mut page = RemotePage {
-            items: Vec::new(),
-            next_cursor: String::new(),
-            partial: false,
-        };
+        let mut page = Organizations::default();
         for output in outputs(outcome) {
             match output {
-                Output::Organizations { items, partial } => {
+                Output::Organizations {
+                    items,
+                    partial,
+                    partial_reason,
+                    partial_uri,
+                } => {
                     page.items.extend(items);
                     page.partial |= partial;
+                    if page.partial_reason.is_empty() {
+                        (page.partial_reason, page.partial_uri) = (partial_reason, partial_uri);
+                    }
                 }
                 Output::Empty => {}
                 _ => return Err(off_topic(&host)),

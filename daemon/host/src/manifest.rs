@@ -298,7 +298,7 @@ fn one_operation(
 }
 
 /// Operations as manifests name them.
-const OPERATIONS: [(&str, OperationKind); 8] = [
+const OPERATIONS: [(&str, OperationKind); 11] = [
     ("identify", OperationKind::Identify),
     ("inspect_token", OperationKind::InspectToken),
     ("list_organizations", OperationKind::ListOrganizations),
@@ -307,6 +307,9 @@ const OPERATIONS: [(&str, OperationKind); 8] = [
     ("list_refs", OperationKind::ListRefs),
     ("revoke", OperationKind::Revoke),
     ("probe", OperationKind::Probe),
+    ("mint_token", OperationKind::MintToken),
+    ("rotate_token", OperationKind::RotateToken),
+    ("get_installation", OperationKind::GetInstallation),
 ];
 
 /// The name of an operation in a manifest.
@@ -321,6 +324,9 @@ pub const fn operation_name(kind: OperationKind) -> &'static str {
         OperationKind::ListRefs => "list_refs",
         OperationKind::Revoke => "revoke",
         OperationKind::Probe => "probe",
+        OperationKind::MintToken => "mint_token",
+        OperationKind::RotateToken => "rotate_token",
+        OperationKind::GetInstallation => "get_installation",
     }
 }
 
@@ -404,5 +410,6 @@ mod tests {
         for (name, kind) in OPERATIONS {
             assert_eq!(operation_name(kind), name);
         }
+        assert_eq!(OPERATIONS.map(|(_, kind)| kind), OperationKind::ALL);
     }
 }

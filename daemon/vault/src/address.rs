@@ -27,6 +27,9 @@ pub(crate) enum Kind {
     Intent = 7,
     Receipt = 8,
     Request = 9,
+    PendingGrant = 10,
+    Lease = 11,
+    LeaseToken = 12,
 }
 
 /// Where a record is kept, and what it is bound to.
@@ -45,7 +48,7 @@ pub(crate) struct Place {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Host,
         Self::HostSecrets,
         Self::Namespace,
@@ -55,6 +58,9 @@ impl Kind {
         Self::Intent,
         Self::Receipt,
         Self::Request,
+        Self::PendingGrant,
+        Self::Lease,
+        Self::LeaseToken,
     ];
 
     /// The tree that holds its records.
@@ -69,6 +75,9 @@ impl Kind {
             Self::Intent => const { Tree::new("intents") },
             Self::Receipt => const { Tree::new("receipts") },
             Self::Request => const { Tree::new("requests") },
+            Self::PendingGrant => const { Tree::new("pending-grants") },
+            Self::Lease => const { Tree::new("leases") },
+            Self::LeaseToken => const { Tree::new("lease-tokens") },
         }
     }
 
@@ -88,6 +97,9 @@ impl Kind {
             Record::Intent(_) => Self::Intent,
             Record::Receipt(_) => Self::Receipt,
             Record::Request(_) => Self::Request,
+            Record::PendingGrant(_) => Self::PendingGrant,
+            Record::Lease(_) => Self::Lease,
+            Record::LeaseToken(_) => Self::LeaseToken,
         }
     }
 }
@@ -120,6 +132,18 @@ impl Keys {
                 [0; 16],
             ),
             Key::Request(key) => (self.place(Kind::Request, "", key), [0; 16]),
+            Key::PendingGrant(namespace, id, host, origins) => (
+                self.place(Kind::PendingGrant, namespace.as_str(), id.as_str()),
+                self.binding(host, origins),
+            ),
+            Key::Lease(namespace, id) => (
+                self.place(Kind::Lease, namespace.as_str(), id.as_str()),
+                [0; 16],
+            ),
+            Key::LeaseToken(namespace, id, host, origins) => (
+                self.place(Kind::LeaseToken, namespace.as_str(), id.as_str()),
+                self.binding(host, origins),
+            ),
         };
         Address { place, binding }
     }
@@ -134,7 +158,11 @@ impl Keys {
             Record::Intent(intent) => (intent.namespace.as_str(), intent.link.as_str()),
             Record::Receipt(receipt) => (receipt.namespace.as_str(), receipt.link.as_str()),
             Record::Request(request) => ("", request.key.as_str()),
-            Record::HostSecrets(_) | Record::Grant(_) => return None,
+            Record::Lease(lease) => (lease.namespace.as_str(), lease.id.as_str()),
+            Record::HostSecrets(_)
+            | Record::Grant(_)
+            | Record::PendingGrant(_)
+            | Record::LeaseToken(_) => return None,
         };
         Some(self.place(Kind::of(record), namespace, id))
     }
@@ -147,6 +175,7 @@ impl Keys {
             Listing::Namespaces => (Kind::Namespace, Vec::new()),
             Listing::Links(namespace) => within(Kind::Link, namespace.as_str()),
             Listing::Receipts(namespace) => within(Kind::Receipt, namespace.as_str()),
+            Listing::Leases(namespace) => within(Kind::Lease, namespace.as_str()),
             Listing::Flows => (Kind::Flow, Vec::new()),
             Listing::Intents => (Kind::Intent, Vec::new()),
             Listing::Requests => (Kind::Request, Vec::new()),

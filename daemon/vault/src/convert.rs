@@ -10,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 use bindery_core::{
     flow::Flow,
     host::{Host, HostSecrets},
+    lease::{Lease, LeaseToken},
     link::{Grant, Link},
     name::InvalidName,
     namespace::Namespace,
@@ -26,10 +27,12 @@ mod grant;
 mod host;
 mod host_secrets;
 mod intent;
+mod lease;
 mod link;
 mod namespace;
 mod receipt;
 mod request;
+mod seen;
 
 /// A message that is no record of this version.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -61,6 +64,9 @@ pub(crate) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
         Record::Intent(record) => bytes(record),
         Record::Receipt(record) => bytes(record),
         Record::Request(record) => bytes(record),
+        Record::PendingGrant(record) => bytes(record),
+        Record::Lease(record) => bytes(record),
+        Record::LeaseToken(record) => bytes(record),
     }
 }
 
@@ -76,6 +82,9 @@ pub(crate) fn decode(kind: Kind, bytes: &[u8]) -> Result<Record, Unreadable> {
         Kind::Intent => Record::Intent(record::<Intent>(bytes)?),
         Kind::Receipt => Record::Receipt(record::<Receipt>(bytes)?),
         Kind::Request => Record::Request(record::<RequestMemory>(bytes)?),
+        Kind::PendingGrant => Record::PendingGrant(record::<Grant>(bytes)?),
+        Kind::Lease => Record::Lease(record::<Lease>(bytes)?),
+        Kind::LeaseToken => Record::LeaseToken(record::<LeaseToken>(bytes)?),
     })
 }
 

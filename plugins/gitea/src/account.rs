@@ -78,6 +78,7 @@ pub(crate) async fn probe(cx: &Cx) -> Result<v1::ServerFacts> {
     Ok(v1::ServerFacts {
         product: product(&version).to_owned(),
         version,
+        ..v1::ServerFacts::default()
     })
 }
 

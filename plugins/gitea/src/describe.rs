@@ -82,6 +82,7 @@ fn token_kinds() -> Vec<TokenKind> {
         prefix: String::new(),
         auth_kind: auth.into(),
         git_username: git_username.to_owned(),
+        ..TokenKind::default()
     };
     vec![
         kind("oauth", AuthKind::OauthCode, "oauth2"),

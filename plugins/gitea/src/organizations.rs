@@ -51,7 +51,7 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
         }
         cx.emit(v1::OrganizationPage {
             items,
-            partial: false,
+            ..v1::OrganizationPage::default()
         });
         if !go_on {
             break;

@@ -108,6 +108,7 @@ pub(crate) async fn probe(cx: &Cx) -> Result<v1::ServerFacts> {
             .map_or("", |_| "GitHub Enterprise Server")
             .to_owned(),
         version: version.unwrap_or_default(),
+        ..v1::ServerFacts::default()
     })
 }
 

@@ -109,6 +109,7 @@ fn token_kinds() -> Vec<TokenKind> {
         prefix: prefix.to_owned(),
         auth_kind: auth.into(),
         git_username: git_username.to_owned(),
+        ..TokenKind::default()
     };
     let any = AuthKind::Unspecified;
     vec![

@@ -56,6 +56,7 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
         cx.emit(v1::OrganizationPage {
             items,
             partial: left_out.is_some(),
+            ..v1::OrganizationPage::default()
         });
         if cursor.is_empty() {
             return Ok(());
@@ -83,6 +84,7 @@ async fn describe(
         reason: verdict.reason,
         who: verdict.who.into(),
         action_uri: verdict.page,
+        ..v1::Organization::default()
     })
 }
 

@@ -20,6 +20,7 @@ pub struct Cx {
     api_base: String,
     web_base: String,
     settings: BTreeMap<String, String>,
+    edition: String,
     credential: v1::Credential,
 }
 
@@ -44,6 +45,7 @@ impl Cx {
             api_base: request.api_base.trim_end_matches('/').to_owned(),
             web_base: request.web_base.trim_end_matches('/').to_owned(),
             settings: request.settings.clone(),
+            edition: request.edition.clone(),
             credential: request.credential.clone().unwrap_or_default(),
         }
     }
@@ -96,6 +98,11 @@ impl Cx {
     /// A free setting of the host.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.settings.get(name).map(String::as_str)
+    }
+
+    /// Name of the edition that the daemon chose for the host; empty for the description itself.
+    pub fn edition(&self) -> &str {
+        &self.edition
     }
 
     /// What is known about the credential. Never the credential.

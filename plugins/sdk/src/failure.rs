@@ -81,6 +81,30 @@ impl Failure {
         Self::new(Code::OrganizationRestricted, message).with_action_uri(action_uri)
     }
 
+    /// The client's id or secret was refused, whatever the token is worth.
+    #[track_caller]
+    pub fn client_refused(message: impl Into<String>) -> Self {
+        Self::new(Code::ClientRefused, message)
+    }
+
+    /// The identity, or the installation, is suspended or blocked.
+    #[track_caller]
+    pub fn suspended(message: impl Into<String>) -> Self {
+        Self::new(Code::Suspended, message)
+    }
+
+    /// The app is not installed, or not any more; `action_uri` is the page where it is installed.
+    #[track_caller]
+    pub fn not_installed(message: impl Into<String>, action_uri: impl Into<String>) -> Self {
+        Self::new(Code::NotInstalled, message).with_action_uri(action_uri)
+    }
+
+    /// A single sign-on is due, on the page `action_uri`.
+    #[track_caller]
+    pub fn sso_required(message: impl Into<String>, action_uri: impl Into<String>) -> Self {
+        Self::new(Code::SsoRequired, message).with_action_uri(action_uri)
+    }
+
     /// The provider is broken or away.
     #[track_caller]
     pub fn upstream(message: impl Into<String>) -> Self {

@@ -90,6 +90,36 @@ pub trait Provider: Default + Send + Sync + 'static {
         let _ = (cx, input);
         ready(Err(unsupported()))
     }
+
+    /// A new short token for the installation, as narrow as was asked for.
+    fn mint_token(
+        &self,
+        cx: &Cx,
+        input: v1::MintToken,
+    ) -> impl Future<Output = Result<v1::Minted>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// A new token in place of the current one, which ends with it.
+    fn rotate_token(
+        &self,
+        cx: &Cx,
+        input: v1::RotateToken,
+    ) -> impl Future<Output = Result<v1::TokenFacts>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// One installation of the host's app.
+    fn get_installation(
+        &self,
+        cx: &Cx,
+        input: v1::GetInstallation,
+    ) -> impl Future<Output = Result<v1::Installation>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
 }
 
 /// Revision of the messages that this SDK speaks.
@@ -130,6 +160,18 @@ pub(crate) async fn run<P: Provider>(cx: Cx, input: Option<Input>) -> Result<out
             .await
             .map(output::Kind::Revocation),
         Input::Probe(input) => provider.probe(&cx, input).await.map(output::Kind::Server),
+        Input::MintToken(input) => provider
+            .mint_token(&cx, input)
+            .await
+            .map(output::Kind::Minted),
+        Input::RotateToken(input) => provider
+            .rotate_token(&cx, input)
+            .await
+            .map(output::Kind::TokenFacts),
+        Input::GetInstallation(input) => provider
+            .get_installation(&cx, input)
+            .await
+            .map(output::Kind::Installation),
     }
 }
 

@@ -74,7 +74,10 @@ macro_rules! ask {
     )*};
 }
 
-ask! { Identify InspectToken ListOrganizations ListRepositories GetRepository ListRefs Revoke Probe }
+ask! {
+    Identify InspectToken ListOrganizations ListRepositories GetRepository ListRefs Revoke Probe MintToken
+    RotateToken GetInstallation
+}
 
 /// A scripted answer.
 #[derive(Clone, Debug)]
@@ -176,7 +179,7 @@ impl<P: Provider> Driver<P> {
                     token_kind: "oauth".to_owned(),
                     client_id: "client-1".to_owned(),
                     login: "octocat".to_owned(),
-                    scopes: Vec::new(),
+                    ..v1::Credential::default()
                 }),
                 ..v1::OperationRequest::default()
             },
@@ -192,6 +195,13 @@ impl<P: Provider> Driver<P> {
     pub fn host(mut self, web_base: &str, api_base: &str) -> Self {
         web_base.clone_into(&mut self.request.web_base);
         api_base.clone_into(&mut self.request.api_base);
+        self
+    }
+
+    /// Another edition than the description itself.
+    #[must_use]
+    pub fn edition(mut self, edition: &str) -> Self {
+        edition.clone_into(&mut self.request.edition);
         self
     }
 

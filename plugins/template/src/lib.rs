@@ -74,7 +74,7 @@ impl Provider for Template {
         let Version { version } = good(cx, cx.send(request).await?)?.json()?;
         Ok(v1::ServerFacts {
             version,
-            product: String::new(),
+            ..v1::ServerFacts::default()
         })
     }
 }

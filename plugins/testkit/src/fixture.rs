@@ -57,6 +57,9 @@ pub struct Fixture {
     /// Free settings of the host.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,
+    /// Edition that the daemon chose for the host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub edition: String,
     /// Facts about the credential; none where there is no link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Credential>,
@@ -85,6 +88,15 @@ pub struct Credential {
     /// Login of the identity.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub login: String,
+    /// User name or e-mail that was handed over with the token.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub username: String,
+    /// Id of the host's app.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub app_id: String,
+    /// Id of the installation.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub installation_id: String,
 }
 
 /// One request and what comes back.
@@ -191,6 +203,7 @@ impl Fixture {
             api_base: self.api_base.clone(),
             web_base: self.web_base.clone(),
             settings: self.settings.clone().into_iter().collect(),
+            edition: self.edition.clone(),
             credential: credential.transpose()?,
             input: Some(input::input(&self.operation, &self.input)?),
         })
@@ -210,6 +223,9 @@ impl Credential {
             scopes: self.scopes.clone(),
             client_id: self.client_id.clone(),
             login: self.login.clone(),
+            username: self.username.clone(),
+            app_id: self.app_id.clone(),
+            installation_id: self.installation_id.clone(),
         })
     }
 }

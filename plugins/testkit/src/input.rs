@@ -8,16 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// All operations.
-pub(crate) const OPERATIONS: [OperationKind; 8] = [
-    OperationKind::Identify,
-    OperationKind::InspectToken,
-    OperationKind::ListOrganizations,
-    OperationKind::ListRepositories,
-    OperationKind::GetRepository,
-    OperationKind::ListRefs,
-    OperationKind::Revoke,
-    OperationKind::Probe,
-];
+pub(crate) const OPERATIONS: [OperationKind; 11] = OperationKind::ALL;
 
 pub(crate) fn operation(name: &str) -> Result<OperationKind> {
     let found = OPERATIONS
@@ -72,6 +63,26 @@ struct Revoke {
     whole_grant: bool,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Mint {
+    repositories: Vec<String>,
+    permissions: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rotate {
+    expire_unix: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Installation {
+    installation_id: String,
+    as_person: bool,
+}
+
 fn parse<T: DeserializeOwned>(input: &Value) -> Result<T> {
     let input = if input.is_null() {
         json!({})
@@ -105,7 +116,40 @@ pub(crate) fn input(name: &str, value: &Value) -> Result<Input> {
             Input::Revoke(v1::Revoke { whole_grant })
         }
         OperationKind::Probe => parse(value).map(|Nothing {}| Input::Probe(v1::Probe {}))?,
+        OperationKind::MintToken => mint(parse(value)?)?,
+        OperationKind::RotateToken => {
+            let Rotate { expire_unix } = parse(value)?;
+            Input::RotateToken(v1::RotateToken { expire_unix })
+        }
+        OperationKind::GetInstallation => {
+            let Installation {
+                installation_id,
+                as_person,
+            } = parse(value)?;
+            Input::GetInstallation(v1::GetInstallation {
+                installation_id,
+                as_person,
+            })
+        }
     })
+}
+
+fn mint(input: Mint) -> Result<Input> {
+    let permission = |name: &String| {
+        let full = format!("PERMISSION_{}", name.to_ascii_uppercase());
+        let known = v1::Permission::from_str_name(&full);
+        known
+            .map(i32::from)
+            .with_context(|| format!("'{name}' is no permission"))
+    };
+    Ok(Input::MintToken(v1::MintToken {
+        permissions: input
+            .permissions
+            .iter()
+            .map(permission)
+            .collect::<Result<_>>()?,
+        repositories: input.repositories,
+    }))
 }
 
 fn list(input: List) -> Input {

@@ -48,8 +48,21 @@ fn kind(kind: &Kind) -> (&'static str, Value) {
         Kind::Revocation(one) => ("revocation", revocation(one)),
         Kind::Server(facts) => (
             "server",
-            compact(json!({"version": facts.version, "product": facts.product})),
+            compact(json!({
+                "version": facts.version,
+                "product": facts.product,
+                "app_slug": facts.app_slug,
+            })),
         ),
+        Kind::Minted(one) => (
+            "minted",
+            compact(json!({
+                "expire_unix": one.expire_unix,
+                "narrowed": one.narrowed,
+                "scopes": one.scopes,
+            })),
+        ),
+        Kind::Installation(one) => ("installation", installation(one)),
         Kind::Empty(_) => ("empty", json!({})),
     }
 }
@@ -61,6 +74,17 @@ fn identity(identity: &v1::Identity) -> Value {
         "display_name": identity.display_name,
         "kind": word(identity.kind().as_str_name(), "ACCOUNT_KIND_"),
         "web_uri": identity.web_uri,
+    }))
+}
+
+fn installation(one: &v1::Installation) -> Value {
+    compact(json!({
+        "installation_id": one.installation_id,
+        "account": one.account.as_ref().map(identity),
+        "scopes": one.scopes,
+        "suspended": one.suspended,
+        "all_repositories": one.all_repositories,
+        "web_uri": one.web_uri,
     }))
 }
 
@@ -83,10 +107,16 @@ fn organizations(page: &v1::OrganizationPage) -> Value {
             "reason": one.reason,
             "who": word(one.who().as_str_name(), "ACTOR_"),
             "action_uri": one.action_uri,
+            "role": one.role,
         }))
     };
     let items: Vec<Value> = page.items.iter().map(one).collect();
-    compact(json!({"items": items, "partial": page.partial}))
+    compact(json!({
+        "items": items,
+        "partial": page.partial,
+        "partial_reason": page.partial_reason,
+        "partial_uri": page.partial_uri,
+    }))
 }
 
 fn repositories(page: &v1::RepositoryPage) -> Value {

@@ -44,6 +44,9 @@ pub(crate) fn of(request: &v1::OperationRequest) -> Option<&str> {
         Input::ListRefs(_) => "list_refs",
         Input::Revoke(_) => "revoke",
         Input::Probe(_) => "probe",
+        Input::MintToken(_) => "mint_token",
+        Input::RotateToken(_) => "rotate_token",
+        Input::GetInstallation(_) => "get_installation",
     };
     chosen(request.settings.get("attack")?, operation)
 }

@@ -93,7 +93,7 @@ pub(crate) fn host(entry: &Versioned<Host>, engine: &Engine, links: usize) -> wi
             .iter()
             .map(IpNet::to_string)
             .collect(),
-        probed: some(&host.probed_version).map(|version| part::ProbedServer {
+        probed: some(&host.probed.version).map(|version| part::ProbedServer {
             version,
             ..Default::default()
         }),
@@ -329,6 +329,7 @@ fn network(fields: &mut Fields, wire: &wire::Host) -> HostNetwork {
         extra_ports,
         allowed_networks: networks(fields, &wire.allowed_private_cidrs),
         allow_plaintext,
+        ..HostNetwork::default()
     }
 }
 

@@ -82,6 +82,7 @@ fn identity(known: &Identity) -> wire::Identity {
         AccountKind::User => identity::Kind::User,
         AccountKind::Bot => identity::Kind::Bot,
         AccountKind::Organization => identity::Kind::Organization,
+        AccountKind::App => identity::Kind::App,
     };
     wire::Identity {
         stable_id: known.stable_id.clone(),
@@ -140,7 +141,7 @@ fn observed(link: &Link) -> wire::ObservedState {
     let (stage, cause) = match observed.stage {
         Stage::PendingAuthorization => (Wire::PendingAuthorization, None),
         Stage::PendingConfirmation => (Wire::PendingConfirmation, None),
-        Stage::Bound => (Wire::Bound, None),
+        Stage::Bound => (Wire::Bound, observed.trouble),
         Stage::NeedsReauthorization(cause) => (Wire::NeedsReauthorization, Some(cause)),
         Stage::Unlinking => (Wire::Unlinking, None),
         Stage::Unlinked => (Wire::Unlinked, None),
@@ -171,6 +172,23 @@ const fn cause(cause: Cause) -> observed_state::Cause {
         Cause::RotationLost => observed_state::Cause::RotationLost,
         Cause::TokenRefused => observed_state::Cause::TokenRefused,
         Cause::NotConfirmed => observed_state::Cause::NotConfirmed,
+        Cause::RefreshTokenExpired => observed_state::Cause::RefreshTokenExpired,
+        Cause::RefreshOutcomeUnknown => observed_state::Cause::RefreshOutcomeUnknown,
+        Cause::ScopeMissing => observed_state::Cause::ScopeMissing,
+        Cause::IdentitySuspended => observed_state::Cause::IdentitySuspended,
+        Cause::AppUninstalled => observed_state::Cause::AppUninstalled,
+        Cause::AppSuspended => observed_state::Cause::AppSuspended,
+        Cause::IdentityChanged => observed_state::Cause::IdentityChanged,
+        Cause::ClientRefused => observed_state::Cause::ClientRefused,
+        Cause::HostOriginChanged => observed_state::Cause::HostOriginChanged,
+        Cause::HostUnreachable => observed_state::Cause::HostUnreachable,
+        Cause::RateLimited => observed_state::Cause::RateLimited,
+        Cause::ProviderUnavailable => observed_state::Cause::ProviderUnavailable,
+        Cause::PluginFailed => observed_state::Cause::PluginFailed,
+        Cause::HostDisabled => observed_state::Cause::HostDisabled,
+        Cause::ConsentDenied => observed_state::Cause::ConsentDenied,
+        Cause::FlowExpired => observed_state::Cause::FlowExpired,
+        Cause::FlowCancelled => observed_state::Cause::FlowCancelled,
     }
 }
 

@@ -104,10 +104,8 @@ mod tests {
         };
         let new = new_namespace("acme", Some(given.clone())).expect("namespace");
         let record = Namespace {
-            name: new.name,
-            kind: new.kind,
             display_name: new.display_name,
-            created: Timestamp::default(),
+            ..Namespace::new(new.name, new.kind, Timestamp::default())
         };
         let back = namespace(Versioned { record, version: 3 }, 2);
         assert_eq!(

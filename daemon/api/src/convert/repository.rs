@@ -104,7 +104,7 @@ pub(crate) fn organization(link: &Link, seen: Organization) -> wire::Organizatio
         message: seen.reason,
         who_must_act: common::who(seen.who).into(),
         action_uri: seen.action_uri,
-        ..wire::Organization::default()
+        role: seen.role,
     }
 }
 

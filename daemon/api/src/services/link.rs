@@ -282,12 +282,12 @@ async fn organizations(
             .collect(),
         next_page_token: call.next_cursor(&request, &next),
         partial: seen.partial,
-        partial_message: if seen.partial {
-            message.to_owned()
-        } else {
-            String::new()
+        partial_message: match (seen.partial, seen.partial_reason.is_empty()) {
+            (false, _) => String::new(),
+            (true, true) => message.to_owned(),
+            (true, false) => seen.partial_reason,
         },
-        partial_action_uri: String::new(),
+        partial_action_uri: seen.partial_uri,
     })
 }
 

@@ -158,6 +158,8 @@ fn answer(input: Input) -> Result<Output, Failure> {
         Input::ListOrganizations { .. } => Output::Organizations {
             items: ["acme", "tools", "labs"].map(organization).into(),
             partial: false,
+            partial_reason: String::new(),
+            partial_uri: String::new(),
         },
         Input::ListRepositories { cursor, .. } => Output::Repositories {
             items: vec![repository(if cursor.is_empty() { "api" } else { "web" })],
@@ -186,7 +188,18 @@ fn answer(input: Input) -> Result<Output, Failure> {
             message: "a person must do it".into(),
             action_uri: "https://forge.example/settings".into(),
         }),
+        Input::MintToken { .. } | Input::RotateToken { .. } | Input::GetInstallation { .. } => {
+            return Err(Failure {
+                code: FailureCode::Unsupported,
+                message: "this forge has neither apps nor tokens that rotate".into(),
+                http_status: 0,
+                retry_after: None,
+                missing_scopes: Vec::new(),
+                action_uri: String::new(),
+            });
+        }
         Input::Probe => Output::Server(ServerFacts {
+            app_slug: String::new(),
             version: "1.24.0".into(),
             product: "Gitea".into(),
         }),
@@ -206,6 +219,7 @@ fn missing() -> Failure {
 
 fn organization(login: &str) -> Organization {
     Organization {
+        role: String::new(),
         stable_id: login.to_owned(),
         login: login.to_owned(),
         display_name: String::new(),
@@ -245,6 +259,7 @@ fn description() -> Description {
         help_uri: "{web}/user/settings/applications".into(),
         dead_grant_errors: vec!["invalid_grant".into()],
         errors_with_status_ok: false,
+        ..AuthMethod::new(kind)
     };
     let scope = |permission, scope: &str| PermissionScopes {
         permission,
@@ -270,6 +285,7 @@ fn description() -> Description {
             prefix: String::new(),
             auth_kind: None,
             git_username: "{login}".into(),
+            needs_username: false,
         }],
         permissions: vec![
             scope(Permission::Organizations, "orgs"),
@@ -280,6 +296,10 @@ fn description() -> Description {
         rate_limits: RateLimitHeaders::default(),
         isolation: "none".into(),
         sha256: "00".into(),
+        edition: String::new(),
+        edition_webs: Vec::new(),
+        editions: Vec::new(),
+        app_install_uri: String::new(),
     }
 }
 

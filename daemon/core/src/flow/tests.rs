@@ -4,20 +4,18 @@ use super::*;
 
 fn flow() -> Flow {
     Flow {
-        id: FlowId::parse("f").expect("name"),
-        namespace: NamespaceName::parse("acme").expect("name"),
-        link: LinkId::parse("l").expect("name"),
-        host: HostName::parse("forge").expect("name"),
         principal: "uid:1000".to_owned(),
-        return_to: None,
         state_digest: Some([1; 32]),
         browser_digest: Some([2; 32]),
         confirm_digest: Some([3; 32]),
-        pkce_verifier: None,
         stage: FlowStage::AtForge,
-        allow_identity_change: false,
-        created: Timestamp::from_unix_ms(0),
-        expires: Timestamp::from_unix_ms(600_000),
+        ..Flow::new(
+            FlowId::parse("f").expect("name"),
+            NamespaceName::parse("acme").expect("name"),
+            LinkId::parse("l").expect("name"),
+            HostName::parse("forge").expect("name"),
+            Timestamp::from_unix_ms(0),
+        )
     }
 }
 

@@ -224,22 +224,14 @@ async fn p9_other_origins_are_refused() {
 }
 
 fn host(web: &str, network: HostNetwork) -> Host {
+    let (name, provider) = (
+        HostName::parse("forge").expect("a name"),
+        ProviderName::parse("gitea").expect("a name"),
+    );
     Host {
-        name: HostName::parse("forge").expect("a name"),
-        provider: ProviderName::parse("gitea").expect("a name"),
-        display_name: String::new(),
-        web_url: web.to_owned(),
         api_url: format!("{web}/api/v1"),
-        internal_web_url: String::new(),
         network,
-        oauth_client_id: None,
-        client_secret_count: 0,
-        redirect_id: String::new(),
-        issuer: None,
-        settings: std::collections::BTreeMap::new(),
-        probed_version: String::new(),
-        created: Timestamp::default(),
-        updated: Timestamp::default(),
+        ..Host::new(name, provider, web.to_owned(), Timestamp::default())
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn method() -> AuthMethod {
         help_uri: String::new(),
         dead_grant_errors: vec!["invalid_grant".to_owned()],
         errors_with_status_ok: false,
+        ..AuthMethod::new(AuthKind::OAuthCode)
     }
 }
 

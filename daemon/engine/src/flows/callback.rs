@@ -140,7 +140,7 @@ impl Engine {
         code: &Secret,
         verifier: Option<&Secret>,
     ) -> Result<TokenOutcome, Problem> {
-        let description = self.description(&host.provider)?;
+        let description = self.description(&host)?;
         let (allowed, secrets) = (origins(host)?, self.host_secrets(host).await?);
         let call = TokenCall {
             endpoint: &description.endpoints.token_uri(host.token_base()),

@@ -77,7 +77,7 @@ impl Engine {
         let code = self.new_id();
         stand.flow.record.confirm_digest = Some(sha256(code.as_bytes()));
         self.put_flow(&mut stand.flow).await?;
-        let description = self.description(&stand.host.provider)?;
+        let description = self.description(&stand.host)?;
         let link = &stand.link.record;
         Ok(ConfirmView {
             namespace: format!("namespaces/{}", link.namespace),

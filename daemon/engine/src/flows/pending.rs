@@ -16,7 +16,7 @@ use super::{Stand, confirm::extra, over};
 use crate::{
     Engine, Versioned,
     links::{Found, missing, token_kind},
-    records::{change, copy_grant, origins},
+    records::{change, origins},
 };
 
 impl Engine {
@@ -84,7 +84,7 @@ impl Engine {
             link.host.clone(),
             origins(&stand.host)?,
         );
-        let put_grant = change(key, Expect::Absent, Some(Record::Grant(copy_grant(grant))));
+        let put_grant = change(key, Expect::Absent, Some(Record::Grant(grant.duplicate())));
         let put_flow = change(
             Key::Flow(granted.id.clone()),
             Expect::Version(flow.version),
@@ -114,7 +114,7 @@ impl Engine {
 
     /// The token's kind; none while the plugin is away, which is no reason to lose the token.
     fn oauth_kind(&self, host: &Host, token: &Secret) -> String {
-        self.description(&host.provider)
+        self.description(&host)
             .map(|description| token_kind(&description, token, AuthKind::OAuthCode))
             .unwrap_or_default()
     }
@@ -140,7 +140,7 @@ impl Engine {
         token: &Secret,
     ) -> Result<(), Problem> {
         let Found { identity, facts } = self.preflight(link, host, token).await?;
-        let description = self.description(&host.provider)?;
+        let description = self.description(&host)?;
         self.change_link(&link.namespace, &link.id, |link| {
             link.identity = Some(identity.clone());
             link.granted_scopes = facts.scopes.clone().or_else(|| link.granted_scopes.take());

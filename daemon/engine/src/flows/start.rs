@@ -49,7 +49,7 @@ impl Engine {
         if stand.flow.record.stage > FlowStage::AtForge {
             return Err(over());
         }
-        let description = self.description(&stand.host.provider)?;
+        let description = self.description(&stand.host)?;
         let link = &stand.link.record;
         let namespace = self.namespace(&link.namespace).await?.record;
         Ok(StartView {
@@ -82,7 +82,7 @@ impl Engine {
         if flow.browser_digest.is_some_and(|known| known != cookie) {
             return Err(elsewhere());
         }
-        let description = self.description(&stand.host.provider)?;
+        let description = self.description(&stand.host)?;
         let method = oauth_method(&description)?;
         // The ticket is what counts; the id before it only says where to look.
         let state = format!("{}.{}", flow.id, self.new_ticket());

@@ -44,7 +44,7 @@ impl Engine {
             _ => {}
         }
         let host = self.host(&link.host).await?.record;
-        let description = self.description(&host.provider)?;
+        let description = self.description(&host)?;
         let problem = match self.look(&link, &host, force).await {
             Seen::Found(found) => self.note_found(&link, found).await?,
             Seen::Refused(problem) => Some(self.note_refusal(&link, problem).await?),
@@ -168,5 +168,22 @@ pub(crate) const fn explain(cause: Cause) -> &'static str {
         }
         Cause::TokenRefused => "the provider refuses its token",
         Cause::NotConfirmed => "its authorization was not confirmed in time",
+        Cause::RefreshTokenExpired => "its refresh token has expired",
+        Cause::RefreshOutcomeUnknown => "the answer to a token refresh was lost",
+        Cause::ScopeMissing => "its token lacks a scope",
+        Cause::IdentitySuspended => "its identity is suspended at the provider",
+        Cause::AppUninstalled => "the app is not installed any more",
+        Cause::AppSuspended => "the installation of the app is suspended",
+        Cause::IdentityChanged => "its token belongs to another identity now",
+        Cause::ClientRefused => "the provider refuses the OAuth client of the host",
+        Cause::HostOriginChanged => "the URLs of its host have changed",
+        Cause::HostUnreachable => "its host can't be reached",
+        Cause::RateLimited => "the provider limits the rate of calls",
+        Cause::ProviderUnavailable => "the provider answers with errors of its own",
+        Cause::PluginFailed => "the plugin of its provider does not work",
+        Cause::HostDisabled => "its host is switched off by the operator",
+        Cause::ConsentDenied => "consent was refused",
+        Cause::FlowExpired => "its authorization was not finished in time",
+        Cause::FlowCancelled => "its authorization was cancelled",
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bindery_core::{
     flow::FLOW_LIFETIME,
     host::Host,
-    link::{Desired, Link, Observed, Stage},
+    link::{Link, Observed, Stage},
     name::{HostName, LinkId, NamespaceName},
     port::{Expect, VaultHealth},
     problem::{Problem, Reason, Who},
@@ -106,7 +106,7 @@ impl Engine {
         self.room_for_links()?;
         self.namespace(&new.namespace).await?;
         let host = self.host(&new.host).await?.record;
-        let description = self.description(&host.provider)?;
+        let description = self.description(&host)?;
         match new.method {
             Method::OAuthCode { ref return_to } => {
                 let return_to = self.registered(return_to.clone())?;
@@ -208,26 +208,15 @@ impl Engine {
     ) -> Result<Link, Problem> {
         let now = self.now();
         let permissions: Vec<Permission> = wanted(&new.permissions);
+        let id = self.link_id(new.id.as_ref())?;
+        let (namespace, host) = (new.namespace.clone(), host.name.clone());
         Ok(Link {
-            namespace: new.namespace.clone(),
-            id: self.link_id(new.id.as_ref())?,
-            host: host.name.clone(),
             display_name: new.display_name.clone(),
-            auth_kind: auth,
-            token_kind: String::new(),
-            desired: Desired::Enabled,
             observed: pending(now),
-            identity: None,
             requested_scopes: description.scopes_for(&permissions),
-            granted_scopes: None,
-            token_expires: None,
-            refreshable: false,
-            refreshed: None,
-            refresh_failed: None,
-            generation: 0,
+            permissions,
             created_by: new.principal.clone(),
-            created: now,
-            updated: now,
+            ..Link::new(namespace, id, host, auth, now)
         })
     }
 }
@@ -243,12 +232,10 @@ fn parse_resource(resource: &str) -> Option<(NamespaceName, LinkId)> {
 }
 
 fn pending(now: Timestamp) -> Observed {
+    let message = "a person must open the page and agree at the provider";
     Observed {
-        stage: Stage::PendingAuthorization,
-        message: "a person must open the page and agree at the provider".to_owned(),
-        action_uri: String::new(),
         who: Some(Who::User),
         until: Some(now.after(FLOW_LIFETIME)),
-        since: now,
+        ..Observed::new(Stage::PendingAuthorization, message, now)
     }
 }

@@ -1,7 +1,7 @@
 //! A new link by OAuth: pending, with the flow that a person goes through.
 
 use bindery_core::{
-    flow::{FLOW_LIFETIME, FLOWS_IN_ALL, FLOWS_PER_PRINCIPAL, Flow, FlowStage},
+    flow::{FLOW_LIFETIME, FLOWS_IN_ALL, FLOWS_PER_PRINCIPAL, Flow},
     host::Host,
     name::FlowId,
     port::{Expect, Key, Listing, Record},
@@ -77,21 +77,12 @@ impl Engine {
         let now = self.now();
         let id = FlowId::parse(&self.new_id())
             .map_err(|error| Problem::new(Reason::Internal, error.to_string()))?;
+        let link = self.link_id(new.id.as_ref())?;
+        let (namespace, host) = (new.namespace.clone(), host.name.clone());
         Ok(Flow {
-            id,
-            namespace: new.namespace.clone(),
-            link: self.link_id(new.id.as_ref())?,
-            host: host.name.clone(),
             principal: new.principal.clone(),
             return_to,
-            state_digest: None,
-            browser_digest: None,
-            confirm_digest: None,
-            pkce_verifier: None,
-            stage: FlowStage::Started,
-            allow_identity_change: false,
-            created: now,
-            expires: now.after(FLOW_LIFETIME),
+            ..Flow::new(id, namespace, link, host, now)
         })
     }
 }

@@ -67,7 +67,7 @@ impl Engine {
     }
 
     async fn client(&self, host: &Host) -> Result<Client, Problem> {
-        let description = self.description(&host.provider)?;
+        let description = self.description(&host)?;
         if description.method(AuthKind::OAuthCode).is_none() {
             let message = format!("provider {} does not offer OAuth", host.provider);
             return Err(Problem::new(Reason::MethodNotSupported, message));

@@ -14,7 +14,7 @@ use super::{Pair, Want};
 use crate::{
     Engine, Versioned,
     flight::lock,
-    records::{change, copy_grant, origins},
+    records::{change, origins},
 };
 
 impl Engine {
@@ -113,7 +113,7 @@ fn replacement(
     let (namespace, id) = (link.namespace.clone(), link.id.clone());
     let intent = Key::Intent(namespace.clone(), id.clone());
     let grant = Key::Grant(namespace, id, host.name.clone(), origins(host)?);
-    let put = Some(Record::Grant(copy_grant(&pair.grant)));
+    let put = Some(Record::Grant(pair.grant.duplicate()));
     Ok(vec![
         change(grant, Expect::Version(pair.replaces), put),
         change(intent, Expect::Any, None),

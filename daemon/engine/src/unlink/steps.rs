@@ -54,7 +54,7 @@ impl Engine {
                 "the link never held a grant".to_owned(),
             ));
         }
-        let description = self.description(&host.provider)?;
+        let description = self.description(&host)?;
         let shared = description.revocation.kills_siblings && self.has_sibling(link).await?;
         // A provider may know a grant only by a token that is still good; where none can be had, the old one is tried.
         let stale = self.last_refresh(link).await.err().filter(may_pass);

@@ -89,7 +89,7 @@ pub(crate) fn optional_uri(field: &'static str, value: String) -> Checked<String
     }
 }
 
-/// A URL template over `{web}`, `{api}` and `{client_id}`, or nothing.
+/// A URL template over `{web}`, `{api}`, `{client_id}` and `{app_slug}`, or nothing.
 pub(crate) fn template(field: &'static str, value: String) -> Checked<String> {
     if value.is_empty() {
         return Ok(value);
@@ -97,7 +97,8 @@ pub(crate) fn template(field: &'static str, value: String) -> Checked<String> {
     let filled = value
         .replace("{web}", "https://w.example")
         .replace("{api}", "https://a.example");
-    uri(field, filled.replace("{client_id}", "id")).map(|_| value)
+    let filled = filled.replace("{client_id}", "id");
+    uri(field, filled.replace("{app_slug}", "app")).map(|_| value)
 }
 
 /// `owner/name` with at least two levels.

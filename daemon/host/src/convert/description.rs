@@ -1,10 +1,12 @@
 //! `Description`: what a plugin is
 
+use std::{sync::Arc, time::Duration};
+
 use bindery_core::{
     name::ProviderName,
     provider::{
         AuthKind, AuthMethod, Description, Endpoints, OperationKind, Permission, PermissionScopes,
-        RateLimitHeaders, RevocationSupport, Rotation, TokenKind,
+        RateLimitHeaders, RevocationSupport, Rotation, TokenKind, UserName,
     },
 };
 use bindery_plugin_abi::frame::{Isolation, Landlock};
@@ -145,10 +147,49 @@ const fn operation_kind(operation: v1::Operation) -> Option<OperationKind> {
         v1::Operation::ListRefs => OperationKind::ListRefs,
         v1::Operation::Revoke => OperationKind::Revoke,
         v1::Operation::Probe => OperationKind::Probe,
+        v1::Operation::MintToken => OperationKind::MintToken,
+        v1::Operation::RotateToken => OperationKind::RotateToken,
+        v1::Operation::GetInstallation => OperationKind::GetInstallation,
     })
 }
 
 fn convert(
+    mut raw: v1::Description,
+    provider: ProviderName,
+    operations: Vec<OperationKind>,
+    sha256: Digest,
+    isolation: &'static str,
+) -> Checked<Description> {
+    let editions = std::mem::take(&mut raw.editions);
+    let own = one_edition(raw, provider, operations, sha256, isolation)?;
+    at_most("editions", editions.len(), 8)?;
+    let editions = editions
+        .into_iter()
+        .map(|edition| self::edition(edition, &own));
+    let editions = editions.collect::<Checked<Vec<_>>>()?;
+    Ok(Description { editions, ..own })
+}
+
+/// An edition is what its plugin is, but for the data that it may differ in.
+fn edition(raw: v1::Description, plugin: &Description) -> Checked<Arc<Description>> {
+    name("editions.edition", raw.edition.clone())?;
+    at_most("editions.editions", raw.editions.len(), 0)?;
+    let own = one_edition(
+        raw,
+        plugin.provider.clone(),
+        plugin.operations.clone(),
+        Digest::of(&[]),
+        "",
+    )?;
+    Ok(Arc::new(Description {
+        version: plugin.version.clone(),
+        isolation: plugin.isolation.clone(),
+        sha256: plugin.sha256.clone(),
+        ..own
+    }))
+}
+
+fn one_edition(
     raw: v1::Description,
     provider: ProviderName,
     operations: Vec<OperationKind>,
@@ -170,7 +211,23 @@ fn convert(
         rate_limits: rate_limits(raw.rate_limits.unwrap_or_default())?,
         isolation: isolation.into(),
         sha256: sha256.to_string(),
+        edition: optional_name("edition", raw.edition)?,
+        edition_webs: each("edition_webs", raw.edition_webs, pattern)?,
+        editions: Vec::new(),
+        app_install_uri: template("app_install_uri", raw.app_install_uri)?,
     })
+}
+
+/// A web base in which one label of the host name may be `*`.
+fn pattern(value: String) -> Checked<String> {
+    let field = "edition_webs";
+    let host = value.split('/').nth(2).unwrap_or_default();
+    let stars = value.matches('*').count();
+    let label = host.split('.').filter(|label| *label == "*").count();
+    if stars > 1 || label != stars {
+        return Err(invalid(field, "has '*' elsewhere than as one label"));
+    }
+    uri(field, value.replacen('*', "x", 1)).map(|_| value)
 }
 
 fn each<T, U>(field: &'static str, items: Vec<T>, convert: fn(T) -> Checked<U>) -> Checked<Vec<U>> {
@@ -186,10 +243,7 @@ fn endpoints(raw: v1::Endpoints) -> Checked<Endpoints> {
         revoke: template("endpoints.revoke", raw.revoke)?,
         device: template("endpoints.device", raw.device)?,
         known_hosts: each("endpoints.known_hosts", raw.known_hosts, |host| {
-            Ok((
-                uri("known_hosts.web", host.web)?,
-                uri("known_hosts.api", host.api)?,
-            ))
+            Ok((pattern(host.web)?, pattern(host.api)?))
         })?,
     })
 }
@@ -213,6 +267,11 @@ fn auth_method(raw: v1::AuthMethod) -> Checked<AuthMethod> {
                 Rotation::Configurable
             }
         },
+        user_name: match raw.user_name() {
+            v1::UserName::Unspecified => UserName::Optional,
+            v1::UserName::Login => UserName::Login,
+            v1::UserName::Email => UserName::Email,
+        },
         reuse_is_fatal: raw.reuse() != v1::RefreshReuse::Graceful,
         scope_separator: or_space(optional_name(
             "auth_methods.scope_separator",
@@ -226,7 +285,21 @@ fn auth_method(raw: v1::AuthMethod) -> Checked<AuthMethod> {
         help_uri: template("auth_methods.help_uri", raw.help_uri)?,
         dead_grant_errors: names("dead_grant_errors", raw.dead_grant_errors, 32)?,
         errors_with_status_ok: raw.errors_with_status_ok,
+        display_name: prose(&raw.display_name),
+        token_lifetime: seconds(raw.token_lifetime_s),
+        refresh_idle: seconds(raw.refresh_idle_s),
+        scopes_fixed_by_client: raw.scopes_fixed_by_client,
+        redirect_uri_on_refresh: raw.redirect_uri_on_refresh,
+        scopes_member: match raw.scopes_member.as_str() {
+            "" => "scope".into(),
+            _ => name("auth_methods.scopes_member", raw.scopes_member)?,
+        },
     })
+}
+
+fn seconds(value: u64) -> Option<Duration> {
+    const LONGEST: u64 = 10 * 366 * 86_400;
+    (value != 0).then(|| Duration::from_secs(value.min(LONGEST)))
 }
 
 /// Parameters that make the flow what it is are the daemon's alone.
@@ -267,6 +340,7 @@ fn token_kind(raw: v1::TokenKind) -> Checked<TokenKind> {
         name: name("token_kinds.name", raw.name)?,
         prefix: optional_name("token_kinds.prefix", raw.prefix)?,
         git_username: optional_name("token_kinds.git_username", raw.git_username)?,
+        needs_username: raw.needs_username,
     })
 }
 

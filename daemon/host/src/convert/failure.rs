@@ -64,6 +64,10 @@ const fn code(code: v1::Code) -> FailureCode {
         v1::Code::Transport => FailureCode::Transport,
         v1::Code::ScopeMissing => FailureCode::ScopeMissing,
         v1::Code::OrganizationRestricted => FailureCode::OrganizationRestricted,
+        v1::Code::ClientRefused => FailureCode::ClientRefused,
+        v1::Code::Suspended => FailureCode::Suspended,
+        v1::Code::NotInstalled => FailureCode::NotInstalled,
+        v1::Code::SsoRequired => FailureCode::SsoRequired,
         v1::Code::Panic => FailureCode::Panic,
         v1::Code::Stuck => FailureCode::Stuck,
         // The plugin passes on what the daemon told it about one effect.

@@ -3,8 +3,8 @@
 use bindery_core::{
     problem::Who,
     provider::{
-        AccountKind, Identity, Organization, OrganizationAccess, Output, Ref, RefKind, Repository,
-        Revocation, RevocationOutcome, ServerFacts, TokenFacts,
+        AccountKind, Identity, Installation, Minted, Organization, OrganizationAccess, Output, Ref,
+        RefKind, Repository, Revocation, RevocationOutcome, ServerFacts, TokenFacts,
     },
     time::Timestamp,
 };
@@ -27,6 +27,8 @@ pub(crate) fn output(raw: v1::Output) -> Checked<Output> {
         output::Kind::Organizations(raw) => Output::Organizations {
             items: items(raw.items, organization)?,
             partial: raw.partial,
+            partial_reason: prose(&raw.partial_reason),
+            partial_uri: optional_uri("organizations.partial_uri", raw.partial_uri)?,
         },
         output::Kind::Repositories(raw) => Output::Repositories {
             items: items(raw.items, repository)?,
@@ -42,7 +44,10 @@ pub(crate) fn output(raw: v1::Output) -> Checked<Output> {
         output::Kind::Server(raw) => Output::Server(ServerFacts {
             version: prose(&raw.version),
             product: prose(&raw.product),
+            app_slug: optional_name("server.app_slug", raw.app_slug)?,
         }),
+        output::Kind::Minted(raw) => Output::Minted(minted(raw)?),
+        output::Kind::Installation(raw) => Output::Installation(installation(raw)?),
         output::Kind::Empty(_) => Output::Empty,
     })
 }
@@ -66,6 +71,7 @@ fn identity(raw: v1::Identity) -> Checked<Identity> {
             v1::AccountKind::User => AccountKind::User,
             v1::AccountKind::Bot => AccountKind::Bot,
             v1::AccountKind::Organization => AccountKind::Organization,
+            v1::AccountKind::App => AccountKind::App,
         },
         stable_id: name("identity.stable_id", raw.stable_id)?,
         login: name("identity.login", raw.login)?,
@@ -74,14 +80,41 @@ fn identity(raw: v1::Identity) -> Checked<Identity> {
     })
 }
 
+fn minted(raw: v1::Minted) -> Checked<Minted> {
+    let field = "minted.expire_unix";
+    Ok(Minted {
+        expires: when(field, raw.expire_unix)?.ok_or(invalid(field, "is not set"))?,
+        narrowed: raw.narrowed,
+        scopes: names("minted.scopes", raw.scopes, 128)?,
+    })
+}
+
+fn installation(raw: v1::Installation) -> Checked<Installation> {
+    let account = raw
+        .account
+        .ok_or(invalid("installation.account", "is not set"))?;
+    Ok(Installation {
+        installation_id: name("installation.installation_id", raw.installation_id)?,
+        account: identity(account)?,
+        scopes: names("installation.scopes", raw.scopes, 128)?,
+        suspended: raw.suspended,
+        all_repositories: raw.all_repositories,
+        web_uri: optional_uri("installation.web_uri", raw.web_uri)?,
+    })
+}
+
+/// Seconds since the epoch; 0 for no time at all.
+fn when(field: &'static str, unix: i64) -> Checked<Option<Timestamp>> {
+    let seconds = u64::try_from(unix).map_err(|_| invalid(field, "is negative"))?;
+    let when = Timestamp::from_unix_ms(seconds.saturating_mul(1000));
+    Ok((seconds != 0).then_some(when))
+}
+
 fn token_facts(raw: v1::TokenFacts) -> Checked<TokenFacts> {
     let scopes = names("token_facts.scopes", raw.scopes, 128)?;
-    let seconds = u64::try_from(raw.expire_unix)
-        .map_err(|_| invalid("token_facts.expire_unix", "is negative"))?;
-    let expires = Timestamp::from_unix_ms(seconds.saturating_mul(1000));
     Ok(TokenFacts {
         scopes: raw.scopes_known.then_some(scopes),
-        expires: (seconds != 0).then_some(expires),
+        expires: when("token_facts.expire_unix", raw.expire_unix)?,
         active: raw.active,
     })
 }
@@ -111,6 +144,7 @@ fn organization(raw: v1::Organization) -> Checked<Organization> {
         display_name: prose(&raw.display_name),
         reason: prose(&raw.reason),
         action_uri: optional_uri("organization.action_uri", raw.action_uri)?,
+        role: prose(&raw.role),
     })
 }
 

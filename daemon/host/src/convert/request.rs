@@ -1,6 +1,6 @@
 //! `OperationRequest`: what a plugin is asked for
 
-use bindery_core::provider::{AuthKind, Call, CredentialFacts, Input, RefKind};
+use bindery_core::provider::{AuthKind, Call, CredentialFacts, Input, Permission, RefKind};
 use bindery_plugin_proto::v1::{self, operation_request};
 
 use super::description::SCHEMA;
@@ -14,6 +14,7 @@ pub(crate) fn request(call: Call) -> v1::OperationRequest {
         api_base: call.api_base,
         web_base: call.web_base,
         settings: call.settings,
+        edition: call.edition,
         credential: Some(credential(call.credential)),
         input: Some(input(call.input)),
     }
@@ -29,6 +30,9 @@ fn credential(facts: CredentialFacts) -> v1::Credential {
         scopes: facts.scopes,
         client_id: facts.client_id,
         login: facts.login,
+        username: facts.username,
+        app_id: facts.app_id,
+        installation_id: facts.installation_id,
     }
 }
 
@@ -81,6 +85,38 @@ fn input(input: Input) -> operation_request::Input {
         }
         Input::Revoke { whole_grant } => Out::Revoke(v1::Revoke { whole_grant }),
         Input::Probe => Out::Probe(v1::Probe {}),
+        Input::MintToken {
+            repositories,
+            permissions,
+        } => {
+            let permissions = permissions.into_iter().map(permission).map(i32::from);
+            Out::MintToken(v1::MintToken {
+                repositories,
+                permissions: permissions.collect(),
+            })
+        }
+        Input::RotateToken { expires } => Out::RotateToken(v1::RotateToken {
+            expire_unix: expires.map_or(0, |when| {
+                i64::try_from(when.unix_seconds()).unwrap_or(i64::MAX)
+            }),
+        }),
+        Input::GetInstallation {
+            installation_id,
+            as_person,
+        } => Out::GetInstallation(v1::GetInstallation {
+            installation_id,
+            as_person,
+        }),
+    }
+}
+
+const fn permission(permission: Permission) -> v1::Permission {
+    match permission {
+        Permission::Identity => v1::Permission::Identity,
+        Permission::Organizations => v1::Permission::Organizations,
+        Permission::ReadCode => v1::Permission::ReadCode,
+        Permission::WriteCode => v1::Permission::WriteCode,
+        Permission::Webhooks => v1::Permission::Webhooks,
     }
 }
 

@@ -296,6 +296,7 @@ impl Script {
             seed: [7; 32],
             api_base: API.into(),
             web_base: "https://git.corp".into(),
+            edition: String::new(),
             settings: BTreeMap::from([("script".into(), self.0)]),
             credential: CredentialFacts::default(),
             input,
@@ -307,7 +308,7 @@ impl Script {
 pub(crate) fn done(version: &str) -> v1::Step {
     let server = v1::ServerFacts {
         version: version.into(),
-        product: String::new(),
+        ..v1::ServerFacts::default()
     };
     let output = v1::Output {
         kind: Some(v1::output::Kind::Server(server)),

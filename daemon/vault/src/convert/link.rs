@@ -9,7 +9,14 @@ use bindery_core::{
 };
 use bindery_store_proto::v1 as disk;
 
-use super::{Stored, Unreadable, ms, name, time};
+use super::{
+    Stored, Unreadable, ms, name,
+    seen::{
+        read_open_flow, read_permissions, read_seen, read_upkeep, write_open_flow,
+        write_permissions, write_seen, write_upkeep,
+    },
+    time,
+};
 
 impl Stored for Link {
     type Message = disk::Link;
@@ -37,6 +44,15 @@ impl Stored for Link {
             created_by: self.created_by.clone(),
             created_ms: self.created.unix_ms(),
             updated_ms: self.updated.unix_ms(),
+            permissions: write_permissions(&self.permissions),
+            username: self.username.clone(),
+            installation_id: self.installation_id.clone(),
+            service_account: self.service_account,
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
+            flow: self.flow.as_ref().map(write_open_flow),
+            upkeep: Some(write_upkeep(&self.upkeep)),
+            seen: Some(write_seen(&self.seen)),
         }
     }
 
@@ -61,11 +77,20 @@ impl Stored for Link {
             created_by: message.created_by,
             created: Timestamp::from_unix_ms(message.created_ms),
             updated: Timestamp::from_unix_ms(message.updated_ms),
+            permissions: read_permissions(&message.permissions)?,
+            username: message.username,
+            installation_id: message.installation_id,
+            service_account: message.service_account,
+            labels: message.labels,
+            annotations: message.annotations,
+            flow: message.flow.map(read_open_flow).transpose()?,
+            upkeep: read_upkeep(message.upkeep.unwrap_or_default()),
+            seen: read_seen(message.seen.unwrap_or_default())?,
         })
     }
 }
 
-fn write_desired(desired: &Desired) -> Option<disk::Disabled> {
+pub(super) fn write_desired(desired: &Desired) -> Option<disk::Disabled> {
     match desired {
         Desired::Enabled => None,
         Desired::Disabled {
@@ -80,7 +105,7 @@ fn write_desired(desired: &Desired) -> Option<disk::Disabled> {
     }
 }
 
-fn read_desired(disabled: Option<disk::Disabled>) -> Desired {
+pub(super) fn read_desired(disabled: Option<disk::Disabled>) -> Desired {
     disabled.map_or(Desired::Enabled, |disabled| Desired::Disabled {
         reason: disabled.reason,
         actor: disabled.actor,
@@ -98,18 +123,32 @@ fn write_observed(observed: &Observed) -> disk::Observed {
         who: write_who(observed.who).into(),
         until_ms: ms(observed.until),
         since_ms: observed.since.unix_ms(),
+        trouble: observed
+            .trouble
+            .map_or(disk::Cause::Unspecified, write_cause)
+            .into(),
     }
 }
 
 fn read_observed(message: disk::Observed) -> Result<Observed, Unreadable> {
     Ok(Observed {
         stage: read_stage(&message)?,
+        trouble: read_trouble(message.trouble)?,
         who: read_who(message.who)?,
         message: message.message,
         action_uri: message.action_uri,
         until: time(message.until_ms),
         since: Timestamp::from_unix_ms(message.since_ms),
     })
+}
+
+fn read_trouble(number: i32) -> Result<Option<Cause>, Unreadable> {
+    // None is a value here, so an unknown number must not read as that.
+    match disk::Cause::try_from(number) {
+        Ok(disk::Cause::Unspecified) => Ok(None),
+        Ok(cause) => read_cause(cause).map(Some),
+        Err(_) => Err(Unreadable("trouble")),
+    }
 }
 
 const fn write_stage(stage: Stage) -> (disk::Stage, disk::Cause) {
@@ -147,6 +186,23 @@ const fn write_cause(cause: Cause) -> disk::Cause {
         Cause::RotationLost => disk::Cause::RotationLost,
         Cause::TokenRefused => disk::Cause::TokenRefused,
         Cause::NotConfirmed => disk::Cause::NotConfirmed,
+        Cause::RefreshTokenExpired => disk::Cause::RefreshTokenExpired,
+        Cause::RefreshOutcomeUnknown => disk::Cause::RefreshOutcomeUnknown,
+        Cause::ScopeMissing => disk::Cause::ScopeMissing,
+        Cause::IdentitySuspended => disk::Cause::IdentitySuspended,
+        Cause::AppUninstalled => disk::Cause::AppUninstalled,
+        Cause::AppSuspended => disk::Cause::AppSuspended,
+        Cause::IdentityChanged => disk::Cause::IdentityChanged,
+        Cause::ClientRefused => disk::Cause::ClientRefused,
+        Cause::HostOriginChanged => disk::Cause::HostOriginChanged,
+        Cause::HostUnreachable => disk::Cause::HostUnreachable,
+        Cause::RateLimited => disk::Cause::RateLimited,
+        Cause::ProviderUnavailable => disk::Cause::ProviderUnavailable,
+        Cause::PluginFailed => disk::Cause::PluginFailed,
+        Cause::HostDisabled => disk::Cause::HostDisabled,
+        Cause::ConsentDenied => disk::Cause::ConsentDenied,
+        Cause::FlowExpired => disk::Cause::FlowExpired,
+        Cause::FlowCancelled => disk::Cause::FlowCancelled,
     }
 }
 
@@ -157,11 +213,28 @@ const fn read_cause(cause: disk::Cause) -> Result<Cause, Unreadable> {
         disk::Cause::RotationLost => Cause::RotationLost,
         disk::Cause::TokenRefused => Cause::TokenRefused,
         disk::Cause::NotConfirmed => Cause::NotConfirmed,
+        disk::Cause::RefreshTokenExpired => Cause::RefreshTokenExpired,
+        disk::Cause::RefreshOutcomeUnknown => Cause::RefreshOutcomeUnknown,
+        disk::Cause::ScopeMissing => Cause::ScopeMissing,
+        disk::Cause::IdentitySuspended => Cause::IdentitySuspended,
+        disk::Cause::AppUninstalled => Cause::AppUninstalled,
+        disk::Cause::AppSuspended => Cause::AppSuspended,
+        disk::Cause::IdentityChanged => Cause::IdentityChanged,
+        disk::Cause::ClientRefused => Cause::ClientRefused,
+        disk::Cause::HostOriginChanged => Cause::HostOriginChanged,
+        disk::Cause::HostUnreachable => Cause::HostUnreachable,
+        disk::Cause::RateLimited => Cause::RateLimited,
+        disk::Cause::ProviderUnavailable => Cause::ProviderUnavailable,
+        disk::Cause::PluginFailed => Cause::PluginFailed,
+        disk::Cause::HostDisabled => Cause::HostDisabled,
+        disk::Cause::ConsentDenied => Cause::ConsentDenied,
+        disk::Cause::FlowExpired => Cause::FlowExpired,
+        disk::Cause::FlowCancelled => Cause::FlowCancelled,
         disk::Cause::Unspecified => return Err(Unreadable("cause")),
     })
 }
 
-const fn write_who(who: Option<Who>) -> disk::Who {
+pub(super) const fn write_who(who: Option<Who>) -> disk::Who {
     match who {
         None => disk::Who::Unspecified,
         Some(Who::User) => disk::Who::User,
@@ -170,7 +243,7 @@ const fn write_who(who: Option<Who>) -> disk::Who {
     }
 }
 
-fn read_who(who: i32) -> Result<Option<Who>, Unreadable> {
+pub(super) fn read_who(who: i32) -> Result<Option<Who>, Unreadable> {
     // Nobody is a value here, so an unknown number must not read as that.
     Ok(match disk::Who::try_from(who) {
         Ok(disk::Who::Unspecified) => None,
@@ -181,7 +254,7 @@ fn read_who(who: i32) -> Result<Option<Who>, Unreadable> {
     })
 }
 
-const fn write_auth_kind(kind: AuthKind) -> disk::AuthKind {
+pub(super) const fn write_auth_kind(kind: AuthKind) -> disk::AuthKind {
     match kind {
         AuthKind::OAuthCode => disk::AuthKind::OauthCode,
         AuthKind::Device => disk::AuthKind::Device,
@@ -190,7 +263,7 @@ const fn write_auth_kind(kind: AuthKind) -> disk::AuthKind {
     }
 }
 
-const fn read_auth_kind(kind: disk::AuthKind) -> Result<AuthKind, Unreadable> {
+pub(super) const fn read_auth_kind(kind: disk::AuthKind) -> Result<AuthKind, Unreadable> {
     Ok(match kind {
         disk::AuthKind::OauthCode => AuthKind::OAuthCode,
         disk::AuthKind::Device => AuthKind::Device,
@@ -200,12 +273,13 @@ const fn read_auth_kind(kind: disk::AuthKind) -> Result<AuthKind, Unreadable> {
     })
 }
 
-fn write_identity(identity: &Identity) -> disk::Identity {
+pub(super) fn write_identity(identity: &Identity) -> disk::Identity {
     let kind = match identity.kind {
         AccountKind::Unknown => disk::AccountKind::Unknown,
         AccountKind::User => disk::AccountKind::User,
         AccountKind::Bot => disk::AccountKind::Bot,
         AccountKind::Organization => disk::AccountKind::Organization,
+        AccountKind::App => disk::AccountKind::App,
     };
     disk::Identity {
         stable_id: identity.stable_id.clone(),
@@ -216,12 +290,13 @@ fn write_identity(identity: &Identity) -> disk::Identity {
     }
 }
 
-fn read_identity(message: disk::Identity) -> Result<Identity, Unreadable> {
+pub(super) fn read_identity(message: disk::Identity) -> Result<Identity, Unreadable> {
     let kind = match message.kind() {
         disk::AccountKind::Unknown => AccountKind::Unknown,
         disk::AccountKind::User => AccountKind::User,
         disk::AccountKind::Bot => AccountKind::Bot,
         disk::AccountKind::Organization => AccountKind::Organization,
+        disk::AccountKind::App => AccountKind::App,
         disk::AccountKind::Unspecified => return Err(Unreadable("account kind")),
     };
     Ok(Identity {

@@ -32,6 +32,10 @@ impl Stored for Namespace {
             region: region.to_owned(),
             display_name: self.display_name.clone(),
             created_ms: self.created.unix_ms(),
+            require_service_account: self.require_service_account,
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
+            updated_ms: self.updated.unix_ms(),
         }
     }
 
@@ -49,7 +53,11 @@ impl Stored for Namespace {
             name: name(NamespaceName::parse, &message.name, "namespace name")?,
             kind,
             display_name: message.display_name,
+            require_service_account: message.require_service_account,
+            labels: message.labels,
+            annotations: message.annotations,
             created: Timestamp::from_unix_ms(message.created_ms),
+            updated: Timestamp::from_unix_ms(message.updated_ms),
         })
     }
 }

@@ -21,6 +21,8 @@ impl Stored for Receipt {
             started_ms: self.started.unix_ms(),
             finished_ms: ms(self.finished),
             steps: self.steps.iter().map(write_step).collect(),
+            actor: self.actor.clone(),
+            affected: self.affected.clone(),
         }
     }
 
@@ -31,6 +33,8 @@ impl Stored for Receipt {
             link: name(LinkId::parse, &message.link, "link id")?,
             host: name(HostName::parse, &message.host, "host")?,
             login: message.login,
+            actor: message.actor,
+            affected: message.affected,
             started: Timestamp::from_unix_ms(message.started_ms),
             finished: time(message.finished_ms),
             steps: steps.collect::<Result<_, _>>()?,
@@ -54,6 +58,9 @@ fn write_step(step: &ReceiptStep) -> disk::ReceiptStep {
         reason: reason.to_owned(),
         action_uri: action_uri.to_owned(),
         message: step.message.clone(),
+        subject: step.subject.clone(),
+        finished_ms: ms(step.finished),
+        retry_ms: ms(step.retry),
     }
 }
 
@@ -75,6 +82,9 @@ fn read_step(message: disk::ReceiptStep) -> Result<ReceiptStep, Unreadable> {
         kind: read_kind(message.kind())?,
         outcome,
         message: message.message,
+        subject: message.subject,
+        finished: time(message.finished_ms),
+        retry: time(message.retry_ms),
     })
 }
 

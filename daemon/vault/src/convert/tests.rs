@@ -1,13 +1,17 @@
 //! Every record goes to its message and back, and mangled bytes never become one by accident.
 
 use bindery_core::{
-    flow::FlowStage,
-    host::HostNetwork,
-    link::{Cause, Desired, Observed, Stage},
-    name::{FlowId, HostName, LinkId, NamespaceName, ProviderName},
+    flow::{Device, FlowStage, Pending, Way},
+    host::{App, HostNetwork, Probed, RateBudget, SecretFact, SecretKind},
+    lease::{Access, LeaseToken},
+    link::{
+        Cause, Desired, Note, Observed, OpenFlow, Seen, SeenOrganization, SeenRepository, Stage,
+        Upkeep,
+    },
+    name::{FlowId, HostName, LeaseId, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
     problem::Who,
-    provider::{AccountKind, AuthKind, Identity},
+    provider::{AccountKind, AuthKind, Identity, OrganizationAccess, Permission},
     receipt::{Outcome, StepKind},
     secret::Secret,
 };
@@ -31,13 +35,6 @@ fn records_come_back() {
 /// All values of the enums come back.
 #[test]
 fn all_stages_come_back() {
-    let causes = [
-        Cause::GrantRevoked,
-        Cause::TokenExpired,
-        Cause::RotationLost,
-        Cause::TokenRefused,
-        Cause::NotConfirmed,
-    ];
     let stages = [
         Stage::PendingAuthorization,
         Stage::PendingConfirmation,
@@ -47,7 +44,7 @@ fn all_stages_come_back() {
     ];
     let all = stages
         .into_iter()
-        .chain(causes.map(Stage::NeedsReauthorization));
+        .chain(Cause::ALL.map(Stage::NeedsReauthorization));
     let kinds = [
         AuthKind::OAuthCode,
         AuthKind::Device,
@@ -67,6 +64,10 @@ fn all_stages_come_back() {
         let mut link = full_link();
         link.observed.stage = stage;
         link.observed.who = who;
+        link.observed.trouble = match stage {
+            Stage::NeedsReauthorization(cause) => Some(cause),
+            _ => None,
+        };
         link.auth_kind = auth_kind;
         assert_eq!(record::<Link>(&bytes(&link)), Ok(link));
     }
@@ -75,7 +76,7 @@ fn all_stages_come_back() {
 /// Unknown and unset enum values are errors, also where unset has a meaning.
 #[test]
 fn unknown_values_are_errors() {
-    let broken: [fn(&mut disk::Link); 9] = [
+    let broken: [fn(&mut disk::Link); 13] = [
         |link| link.auth_kind = 0,
         |link| link.auth_kind = 99,
         |link| link.observed.as_mut().unwrap().stage = 0,
@@ -83,6 +84,10 @@ fn unknown_values_are_errors() {
         |link| link.observed.as_mut().unwrap().cause = 0,
         |link| link.observed.as_mut().unwrap().who = 99,
         |link| link.identity.as_mut().unwrap().kind = 99,
+        |link| link.observed.as_mut().unwrap().trouble = 99,
+        |link| link.permissions = vec![0],
+        |link| link.flow.as_mut().unwrap().method = 0,
+        |link| link.seen.as_mut().unwrap().organizations[0].access = 0,
         |link| link.observed = None,
         |link| link.id = "../root".to_owned(),
     ];
@@ -103,10 +108,11 @@ fn unknown_values_are_errors() {
 #[test]
 fn l1_messages_print_no_secret() {
     let printed = format!(
-        "{:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?}",
         full_grant().write(),
         full_flow().write(),
-        full_host_secrets().write()
+        full_host_secrets().write(),
+        lease_token().write()
     );
     assert!(!printed.contains("CANARY"), "{printed}");
     assert!(printed.contains("redacted"));
@@ -116,7 +122,7 @@ proptest! {
     /// Whatever the bytes, decoding answers and never panics.
     #[test]
     fn mangled_bytes_never_panic(
-        which in 0usize..18,
+        which in 0usize..22,
         at in any::<prop::sample::Index>(),
         change in 1u8..,
         cut in any::<prop::sample::Index>(),
@@ -179,7 +185,42 @@ fn samples() -> Vec<Record> {
             resource: "namespaces/acme".to_owned(),
             expires: at(5),
         }),
+        Record::PendingGrant(full_grant()),
+        Record::Lease(full_lease()),
+        Record::Lease(Lease {
+            repository: String::new(),
+            access: Access::Read,
+            narrowed: false,
+            minted: false,
+            expires: None,
+            revoked: None,
+            ..full_lease()
+        }),
+        Record::LeaseToken(lease_token()),
     ]
+}
+
+fn full_lease() -> Lease {
+    Lease {
+        namespace: namespace_name(),
+        id: LeaseId::parse("e1").unwrap(),
+        link: link_id(),
+        repository: "7".to_owned(),
+        access: Access::ReadWrite,
+        narrowed: true,
+        minted: true,
+        holder: "someone".to_owned(),
+        created: at(1),
+        expires: Some(at(2)),
+        revoked: Some(at(3)),
+    }
+}
+
+fn lease_token() -> LeaseToken {
+    LeaseToken {
+        token: canary(),
+        expires: at(1),
+    }
 }
 
 fn full_host() -> Host {
@@ -196,13 +237,46 @@ fn full_host() -> Host {
             extra_ports: vec![1, 65535],
             allowed_networks: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
             allow_plaintext: true,
+            proxy_username: "me".to_owned(),
+            client_certificate_pem: "-----BEGIN".to_owned(),
         },
+        git_url: "https://git.example".to_owned(),
+        internal_api_url: "https://api.internal".to_owned(),
+        app: Some(App {
+            app_id: "12".to_owned(),
+            slug: "bindery".to_owned(),
+        }),
+        rate_budget: RateBudget {
+            requests_per_hour: 5000,
+            at_once: 4,
+        },
+        allowed_methods: vec![AuthKind::Device, AuthKind::AppInstallation],
+        desired: Desired::Disabled {
+            reason: "why".to_owned(),
+            actor: "who".to_owned(),
+            since: at(4),
+        },
+        labels: [("c".to_owned(), "d".to_owned())].into(),
+        annotations: [("e".to_owned(), "f".to_owned())].into(),
+        secret_facts: [
+            SecretKind::ClientSecret(1),
+            SecretKind::AppKey,
+            SecretKind::ClientKey,
+            SecretKind::ProxyPassword,
+        ]
+        .map(secret_fact)
+        .into(),
+        fingerprint_key: [9; 16],
         oauth_client_id: Some("client".to_owned()),
         client_secret_count: 2,
         redirect_id: "r".to_owned(),
         issuer: Some("https://forge.example".to_owned()),
         settings: [("a".to_owned(), "b".to_owned())].into(),
-        probed_version: "1.2".to_owned(),
+        probed: Probed {
+            version: "1.2".to_owned(),
+            clock_skew_ms: Some(-3),
+            at: Some(at(5)),
+        },
         created: at(1),
         updated: at(2),
     }
@@ -217,16 +291,39 @@ fn least_host() -> Host {
         client_secret_count: 0,
         issuer: None,
         settings: [].into(),
-        probed_version: String::new(),
+        probed: Probed::default(),
+        git_url: String::new(),
+        internal_api_url: String::new(),
+        app: None,
+        rate_budget: RateBudget::default(),
+        allowed_methods: Vec::new(),
+        desired: Desired::Enabled,
+        labels: [].into(),
+        annotations: [].into(),
+        secret_facts: Vec::new(),
         created: at(0),
         updated: at(0),
         ..full_host()
     }
 }
 
+fn secret_fact(kind: SecretKind) -> SecretFact {
+    SecretFact {
+        kind,
+        fingerprint: "0123456789abcdef".to_owned(),
+        created: at(1),
+        expires: Some(at(2)),
+        taken: Some(at(3)),
+        refused: Some(at(4)),
+    }
+}
+
 fn full_host_secrets() -> HostSecrets {
     HostSecrets {
         client_secrets: vec![canary(), canary()],
+        app_private_key: Some(canary()),
+        client_key: Some(canary()),
+        proxy_password: Some(canary()),
     }
 }
 
@@ -235,7 +332,11 @@ fn namespace(kind: NamespaceKind) -> Namespace {
         name: namespace_name(),
         kind,
         display_name: "Acme".to_owned(),
+        require_service_account: true,
+        labels: [("a".to_owned(), "b".to_owned())].into(),
+        annotations: [("c".to_owned(), "d".to_owned())].into(),
         created: at(3),
+        updated: at(4),
     }
 }
 
@@ -254,6 +355,7 @@ fn full_link() -> Link {
         },
         observed: Observed {
             stage: Stage::NeedsReauthorization(Cause::RotationLost),
+            trouble: Some(Cause::HostUnreachable),
             message: "message".to_owned(),
             action_uri: "https://forge.example/x".to_owned(),
             who: Some(Who::User),
@@ -267,6 +369,28 @@ fn full_link() -> Link {
             kind: AccountKind::Bot,
             web_uri: "https://forge.example/octo".to_owned(),
         }),
+        permissions: vec![
+            Permission::Identity,
+            Permission::Organizations,
+            Permission::ReadCode,
+            Permission::WriteCode,
+            Permission::Webhooks,
+        ],
+        username: "me@example.org".to_owned(),
+        installation_id: "9".to_owned(),
+        service_account: true,
+        labels: [("a".to_owned(), "b".to_owned())].into(),
+        annotations: [("c".to_owned(), "d".to_owned())].into(),
+        flow: Some(open_flow()),
+        upkeep: Upkeep {
+            refresh_expires: Some(at(1)),
+            failures: 2,
+            failure_reason: "R".to_owned(),
+            next_refresh: Some(at(3)),
+            handed_out: Some(at(4)),
+            rotate_token: true,
+        },
+        seen: seen(),
         requested_scopes: vec!["repo".to_owned()],
         granted_scopes: Some(Vec::new()),
         token_expires: Some(at(0)),
@@ -282,24 +406,71 @@ fn full_link() -> Link {
 
 fn least_link() -> Link {
     Link {
-        display_name: String::new(),
-        desired: Desired::Enabled,
-        observed: Observed {
-            stage: Stage::Bound,
-            message: String::new(),
-            action_uri: String::new(),
-            who: None,
-            until: None,
-            since: at(0),
-        },
-        identity: None,
-        requested_scopes: Vec::new(),
-        granted_scopes: None,
-        token_expires: None,
-        refreshable: false,
-        refreshed: None,
-        refresh_failed: None,
-        ..full_link()
+        observed: Observed::new(Stage::Bound, "", at(0)),
+        ..Link::new(
+            namespace_name(),
+            link_id(),
+            host_name(),
+            AuthKind::OAuthCode,
+            at(0),
+        )
+    }
+}
+
+fn open_flow() -> OpenFlow {
+    OpenFlow {
+        id: FlowId::parse("f").unwrap(),
+        method: AuthKind::Device,
+        started_by: "someone".to_owned(),
+        started: at(1),
+        expires: at(2),
+        requested_scopes: vec!["repo".to_owned()],
+        identity: Some(identity()),
+        reauthorization: true,
+    }
+}
+
+fn seen() -> Seen {
+    let organization = |access| SeenOrganization {
+        stable_id: "3".to_owned(),
+        login: "acme".to_owned(),
+        access,
+    };
+    Seen {
+        at: Some(at(1)),
+        organizations: [
+            OrganizationAccess::Unknown,
+            OrganizationAccess::Granted,
+            OrganizationAccess::RestrictedByPolicy,
+            OrganizationAccess::RequestPending,
+            OrganizationAccess::SsoRequired,
+            OrganizationAccess::NotInstalled,
+            OrganizationAccess::ScopeTooSmall,
+            OrganizationAccess::NoMembership,
+        ]
+        .map(organization)
+        .into(),
+        repositories: vec![SeenRepository {
+            stable_id: "7".to_owned(),
+            full_name: "acme/api".to_owned(),
+        }],
+        notes: vec![Note {
+            reason: "R".to_owned(),
+            message: "text".to_owned(),
+            action_uri: "https://forge.example".to_owned(),
+            who: Some(Who::User),
+            until: Some(at(2)),
+        }],
+    }
+}
+
+fn identity() -> Identity {
+    Identity {
+        stable_id: "1".to_owned(),
+        login: "octo".to_owned(),
+        display_name: "Octo".to_owned(),
+        kind: AccountKind::App,
+        web_uri: "https://forge.example/octo".to_owned(),
     }
 }
 
@@ -326,23 +497,39 @@ fn full_flow() -> Flow {
         confirm_digest: Some([3; 32]),
         pkce_verifier: Some(canary()),
         stage: FlowStage::Exchanging,
+        way: Way::Device(Device {
+            device_code: canary(),
+            user_code: canary(),
+            verification_uri: "https://forge.example/device".to_owned(),
+            interval: std::time::Duration::from_secs(5),
+            next_poll: at(3),
+        }),
+        reauthorization: true,
         allow_identity_change: true,
+        allow_personal_account: true,
+        expected_identity: "octo".to_owned(),
+        permissions: vec![Permission::ReadCode],
+        requested_scopes: vec!["repo".to_owned()],
+        pending: Some(Pending {
+            auth_kind: AuthKind::Device,
+            token_kind: "oauth".to_owned(),
+            granted_scopes: Some(vec!["repo".to_owned()]),
+            identity: Some(identity()),
+            installation_id: "9".to_owned(),
+        }),
         created: at(1),
         expires: at(2),
     }
 }
 
 fn least_flow() -> Flow {
-    Flow {
-        return_to: None,
-        state_digest: None,
-        browser_digest: None,
-        confirm_digest: None,
-        pkce_verifier: None,
-        stage: FlowStage::Started,
-        allow_identity_change: false,
-        ..full_flow()
-    }
+    Flow::new(
+        FlowId::parse("f").unwrap(),
+        namespace_name(),
+        link_id(),
+        host_name(),
+        at(1),
+    )
 }
 
 fn full_intent() -> Intent {
@@ -364,6 +551,8 @@ fn full_receipt() -> Receipt {
         at(1),
     );
     receipt.finished = Some(at(2));
+    receipt.actor = "someone".to_owned();
+    receipt.affected = vec!["namespaces/acme/links/l2".to_owned()];
     let outcomes = [
         Outcome::Done,
         Outcome::AlreadyAbsent,
@@ -377,6 +566,9 @@ fn full_receipt() -> Receipt {
     for (kind, outcome) in StepKind::ALL.into_iter().zip(outcomes) {
         receipt.record(kind, outcome, "text".to_owned());
     }
+    receipt.steps[0].subject = "acme/api".to_owned();
+    receipt.steps[0].finished = Some(at(3));
+    receipt.steps[2].retry = Some(at(4));
     receipt
 }
 

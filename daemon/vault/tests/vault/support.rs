@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use bindery_core::{
-    link::{Desired, Grant, Link, Observed, Stage},
+    link::{Grant, Link, Observed, Stage},
     name::{HostName, LinkId, NamespaceName},
     origin::{Origin, OriginSet},
     port::{Change, Expect, Key, Record, Vault, VaultError},
@@ -115,33 +115,23 @@ pub(crate) async fn read_link(
 }
 
 pub(crate) fn link(namespace_name: &str, id: &str) -> Link {
+    let (id, host) = (
+        LinkId::parse(id).unwrap(),
+        HostName::parse("forge").unwrap(),
+    );
+    let now = Timestamp::default();
     Link {
-        namespace: namespace(namespace_name),
-        id: LinkId::parse(id).unwrap(),
-        host: HostName::parse("forge").unwrap(),
         display_name: format!("display of {id}"),
-        auth_kind: AuthKind::OAuthCode,
         token_kind: "oauth".to_owned(),
-        desired: Desired::Enabled,
-        observed: Observed {
-            stage: Stage::Bound,
-            message: String::new(),
-            action_uri: String::new(),
-            who: None,
-            until: None,
-            since: Timestamp::default(),
-        },
-        identity: None,
-        requested_scopes: Vec::new(),
-        granted_scopes: None,
-        token_expires: None,
-        refreshable: false,
-        refreshed: None,
-        refresh_failed: None,
-        generation: 0,
+        observed: Observed::new(Stage::Bound, "", now),
         created_by: "tester".to_owned(),
-        created: Timestamp::default(),
-        updated: Timestamp::default(),
+        ..Link::new(
+            namespace(namespace_name),
+            id,
+            host,
+            AuthKind::OAuthCode,
+            now,
+        )
     }
 }
 

@@ -183,6 +183,32 @@ impl Run {
         }
     }
 
+    /// Result of mint_token.
+    ///
+    /// # Panics
+    ///
+    /// If it is another one.
+    #[track_caller]
+    pub fn minted(&self) -> &v1::Minted {
+        match self.output() {
+            output::Kind::Minted(minted) => minted,
+            other => panic!("no minted token: {other:?}"),
+        }
+    }
+
+    /// Result of get_installation.
+    ///
+    /// # Panics
+    ///
+    /// If it is another one.
+    #[track_caller]
+    pub fn installation(&self) -> &v1::Installation {
+        match self.output() {
+            output::Kind::Installation(installation) => installation,
+            other => panic!("no installation: {other:?}"),
+        }
+    }
+
     /// Organizations of all pages.
     pub fn organizations(&self) -> Vec<&v1::Organization> {
         let pages = self.pages.iter().filter_map(|page| match page {

@@ -160,6 +160,7 @@ fn call(input: Input, attack: &str) -> Call {
         seed: [7; 32],
         api_base: API.to_owned(),
         web_base: "https://git.corp".to_owned(),
+        edition: String::new(),
         settings: BTreeMap::from([("attack".to_owned(), attack.to_owned())]),
         credential: CredentialFacts::default(),
         input,

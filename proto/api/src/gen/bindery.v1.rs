@@ -1221,6 +1221,9 @@ pub enum ErrorReason {
     /// The link is being unlinked, or is unlinked. Code: `FAILED_PRECONDITION`. Retry: no. Do: create a new
     /// link.
     LinkUnlinked = 74,
+    /// Builds of an organization or a registry instance hang on the account of one person. Only in findings.
+    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: reauthorize the link with a service account.
+    PersonalAccount = 76,
     /// Too many flows are open: 5 for a caller, 1,000 in all. Code: `RESOURCE_EXHAUSTED`. Retry: yes, when some
     /// are finished. Do: finish or cancel flows, or wait ten minutes.
     TooManyFlows = 75,
@@ -1259,6 +1262,21 @@ pub enum ErrorReason {
     /// The provider does not have it, or hides it from the identity. Code: `NOT_FOUND`. Retry: no. Do: check the
     /// name, and whether the identity has access at the provider.
     ProviderNotFound = 90,
+    /// The identity, or the app's installation, is suspended or blocked at the provider. Code: `FAILED_PRECONDITION`.
+    /// Retry: no. Do: have it unblocked at the provider; `Help` has the page.
+    IdentitySuspended = 91,
+    /// A token, key or certificate ends soon and is not renewed by itself. Only in findings.
+    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: replace it before it ends.
+    ExpiresSoon = 92,
+    /// An organization that the link could act in is not there any more, or does not let it act. Only in findings.
+    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: follow `action_uri`, or remove what is built from it.
+    OrganizationLost = 93,
+    /// A repository was renamed or moved; its stable id is the same. Only in findings. Code: `FAILED_PRECONDITION`.
+    /// Retry: no. Do: use the new name.
+    RepositoryRenamed = 94,
+    /// A repository that the link could read is not there any more, or is hidden from it. Only in findings.
+    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: give the identity access again, or remove what is built from it.
+    RepositoryLost = 95,
     /// The name of the host does not resolve. Code: `UNAVAILABLE`. Retry: yes. Do: check the host's URL and
     /// the daemon's DNS.
     HostNameUnresolved = 100,
@@ -1414,6 +1432,7 @@ impl ErrorReason {
             Self::GrantShared => "GRANT_SHARED",
             Self::MethodNotSupported => "METHOD_NOT_SUPPORTED",
             Self::LinkUnlinked => "LINK_UNLINKED",
+            Self::PersonalAccount => "PERSONAL_ACCOUNT",
             Self::TooManyFlows => "TOO_MANY_FLOWS",
             Self::ScopeMissing => "SCOPE_MISSING",
             Self::ScopeExcessive => "SCOPE_EXCESSIVE",
@@ -1426,6 +1445,11 @@ impl ErrorReason {
             Self::RefreshOutcomeUnknown => "REFRESH_OUTCOME_UNKNOWN",
             Self::RefreshFailed => "REFRESH_FAILED",
             Self::ProviderNotFound => "PROVIDER_NOT_FOUND",
+            Self::IdentitySuspended => "IDENTITY_SUSPENDED",
+            Self::ExpiresSoon => "EXPIRES_SOON",
+            Self::OrganizationLost => "ORGANIZATION_LOST",
+            Self::RepositoryRenamed => "REPOSITORY_RENAMED",
+            Self::RepositoryLost => "REPOSITORY_LOST",
             Self::HostNameUnresolved => "HOST_NAME_UNRESOLVED",
             Self::HostUnreachable => "HOST_UNREACHABLE",
             Self::HostTlsFailed => "HOST_TLS_FAILED",
@@ -1505,6 +1529,7 @@ impl ErrorReason {
             "GRANT_SHARED" => Some(Self::GrantShared),
             "METHOD_NOT_SUPPORTED" => Some(Self::MethodNotSupported),
             "LINK_UNLINKED" => Some(Self::LinkUnlinked),
+            "PERSONAL_ACCOUNT" => Some(Self::PersonalAccount),
             "TOO_MANY_FLOWS" => Some(Self::TooManyFlows),
             "SCOPE_MISSING" => Some(Self::ScopeMissing),
             "SCOPE_EXCESSIVE" => Some(Self::ScopeExcessive),
@@ -1517,6 +1542,11 @@ impl ErrorReason {
             "REFRESH_OUTCOME_UNKNOWN" => Some(Self::RefreshOutcomeUnknown),
             "REFRESH_FAILED" => Some(Self::RefreshFailed),
             "PROVIDER_NOT_FOUND" => Some(Self::ProviderNotFound),
+            "IDENTITY_SUSPENDED" => Some(Self::IdentitySuspended),
+            "EXPIRES_SOON" => Some(Self::ExpiresSoon),
+            "ORGANIZATION_LOST" => Some(Self::OrganizationLost),
+            "REPOSITORY_RENAMED" => Some(Self::RepositoryRenamed),
+            "REPOSITORY_LOST" => Some(Self::RepositoryLost),
             "HOST_NAME_UNRESOLVED" => Some(Self::HostNameUnresolved),
             "HOST_UNREACHABLE" => Some(Self::HostUnreachable),
             "HOST_TLS_FAILED" => Some(Self::HostTlsFailed),

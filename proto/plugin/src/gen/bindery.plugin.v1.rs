@@ -51,6 +51,20 @@ pub struct Description {
     /// What unlinking can do here by API, and where a person does the rest.
     #[prost(message, optional, tag = "16")]
     pub revocation: ::core::option::Option<RevocationSupport>,
+    /// Editions of the server that differ in what is data: the first one that a host matches counts, and this description
+    /// itself where none does. Of an edition, `endpoints`, `auth_methods`, `token_kinds`, `permissions`, `rate_limits`,
+    /// `revocation`, `display_name`, `platform_versions`, `trigger_limits`, `edition` and `edition_webs` are read.
+    #[prost(message, repeated, tag = "17")]
+    pub editions: ::prost::alloc::vec::Vec<Description>,
+    /// Name of this edition: `cloud`, `data-center`; required in `editions`. A host's setting `edition` chooses by it.
+    #[prost(string, tag = "18")]
+    pub edition: ::prost::alloc::string::String,
+    /// Web bases that this edition is at; one label may be `*`. Of hosts without the setting these choose.
+    #[prost(string, repeated, tag = "19")]
+    pub edition_webs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Where a person installs the app: a template over `{web}` and `{app_slug}`; empty where there are no apps.
+    #[prost(string, tag = "20")]
+    pub app_install_uri: ::prost::alloc::string::String,
 }
 /// URL templates. `{web}` and `{api}` stand for the host's base URLs without a trailing slash.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -74,7 +88,8 @@ pub struct Endpoints {
     #[prost(message, repeated, tag = "6")]
     pub known_hosts: ::prost::alloc::vec::Vec<KnownHost>,
 }
-/// A public deployment with its own API base.
+/// A public deployment with its own API base. One label of the web base may be `*`, which stands for one label of the same
+/// text in both: `<https://*.ghe.com`,> `<https://api.*.ghe.com`.>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct KnownHost {
     /// Web base: `<https://github.com`.>
@@ -120,6 +135,27 @@ pub struct AuthMethod {
     /// True where the provider answers an OAuth error with status 200 and an `error` member.
     #[prost(bool, tag = "11")]
     pub errors_with_status_ok: bool,
+    /// Name for people: `GitHub OAuth authentication`; made of the provider's name where empty.
+    #[prost(string, tag = "12")]
+    pub display_name: ::prost::alloc::string::String,
+    /// For tokens that a person hands over: what must come with them.
+    #[prost(enumeration = "UserName", tag = "13")]
+    pub user_name: i32,
+    /// Usual lifetime of an access token in seconds; 0 where it does not end or the server's operator decides.
+    #[prost(uint64, tag = "14")]
+    pub token_lifetime_s: u64,
+    /// After how many seconds without a refresh a refresh token dies; 0 where it does not, or nobody knows.
+    #[prost(uint64, tag = "15")]
+    pub refresh_idle_s: u64,
+    /// True where the scopes are fixed with the client: none are asked for in an authorization request.
+    #[prost(bool, tag = "16")]
+    pub scopes_fixed_by_client: bool,
+    /// True where a refresh repeats the redirect URI of the authorization (GitLab).
+    #[prost(bool, tag = "17")]
+    pub redirect_uri_on_refresh: bool,
+    /// Member of a token response that holds the scopes, where it is not `scope` (Bitbucket: `scopes`).
+    #[prost(string, tag = "18")]
+    pub scopes_member: ::prost::alloc::string::String,
 }
 /// One kind of token. The daemon tells kinds apart, since a plugin never sees a token.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -136,6 +172,9 @@ pub struct TokenKind {
     /// User name for git over HTTPS; `{login}` stands for the identity's login.
     #[prost(string, tag = "4")]
     pub git_username: ::prost::alloc::string::String,
+    /// True where requests with it need the user name that came with it (`Credential.username`).
+    #[prost(bool, tag = "5")]
+    pub needs_username: bool,
 }
 /// The scopes that a permission needs at this provider.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -209,8 +248,14 @@ pub struct OperationRequest {
     /// What is known about the credential that the requests will carry.
     #[prost(message, optional, tag = "7")]
     pub credential: ::core::option::Option<Credential>,
+    /// Name of the edition that the daemon chose for the host; empty for the description itself.
+    #[prost(string, tag = "8")]
+    pub edition: ::prost::alloc::string::String,
     /// The operation's own input.
-    #[prost(oneof = "operation_request::Input", tags = "16, 17, 18, 19, 20, 21, 22, 23")]
+    #[prost(
+        oneof = "operation_request::Input",
+        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26"
+    )]
     pub input: ::core::option::Option<operation_request::Input>,
 }
 /// Nested message and enum types in `OperationRequest`.
@@ -242,6 +287,15 @@ pub mod operation_request {
         /// Input of OPERATION_PROBE.
         #[prost(message, tag = "23")]
         Probe(super::Probe),
+        /// Input of OPERATION_MINT_TOKEN.
+        #[prost(message, tag = "24")]
+        MintToken(super::MintToken),
+        /// Input of OPERATION_ROTATE_TOKEN.
+        #[prost(message, tag = "25")]
+        RotateToken(super::RotateToken),
+        /// Input of OPERATION_GET_INSTALLATION.
+        #[prost(message, tag = "26")]
+        GetInstallation(super::GetInstallation),
     }
 }
 /// Facts about a credential; never the credential.
@@ -262,6 +316,15 @@ pub struct Credential {
     /// Login of the identity, once known.
     #[prost(string, tag = "5")]
     pub login: ::prost::alloc::string::String,
+    /// User name or e-mail that was handed over with the token; empty where none was.
+    #[prost(string, tag = "6")]
+    pub username: ::prost::alloc::string::String,
+    /// Id of the host's app; empty where there is none.
+    #[prost(string, tag = "7")]
+    pub app_id: ::prost::alloc::string::String,
+    /// Id of the installation; empty for other ways.
+    #[prost(string, tag = "8")]
+    pub installation_id: ::prost::alloc::string::String,
 }
 /// Who does the token belong to?
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -328,9 +391,38 @@ pub struct Revoke {
     #[prost(bool, tag = "1")]
     pub whole_grant: bool,
 }
-/// Ask the server for its version.
+/// Ask the server for its version, and for the app where the host has one (`Credential.app_id`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Probe {}
+/// A short token for an app installation. The request signs with the secret `app_private_key` and captures the token as
+/// `minted_token`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MintToken {
+    /// Repositories that it is limited to: `owner/name`, or the stable id behind `id:`; empty for all of the installation.
+    #[prost(string, repeated, tag = "1")]
+    pub repositories: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What it must be good for, and nothing more; empty for all that the installation has.
+    #[prost(enumeration = "Permission", repeated, tag = "2")]
+    pub permissions: ::prost::alloc::vec::Vec<i32>,
+}
+/// A new token in place of the current one, which is `access_token`. The new one is captured as `rotated_token`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateToken {
+    /// When the new one is to end, in seconds since the epoch; 0 for what the provider chooses.
+    #[prost(int64, tag = "1")]
+    pub expire_unix: i64,
+}
+/// One installation of the host's app.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetInstallation {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub installation_id: ::prost::alloc::string::String,
+    /// True to ask as the person whose `access_token` there is, and to fail with PERMISSION_DENIED where that person can't
+    /// speak for the installation; false to ask as the app, with a JWT under `app_private_key`.
+    #[prost(bool, tag = "2")]
+    pub as_person: bool,
+}
 /// What the plugin wants next, and what it has found.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Step {
@@ -377,7 +469,7 @@ pub struct Log {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Output {
     /// Which result, by operation.
-    #[prost(oneof = "output::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 15")]
+    #[prost(oneof = "output::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15")]
     pub kind: ::core::option::Option<output::Kind>,
 }
 /// Nested message and enum types in `Output`.
@@ -409,6 +501,12 @@ pub mod output {
         /// Of probe.
         #[prost(message, tag = "8")]
         Server(super::ServerFacts),
+        /// Of mint_token.
+        #[prost(message, tag = "9")]
+        Minted(super::Minted),
+        /// Of get_installation.
+        #[prost(message, tag = "10")]
+        Installation(super::Installation),
         /// Of an operation that streamed all it had as partial results.
         #[prost(message, tag = "15")]
         Empty(super::Empty),
@@ -452,6 +550,41 @@ pub struct TokenFacts {
     #[prost(bool, tag = "4")]
     pub active: bool,
 }
+/// A token that was minted. It was captured as `minted_token`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Minted {
+    /// Expiry in seconds since the epoch.
+    #[prost(int64, tag = "1")]
+    pub expire_unix: i64,
+    /// True when the provider limits it to the repositories that were asked for.
+    #[prost(bool, tag = "2")]
+    pub narrowed: bool,
+    /// What it may do, in the provider's words: `contents:read`.
+    #[prost(string, repeated, tag = "3")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// An installation of an app.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Installation {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub installation_id: ::prost::alloc::string::String,
+    /// The account that it is on.
+    #[prost(message, optional, tag = "2")]
+    pub account: ::core::option::Option<Identity>,
+    /// What it may do, in the provider's words: `contents:read`.
+    #[prost(string, repeated, tag = "3")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Suspended by the account or the app's owner: no token is to be had.
+    #[prost(bool, tag = "4")]
+    pub suspended: bool,
+    /// It covers all repositories of the account, not a choice of them.
+    #[prost(bool, tag = "5")]
+    pub all_repositories: bool,
+    /// Page where the account configures it.
+    #[prost(string, tag = "6")]
+    pub web_uri: ::prost::alloc::string::String,
+}
 /// A page of organizations.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OrganizationPage {
@@ -461,6 +594,12 @@ pub struct OrganizationPage {
     /// The provider itself marks the list as incomplete.
     #[prost(bool, tag = "2")]
     pub partial: bool,
+    /// What may be missing, in words for people; empty unless `partial`.
+    #[prost(string, tag = "3")]
+    pub partial_reason: ::prost::alloc::string::String,
+    /// Page where a person sees all of them; may be empty.
+    #[prost(string, tag = "4")]
+    pub partial_uri: ::prost::alloc::string::String,
 }
 /// An organization, and whether the link can act on it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -486,6 +625,9 @@ pub struct Organization {
     /// Page where it is changed.
     #[prost(string, tag = "7")]
     pub action_uri: ::prost::alloc::string::String,
+    /// The identity's role in it, in the provider's words; empty where it does not tell.
+    #[prost(string, tag = "8")]
+    pub role: ::prost::alloc::string::String,
 }
 /// A page of repositories.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -585,6 +727,9 @@ pub struct ServerFacts {
     /// Name of the product when it differs from the provider: `Forgejo`.
     #[prost(string, tag = "2")]
     pub product: ::prost::alloc::string::String,
+    /// Short name of the host's app in URLs; empty where there is no app.
+    #[prost(string, tag = "3")]
+    pub app_slug: ::prost::alloc::string::String,
 }
 /// A failed operation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -825,6 +970,12 @@ pub enum Operation {
     Revoke = 7,
     /// Which version does the server run, and is it this provider at all?
     Probe = 8,
+    /// A new short token for an app installation, as narrow as was asked for.
+    MintToken = 9,
+    /// A new token in place of the one that a person made, which ends with it.
+    RotateToken = 10,
+    /// One installation of the app: on which account, for what, and may this person speak for it?
+    GetInstallation = 11,
 }
 impl Operation {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -842,6 +993,9 @@ impl Operation {
             Self::ListRefs => "OPERATION_LIST_REFS",
             Self::Revoke => "OPERATION_REVOKE",
             Self::Probe => "OPERATION_PROBE",
+            Self::MintToken => "OPERATION_MINT_TOKEN",
+            Self::RotateToken => "OPERATION_ROTATE_TOKEN",
+            Self::GetInstallation => "OPERATION_GET_INSTALLATION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -856,6 +1010,42 @@ impl Operation {
             "OPERATION_LIST_REFS" => Some(Self::ListRefs),
             "OPERATION_REVOKE" => Some(Self::Revoke),
             "OPERATION_PROBE" => Some(Self::Probe),
+            "OPERATION_MINT_TOKEN" => Some(Self::MintToken),
+            "OPERATION_ROTATE_TOKEN" => Some(Self::RotateToken),
+            "OPERATION_GET_INSTALLATION" => Some(Self::GetInstallation),
+            _ => None,
+        }
+    }
+}
+/// The user name that comes with a token which a person hands over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UserName {
+    /// Not set: it may come, and is then the login that is expected.
+    Unspecified = 0,
+    /// The login; required.
+    Login = 1,
+    /// The e-mail of the account; required for the kinds of token that need one.
+    Email = 2,
+}
+impl UserName {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "USER_NAME_UNSPECIFIED",
+            Self::Login => "USER_NAME_LOGIN",
+            Self::Email => "USER_NAME_EMAIL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "USER_NAME_UNSPECIFIED" => Some(Self::Unspecified),
+            "USER_NAME_LOGIN" => Some(Self::Login),
+            "USER_NAME_EMAIL" => Some(Self::Email),
             _ => None,
         }
     }
@@ -1131,6 +1321,8 @@ pub enum AccountKind {
     Bot = 2,
     /// An organization (an app installed on one).
     Organization = 3,
+    /// An installation of an app, which is nobody's account.
+    App = 4,
 }
 impl AccountKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1143,6 +1335,7 @@ impl AccountKind {
             Self::User => "ACCOUNT_KIND_USER",
             Self::Bot => "ACCOUNT_KIND_BOT",
             Self::Organization => "ACCOUNT_KIND_ORGANIZATION",
+            Self::App => "ACCOUNT_KIND_APP",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1152,6 +1345,7 @@ impl AccountKind {
             "ACCOUNT_KIND_USER" => Some(Self::User),
             "ACCOUNT_KIND_BOT" => Some(Self::Bot),
             "ACCOUNT_KIND_ORGANIZATION" => Some(Self::Organization),
+            "ACCOUNT_KIND_APP" => Some(Self::App),
             _ => None,
         }
     }
@@ -1348,6 +1542,14 @@ pub enum Code {
     ScopeMissing = 12,
     /// An organization's policy is in the way; `action_uri` says where it is changed.
     OrganizationRestricted = 13,
+    /// The client's id or secret was refused, whatever the token is worth.
+    ClientRefused = 14,
+    /// The identity, or the installation, is suspended or blocked at the provider.
+    Suspended = 15,
+    /// The app is not installed, or not any more.
+    NotInstalled = 16,
+    /// A single sign-on is due; `action_uri` is the page for it.
+    SsoRequired = 17,
     /// The plugin panicked. From here on raised by the SDK or the daemon, never by plugin code.
     Panic = 64,
     /// The plugin broke the protocol.
@@ -1382,6 +1584,10 @@ impl Code {
             Self::Transport => "CODE_TRANSPORT",
             Self::ScopeMissing => "CODE_SCOPE_MISSING",
             Self::OrganizationRestricted => "CODE_ORGANIZATION_RESTRICTED",
+            Self::ClientRefused => "CODE_CLIENT_REFUSED",
+            Self::Suspended => "CODE_SUSPENDED",
+            Self::NotInstalled => "CODE_NOT_INSTALLED",
+            Self::SsoRequired => "CODE_SSO_REQUIRED",
             Self::Panic => "CODE_PANIC",
             Self::Protocol => "CODE_PROTOCOL",
             Self::Stuck => "CODE_STUCK",
@@ -1407,6 +1613,10 @@ impl Code {
             "CODE_TRANSPORT" => Some(Self::Transport),
             "CODE_SCOPE_MISSING" => Some(Self::ScopeMissing),
             "CODE_ORGANIZATION_RESTRICTED" => Some(Self::OrganizationRestricted),
+            "CODE_CLIENT_REFUSED" => Some(Self::ClientRefused),
+            "CODE_SUSPENDED" => Some(Self::Suspended),
+            "CODE_NOT_INSTALLED" => Some(Self::NotInstalled),
+            "CODE_SSO_REQUIRED" => Some(Self::SsoRequired),
             "CODE_PANIC" => Some(Self::Panic),
             "CODE_PROTOCOL" => Some(Self::Protocol),
             "CODE_STUCK" => Some(Self::Stuck),

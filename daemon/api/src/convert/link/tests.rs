@@ -9,25 +9,24 @@ use bindery_core::{
 use super::*;
 
 fn record(stage: Stage) -> Versioned<Link> {
+    let now = Timestamp::default();
+    let (namespace, id, host) = (
+        NamespaceName::parse("acme").expect("name"),
+        LinkId::parse("l1").expect("name"),
+        HostName::parse("forge").expect("name"),
+    );
     let record = Link {
-        namespace: NamespaceName::parse("acme").expect("name"),
-        id: LinkId::parse("l1").expect("name"),
-        host: HostName::parse("forge").expect("name"),
         display_name: "Builds".into(),
-        auth_kind: AuthKind::OAuthCode,
         token_kind: "oauth".into(),
         desired: Desired::Disabled {
             reason: "holiday".into(),
             actor: "uid:1".into(),
-            since: Timestamp::default(),
+            since: now,
         },
         observed: Observed {
-            stage,
-            message: "m".into(),
             action_uri: "https://bindery.example/link/secretflow".into(),
             who: Some(Who::User),
-            until: None,
-            since: Timestamp::default(),
+            ..Observed::new(stage, "m", now)
         },
         identity: Some(Identity {
             stable_id: "7".into(),
@@ -37,15 +36,10 @@ fn record(stage: Stage) -> Versioned<Link> {
             web_uri: String::new(),
         }),
         requested_scopes: vec!["repo".into()],
-        granted_scopes: None,
-        token_expires: None,
         refreshable: true,
-        refreshed: None,
-        refresh_failed: None,
         generation: 2,
         created_by: "uid:1".into(),
-        created: Timestamp::default(),
-        updated: Timestamp::default(),
+        ..Link::new(namespace, id, host, AuthKind::OAuthCode, now)
     };
     Versioned { record, version: 5 }
 }

@@ -201,6 +201,7 @@ fn description() -> Description {
         help_uri: "{web}/tokens".to_owned(),
         dead_grant_errors: Vec::new(),
         errors_with_status_ok: false,
+        ..AuthMethod::new(kind)
     };
     let needs = |permission, scope: &str| PermissionScopes {
         permission,
@@ -227,12 +228,14 @@ fn description() -> Description {
                 prefix: "fa_".to_owned(),
                 auth_kind: Some(AuthKind::OAuthCode),
                 git_username: "{login}".to_owned(),
+                needs_username: false,
             },
             TokenKind {
                 name: "any".to_owned(),
                 prefix: String::new(),
                 auth_kind: None,
                 git_username: "{login}".to_owned(),
+                needs_username: false,
             },
         ],
         permissions: vec![
@@ -247,5 +250,9 @@ fn description() -> Description {
         rate_limits: RateLimitHeaders::default(),
         isolation: "full".to_owned(),
         sha256: String::new(),
+        edition: String::new(),
+        edition_webs: Vec::new(),
+        editions: Vec::new(),
+        app_install_uri: String::new(),
     }
 }

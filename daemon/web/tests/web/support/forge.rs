@@ -178,6 +178,7 @@ fn description() -> Description {
             prefix: String::new(),
             auth_kind: None,
             git_username: "x-access-token".to_owned(),
+            needs_username: false,
         }],
         permissions: vec![
             needs(Permission::Identity, &[]),
@@ -192,6 +193,10 @@ fn description() -> Description {
         rate_limits: RateLimitHeaders::default(),
         isolation: "full".to_owned(),
         sha256: "0".repeat(64),
+        edition: String::new(),
+        edition_webs: Vec::new(),
+        editions: Vec::new(),
+        app_install_uri: String::new(),
     }
 }
 
@@ -208,6 +213,7 @@ fn oauth() -> AuthMethod {
         help_uri: String::new(),
         dead_grant_errors: Vec::new(),
         errors_with_status_ok: true,
+        ..AuthMethod::new(AuthKind::OAuthCode)
     }
 }
 

@@ -2,15 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use bindery_core::{
-    flow::Flow,
-    host::HostSecrets,
-    link::Grant,
-    port::{
-        BoxFuture, Change, Entry, Expect, Key, Listing, Page, Record, Vault, VaultError,
-        VaultHealth,
-    },
-    secret::Secret,
+use bindery_core::port::{
+    BoxFuture, Change, Entry, Expect, Key, Listing, Page, Record, Vault, VaultError, VaultHealth,
 };
 
 use super::lock;
@@ -26,37 +19,18 @@ fn name_of(key: &Key) -> String {
 fn copy(record: &Record) -> Record {
     match record {
         Record::Host(host) => Record::Host(host.clone()),
-        Record::HostSecrets(secrets) => Record::HostSecrets(HostSecrets {
-            client_secrets: secrets
-                .client_secrets
-                .iter()
-                .map(Secret::duplicate)
-                .collect(),
-        }),
+        Record::HostSecrets(secrets) => Record::HostSecrets(secrets.duplicate()),
         Record::Namespace(namespace) => Record::Namespace(namespace.clone()),
         Record::Link(link) => Record::Link(link.clone()),
-        Record::Grant(grant) => Record::Grant(Grant {
-            access_token: grant.access_token.duplicate(),
-            refresh_token: grant.refresh_token.as_ref().map(Secret::duplicate),
-            ..*grant
-        }),
-        Record::Flow(flow) => Record::Flow(copy_flow(flow)),
+        Record::Grant(grant) => Record::Grant(grant.duplicate()),
+        Record::Flow(flow) => Record::Flow(flow.duplicate()),
         Record::Receipt(receipt) => Record::Receipt(receipt.clone()),
         Record::Request(memory) => Record::Request(memory.clone()),
-        Record::Intent(_) => unreachable!("no refresh runs in these tests"),
-    }
-}
-
-fn copy_flow(flow: &Flow) -> Flow {
-    Flow {
-        id: flow.id.clone(),
-        namespace: flow.namespace.clone(),
-        link: flow.link.clone(),
-        host: flow.host.clone(),
-        principal: flow.principal.clone(),
-        return_to: flow.return_to.clone(),
-        pkce_verifier: flow.pkce_verifier.as_ref().map(Secret::duplicate),
-        ..*flow
+        Record::PendingGrant(grant) => Record::PendingGrant(grant.duplicate()),
+        Record::Lease(lease) => Record::Lease(lease.clone()),
+        Record::LeaseToken(_) | Record::Intent(_) => {
+            unreachable!("no refresh runs and no token is minted in these tests")
+        }
     }
 }
 
