@@ -19,6 +19,7 @@ mod digest;
 mod flight;
 pub mod flows;
 pub mod hosts;
+mod jwt;
 pub mod links;
 mod memory;
 pub mod namespaces;

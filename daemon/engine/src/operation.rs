@@ -15,7 +15,7 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use ring::hmac;
 use tracing::Instrument;
 
-use crate::{Engine, records::origins};
+use crate::{Engine, jwt, records::origins};
 
 /// An operation as a whole may take this long.
 const WHOLE_OPERATION: Duration = Duration::from_secs(120);
@@ -132,12 +132,21 @@ impl Engine {
                 verify(&secrets, &secret, &algorithm, &message, &mac),
                 SecretSet::new(),
             ),
-            EffectKind::SignJwt { .. } => {
-                let message = "this host has no private key to sign with; configure an app first";
-                (
-                    Answer::Failed(Problem::new(Reason::ProviderUnsupported, message)),
-                    SecretSet::new(),
-                )
+            EffectKind::SignJwt {
+                secret,
+                claims_json,
+                store_as,
+                ..
+            } => {
+                let ask = jwt::Ask {
+                    secret: &secret,
+                    claims: &claims_json,
+                    store_as: &store_as,
+                };
+                match jwt::sign(&secrets, ask, self.now()) {
+                    Ok(kept) => (Answer::Signed, kept),
+                    Err(problem) => (Answer::Failed(problem), SecretSet::new()),
+                }
             }
         };
         (
