@@ -63,7 +63,7 @@ async fn absent_or_refused(cx: &Cx, refusal: &Response) -> Result<v1::Revocation
 }
 
 fn client_refused(response: &Response) -> Failure {
-    Failure::permission_denied(
+    Failure::client_refused(
         "GitHub did not revoke the token: check the host's client id and secret",
     )
     .with_status(response.status())

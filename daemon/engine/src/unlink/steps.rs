@@ -100,8 +100,7 @@ impl Engine {
             let context = Context::new(host, facts(link, host), secrets)?;
             next = left.next();
             match self.run(context, Input::Revoke { whole_grant }).await {
-                // How a plugin says that the provider refuses the client.
-                Err(problem) if problem.reason == Reason::ProviderDenied && next.is_some() => {}
+                Err(problem) if problem.reason == Reason::ClientRefused && next.is_some() => {}
                 outcome => return outcome.map(|outcome| outcome.last),
             }
         }

@@ -210,7 +210,7 @@ async fn o10_every_client_secret_is_tried() {
         .engine
         .unlink(&acme(), &second, UnlinkOptions::default())
         .await;
-    assert_eq!(waits.expect_err("refused").reason, Reason::ProviderDenied);
+    assert_eq!(waits.expect_err("refused").reason, Reason::ClientRefused);
     assert_eq!(world.plugin.count(OperationKind::Revoke), 4);
 }
 

@@ -58,11 +58,11 @@ fn gone_is_told_from_refused() {
         let run = whole(&grant(status).on("GET", &api("/user"), Reply::status(401)));
         assert_eq!(run.revocation().outcome(), Outcome::AlreadyAbsent);
         let run = whole(&grant(status).on("GET", &api("/user"), Reply::json(200, OCTOCAT)));
-        assert_eq!(run.failure().code(), Code::PermissionDenied);
+        assert_eq!(run.failure().code(), Code::ClientRefused);
         let run = whole(&grant(status).on("GET", &api("/user"), Reply::status(502)));
         assert_eq!(run.failure().code(), Code::Upstream);
     }
-    assert_eq!(whole(&grant(401)).failure().code(), Code::PermissionDenied);
+    assert_eq!(whole(&grant(401)).failure().code(), Code::ClientRefused);
     assert_eq!(whole(&grant(500)).failure().code(), Code::Upstream);
 }
 

@@ -182,7 +182,7 @@ impl Operation for Checking {
         let outcome = if taken {
             Ok(step(Next::Done(answer)))
         } else {
-            Err(failure(FailureCode::PermissionDenied))
+            Err(failure(FailureCode::ClientRefused))
         };
         Box::pin(async { outcome })
     }
