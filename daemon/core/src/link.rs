@@ -407,6 +407,12 @@ impl Link {
         format!("namespaces/{}/links/{}", self.namespace, self.id)
     }
 
+    /// Whether the daemon gets a new token by itself, once it holds `grant`.
+    #[must_use]
+    pub fn renewable(&self, grant: &Grant) -> bool {
+        self.auth_kind == AuthKind::AppInstallation || grant.refresh_token.is_some()
+    }
+
     /// Moves to another stage.
     pub fn observe(&mut self, stage: Stage, message: impl Into<String>, now: Timestamp) {
         self.observed = Observed::new(stage, message, now);

@@ -111,10 +111,12 @@ pub enum Plan {
 /// Decides between the current token and a refresh.
 ///
 /// Nobody gets more than a new token has: a wish beyond that asks for a nearly new one, and a token that lives shorter than
-/// twice [`MARGIN`] is used for half of its life, so that not every call refreshes it.
+/// twice [`MARGIN`] is used for half of its life, so that not every call refreshes it. `renewable` says whether a new token
+/// can be had at all: by a refresh token, or because the daemon mints it.
 #[must_use]
 pub fn plan(
     grant: &Grant,
+    renewable: bool,
     intent: Option<&Intent>,
     min_remaining: Duration,
     now: Timestamp,
@@ -130,7 +132,7 @@ pub fn plan(
     if good && remaining >= wanted {
         return Plan::UseCurrent;
     }
-    if grant.refresh_token.is_none() {
+    if !renewable {
         return if good {
             Plan::UseCurrent
         } else {
@@ -147,8 +149,14 @@ pub fn plan(
 /// Decides for a caller whose token of `generation` was refused, whatever is left of it. It is never told to use the same
 /// token again while a new one can be had.
 #[must_use]
-pub fn plan_newer(grant: &Grant, intent: Option<&Intent>, generation: u64, now: Timestamp) -> Plan {
-    if grant.generation > generation || grant.refresh_token.is_none() {
+pub fn plan_newer(
+    grant: &Grant,
+    renewable: bool,
+    intent: Option<&Intent>,
+    generation: u64,
+    now: Timestamp,
+) -> Plan {
+    if grant.generation > generation || !renewable {
         return Plan::UseCurrent;
     }
     match earliest(grant, intent, now) {
@@ -258,21 +266,23 @@ fn suspect(intent: Intent, now: Timestamp) -> Verdict {
 }
 
 fn later(intent: Intent, problem: Option<Problem>, random: u64, now: Timestamp) -> Verdict {
+    let intent = postponed(intent, problem.as_ref(), random, now);
+    Verdict::Keep(intent, problem)
+}
+
+/// The entry after an attempt that used nothing up: when the next one may be made. What the host asked for counts.
+#[must_use]
+pub fn postponed(intent: Intent, problem: Option<&Problem>, random: u64, now: Timestamp) -> Intent {
     let asked = problem
-        .as_ref()
         .and_then(|problem| problem.retry_after)
         .unwrap_or_default();
     let wait = backoff(intent.failures, random).max(asked);
-    let failures = intent.failures.saturating_add(1);
-    Verdict::Keep(
-        Intent {
-            in_flight: false,
-            failures,
-            not_before: now.after(wait),
-            ..intent
-        },
-        problem,
-    )
+    Intent {
+        in_flight: false,
+        failures: intent.failures.saturating_add(1),
+        not_before: now.after(wait),
+        ..intent
+    }
 }
 
 fn lost(intent: Intent, problem: Problem, now: Timestamp) -> Verdict {

@@ -9,15 +9,14 @@ use bindery_core::{
     name::{HostName, ProviderName},
     port::{Change, Expect, Key, Listing, Record},
     problem::{Problem, Reason},
-    provider::{AuthKind, CredentialFacts, Description, Input, Output, ServerFacts},
-    secret::{Secret, SecretSet},
+    provider::{AuthKind, Description, Input, Output, ServerFacts},
+    secret::Secret,
     time::Timestamp,
 };
 
 use crate::{
     Engine, Listed, RequestKey, Versioned,
     namespaces::{check_etag, taken},
-    operation::Context,
     records::{as_link, change, origins},
 };
 
@@ -280,7 +279,7 @@ impl Engine {
     }
 
     async fn ask_version(&self, host: &Host) -> Result<ServerFacts, Problem> {
-        let context = Context::new(host, CredentialFacts::default(), SecretSet::new())?;
+        let context = self.app_context(host).await?;
         match self.run(context, Input::Probe).await?.last {
             Output::Server(facts) => Ok(facts),
             _ => Err(crate::operation::off_topic(host)),

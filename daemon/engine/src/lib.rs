@@ -22,6 +22,7 @@ pub mod hosts;
 mod jwt;
 pub mod links;
 mod memory;
+mod mint;
 pub mod namespaces;
 mod operation;
 mod records;

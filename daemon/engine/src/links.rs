@@ -6,20 +6,18 @@ mod desire;
 mod oauth;
 mod scopes;
 mod token;
+pub(crate) mod trouble;
 
 use bindery_core::{
     host::Host,
     link::{Grant, Link, Stage},
     problem::{Problem, Reason},
     provider::{AuthKind, CredentialFacts, Description, Identity, Input, Output, TokenFacts},
-    secret::{Secret, SecretSet},
+    secret::Secret,
     time::Timestamp,
 };
 
-use crate::{
-    Engine,
-    operation::{Context, off_topic},
-};
+use crate::{Engine, operation::off_topic};
 
 pub use self::{
     check::Checked,
@@ -45,17 +43,13 @@ impl Engine {
         host: &Host,
         token: &Secret,
     ) -> Result<Found, Problem> {
-        let identity = self
-            .run(context(link, host, token)?, Input::Identify)
-            .await?
-            .last;
+        let context = self.link_context(link, host, token).await?;
+        let identity = self.run(context, Input::Identify).await?.last;
         let Output::Identity(identity) = identity else {
             return Err(off_topic(host));
         };
-        let facts = self
-            .run(context(link, host, token)?, Input::InspectToken)
-            .await?
-            .last;
+        let context = self.link_context(link, host, token).await?;
+        let facts = self.run(context, Input::InspectToken).await?.last;
         let Output::TokenFacts(facts) = facts else {
             return Err(off_topic(host));
         };
@@ -72,7 +66,7 @@ pub(crate) fn bind(link: &mut Link, grant: &Grant, found: Found, now: Timestamp)
     link.identity = Some(found.identity);
     link.granted_scopes = found.facts.scopes.or_else(|| link.granted_scopes.take());
     link.token_expires = grant.expires;
-    link.refreshable = grant.refresh_token.is_some();
+    link.refreshable = link.renewable(grant);
     link.generation = grant.generation;
     link.observe(Stage::Bound, "", now);
 }
@@ -83,17 +77,6 @@ pub(crate) fn token_kind(description: &Description, token: &Secret, auth: AuthKi
         .token_kind(token.expose(), auth)
         .map(|kind| kind.name.clone())
         .unwrap_or_default()
-}
-
-/// An operation on behalf of a link, with its access token.
-pub(crate) fn context<'a>(
-    link: &Link,
-    host: &'a Host,
-    token: &Secret,
-) -> Result<Context<'a>, Problem> {
-    let mut secrets = SecretSet::new();
-    secrets.insert("access_token", token.duplicate());
-    Context::new(host, facts(link, host), secrets)
 }
 
 /// Facts about a link's credential.

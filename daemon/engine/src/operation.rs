@@ -49,6 +49,8 @@ pub(crate) struct Outcome {
     pub(crate) pages: Vec<Output>,
     /// The end.
     pub(crate) last: Output,
+    /// All secrets of the operation: those that it began with, and those that were captured on the way.
+    pub(crate) secrets: Arc<SecretSet>,
 }
 
 impl Engine {
@@ -87,8 +89,11 @@ impl Engine {
         loop {
             let effects = match run.take(step) {
                 Next::Done(last) => {
-                    let pages = run.pages;
-                    return Ok(Outcome { pages, last });
+                    return Ok(Outcome {
+                        pages: run.pages,
+                        last,
+                        secrets: context.secrets,
+                    });
                 }
                 Next::Effects(effects) => effects,
             };

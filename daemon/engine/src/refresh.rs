@@ -3,6 +3,7 @@
 //! The rules are decided in [`bindery_core::refresh`]; the order of the steps is kept here.
 
 mod attempt;
+mod minted;
 mod recover;
 mod store;
 
@@ -13,6 +14,7 @@ use bindery_core::{
     link::{Grant, Link},
     name::{LinkId, NamespaceName},
     problem::{Problem, Reason},
+    provider::AuthKind,
     refresh::{Intent, Plan, plan, plan_newer},
     time::Timestamp,
 };
@@ -89,7 +91,13 @@ impl Engine {
         min_remaining: Duration,
     ) -> Result<Option<Grant>, Problem> {
         let grant = self.grant(link, host).await?;
-        let planned = plan(&grant, None, min_remaining, self.now());
+        let planned = plan(
+            &grant,
+            link.renewable(&grant),
+            None,
+            min_remaining,
+            self.now(),
+        );
         Ok((planned == Plan::UseCurrent).then_some(grant))
     }
 
@@ -140,10 +148,10 @@ impl Engine {
         let stand = self.refresh_stand(namespace, id).await?;
         admit(&stand.link.record)?;
         let (grant, intent) = (&stand.grant.record, stand.intent.as_ref());
-        let now = self.now();
+        let (now, renewable) = (self.now(), stand.link.record.renewable(grant));
         let planned = match want {
-            Want::Remaining(least) => plan(grant, intent, least, now),
-            Want::NewerThan(generation) => plan_newer(grant, intent, generation, now),
+            Want::Remaining(least) => plan(grant, renewable, intent, least, now),
+            Want::NewerThan(generation) => plan_newer(grant, renewable, intent, generation, now),
         };
         match planned {
             Plan::UseCurrent | Plan::UseShort { .. } => Ok(()),
@@ -151,6 +159,9 @@ impl Engine {
                 Err(waiting(&stand.link.record, intent, not_before.since(now)))
             }
             Plan::Dead(cause) => Err(self.dead(&stand.link.record, cause).await),
+            Plan::Send if stand.link.record.auth_kind == AuthKind::AppInstallation => {
+                self.renew_by_minting(stand).await
+            }
             Plan::Send => self.attempt(stand).await,
         }
     }

@@ -12,7 +12,6 @@ use bindery_core::{
 
 use crate::{
     Engine,
-    links::context,
     operation::{Outcome, off_topic},
 };
 
@@ -219,8 +218,8 @@ impl Engine {
         grant: &Grant,
         input: Input,
     ) -> Result<Outcome, Problem> {
-        self.run(context(link, host, &grant.access_token)?, input)
-            .await
+        let context = self.link_context(link, host, &grant.access_token).await?;
+        self.run(context, input).await
     }
 }
 

@@ -55,7 +55,13 @@ fn plan_follows_what_is_left() {
         (Some(900), false, minute, Plan::Dead(Cause::TokenExpired)),
     ] {
         assert_eq!(
-            plan(&grant(expires, refreshable), None, wanted, at(1000)),
+            plan(
+                &grant(expires, refreshable),
+                refreshable,
+                None,
+                wanted,
+                at(1000)
+            ),
             expected
         );
     }
@@ -70,6 +76,7 @@ fn r7_waits_are_kept() {
     };
     let short = plan(
         &grant(Some(1010), true),
+        true,
         Some(&waiting),
         Duration::ZERO,
         at(1000),
@@ -82,6 +89,7 @@ fn r7_waits_are_kept() {
     );
     let none = plan(
         &grant(Some(1000), true),
+        true,
         Some(&waiting),
         Duration::ZERO,
         at(1000),
@@ -94,6 +102,7 @@ fn r7_waits_are_kept() {
     );
     let over = plan(
         &grant(Some(1000), true),
+        true,
         Some(&waiting),
         Duration::ZERO,
         at(1100),

@@ -6,10 +6,10 @@ use bindery_core::{
     host::Host,
     link::{Cause, Link, Stage},
     name::{LinkId, NamespaceName},
-    problem::{Problem, Reason, Who},
+    problem::{Problem, Reason},
 };
 
-use super::{Found, missing};
+use super::{Found, missing, trouble::who};
 use crate::{Engine, Versioned};
 
 /// What a live check found.
@@ -139,7 +139,7 @@ impl Engine {
         self.change_link(namespace, id, |link| {
             if link.observed.stage == Stage::Bound {
                 link.observe(Stage::NeedsReauthorization(cause), explain(cause), now);
-                link.observed.who = Some(Who::User);
+                link.observed.who = who(cause);
             }
             link.refresh_failed = Some(now);
             Ok(())

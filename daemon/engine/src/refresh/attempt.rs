@@ -111,7 +111,7 @@ impl Engine {
         .await
     }
 
-    async fn note_failure(&self, link: &Link) -> Result<(), Problem> {
+    pub(super) async fn note_failure(&self, link: &Link) -> Result<(), Problem> {
         let now = self.now();
         self.change_link(&link.namespace, &link.id, |link| {
             link.refresh_failed = Some(now);

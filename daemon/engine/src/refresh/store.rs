@@ -14,6 +14,7 @@ use super::{Pair, Want};
 use crate::{
     Engine, Versioned,
     flight::lock,
+    links::trouble::recovered,
     records::{change, origins},
 };
 
@@ -68,10 +69,11 @@ impl Engine {
             let host = self.host(&link.host).await?.record;
             let others = replacement(&link, &host, pair)?;
             link.token_expires = pair.grant.expires;
-            link.refreshable = pair.grant.refresh_token.is_some();
+            link.refreshable = link.renewable(&pair.grant);
             link.refreshed = Some(pair.grant.obtained);
             link.generation = pair.grant.generation;
             link.granted_scopes = pair.scopes.clone().or(link.granted_scopes);
+            recovered(&mut link);
             match self
                 .put_link(link.clone(), Expect::Version(version), others)
                 .await

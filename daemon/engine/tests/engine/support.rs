@@ -1,5 +1,7 @@
 //! A world with a virtual clock: real vault, scripted forge.
 
+#[path = "support/app.rs"]
+mod app;
 #[path = "support/forge.rs"]
 mod forge;
 #[path = "support/plugin.rs"]
@@ -79,6 +81,8 @@ pub(crate) struct World {
     pub(crate) forge: Arc<ScriptedForge>,
     pub(crate) plugin: Arc<ScriptedPlugin>,
     pub(crate) store: Arc<FaultyStore<MemoryStore>>,
+    /// For records that a test finds there: the engine's own vault.
+    pub(crate) vault: Arc<SealedVault>,
     folder: tempfile::TempDir,
 }
 
@@ -99,13 +103,14 @@ impl World {
             Arc::new(ScriptedForge::new()),
             Arc::new(ScriptedPlugin::new()),
         );
-        let engine = engine(&folder, &store, &clock, &forge, &plugin).await;
+        let (engine, vault) = engine(&folder, &store, &clock, &forge, &plugin).await;
         let world = Self {
             engine,
             clock,
             forge,
             plugin,
             store,
+            vault,
             folder,
         };
         world.set_up().await;
@@ -114,7 +119,7 @@ impl World {
 
     /// What a restart leaves: a new engine on the same store.
     pub(crate) async fn restart(&mut self) {
-        self.engine = engine(
+        (self.engine, self.vault) = engine(
             &self.folder,
             &self.store,
             &self.clock,
@@ -245,7 +250,7 @@ async fn engine(
     clock: &Arc<VirtualClock>,
     forge: &Arc<ScriptedForge>,
     plugin: &Arc<ScriptedPlugin>,
-) -> Engine {
+) -> (Engine, Arc<SealedVault>) {
     let unlock = vec![Unlock::KeyFile(folder.path().join("root.key"))];
     // A world that restarts keeps the old engine alive for a while, as a real machine never would, so each has a
     // high-water mark of its own.
@@ -259,8 +264,9 @@ async fn engine(
         .unseal(unlock, OpenOptions::default())
         .await
         .expect("vault opens");
+    let vault = Arc::new(vault);
     let ports = Ports {
-        vault: Arc::new(vault),
+        vault: Arc::clone(&vault) as _,
         egress: Arc::clone(forge) as _,
         providers: Arc::clone(plugin) as _,
         clock: Arc::clone(clock) as _,
@@ -270,13 +276,11 @@ async fn engine(
         "harbor".to_owned(),
         "https://harbor.example/sources".to_owned(),
     )]);
-    Engine::new(
-        ports,
-        EngineConfig {
-            public_url: "https://bindery.example".to_owned(),
-            return_addresses,
-        },
-    )
+    let config = EngineConfig {
+        public_url: "https://bindery.example".to_owned(),
+        return_addresses,
+    };
+    (Engine::new(ports, config), vault)
 }
 
 pub(crate) fn wanted(link: &LinkId) -> Wanted {

@@ -11,12 +11,13 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenGrant, TokenOutcome, Tokens,
+        Exchanged, HttpRequest, HttpResponse, ProbeReport, Route, TokenCall, TokenGrant,
+        TokenOutcome, Tokens,
     },
     host::{Host, HostNetwork},
     port::{BoxFuture, Egress},
     problem::Problem,
-    secret::Secret,
+    secret::{Secret, SecretSet},
 };
 use tokio::sync::Notify;
 
@@ -29,6 +30,10 @@ pub(crate) struct ScriptedForge {
     /// Refresh tokens that were presented.
     pub(crate) presented: Mutex<Vec<String>>,
     serial: AtomicU64,
+    /// Tokens that were minted or rotated.
+    pub(crate) minted: AtomicU64,
+    /// Names of the secrets that each request could use.
+    pub(crate) named: Mutex<Vec<Vec<String>>>,
     pub(crate) released: Notify,
     held: std::sync::atomic::AtomicBool,
 }
@@ -40,6 +45,8 @@ impl ScriptedForge {
             token_calls: AtomicUsize::new(0),
             presented: Mutex::default(),
             serial: AtomicU64::new(1),
+            minted: AtomicU64::new(0),
+            named: Mutex::default(),
             released: Notify::new(),
             held: false.into(),
         }
@@ -75,12 +82,21 @@ pub(crate) fn pair(n: u64, seconds: u64) -> TokenOutcome {
 }
 
 impl Egress for ScriptedForge {
+    /// The scripted plugin asks for nothing but new tokens: each is `m{n}`, captured as the request says.
     fn send<'a>(
         &'a self,
-        _: &'a HttpRequest,
-        _: Route<'a>,
+        request: &'a HttpRequest,
+        route: Route<'a>,
     ) -> BoxFuture<'a, Result<Exchanged, Problem>> {
-        panic!("the scripted plugin asks for no request")
+        let used = route.secrets.iter().map(|(name, _)| name.to_owned());
+        self.named.lock().expect("lock").push(used.collect());
+        let n = self.minted.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut captured = SecretSet::new();
+        for capture in &request.capture {
+            captured.insert(&capture.secret, Secret::new(format!("m{n}")));
+        }
+        let response = HttpResponse::default();
+        Box::pin(async { Ok(Exchanged { response, captured }) })
     }
 
     fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {

@@ -3,16 +3,18 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bindery_core::{
-    exchange::{Answer, Effect, EffectKind, EffectResult},
+    exchange::{Answer, Capture, Effect, EffectKind, EffectResult, HttpRequest},
     name::ProviderName,
     port::{BoxFuture, Next, Operation, Providers, Started, Step},
     provider::{
         AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
-        Identity, Input, OperationKind, Output, Permission, PermissionScopes, RateLimitHeaders,
-        Revocation, RevocationOutcome, RevocationSupport, Rotation, TokenFacts, TokenKind,
+        Identity, Input, MINTED_TOKEN, Minted, OperationKind, Output, Permission, PermissionScopes,
+        ROTATED_TOKEN, RateLimitHeaders, Revocation, RevocationOutcome, RevocationSupport,
+        Rotation, TokenFacts, TokenKind,
     },
 };
 use tokio::sync::watch;
@@ -79,6 +81,11 @@ impl ScriptedPlugin {
         self.answers().insert(operation, Box::new(answer));
     }
 
+    /// Answers an operation as at first.
+    pub(crate) fn forget(&self, operation: &'static str) {
+        self.answers().remove(operation);
+    }
+
     /// Whatever an answer did: one may panic on purpose.
     fn answers(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Reply>> {
         let answers = self.answers.lock();
@@ -101,6 +108,13 @@ impl ScriptedPlugin {
                 outcome: RevocationOutcome::Done,
                 message: "revoked".to_owned(),
                 action_uri: String::new(),
+            }),
+            Input::MintToken {
+                ref repositories, ..
+            } => Output::Minted(Minted {
+                expires: call.now.after(Duration::from_secs(3600)),
+                narrowed: !repositories.is_empty(),
+                scopes: Vec::new(),
             }),
             _ => Output::Empty,
         })
@@ -147,7 +161,10 @@ impl Providers for ScriptedPlugin {
         Box::pin(async move {
             held.wait_for(|held| !held).await.expect("the plugin lives");
             let answer = self.answer(&call);
-            let (last, next) = match self.client_check(&call) {
+            let asked = self
+                .client_check(&call)
+                .or_else(|| new_token(&call, &answer));
+            let (last, next) = match asked {
                 Some(check) => (Some(answer?), Next::Effects(vec![check])),
                 None => (None, Next::Done(answer?)),
             };
@@ -157,6 +174,31 @@ impl Providers for ScriptedPlugin {
             })
         })
     }
+}
+
+/// A token that is made comes in an answer, and is captured there.
+fn new_token(call: &Call, answer: &Result<Output, Failure>) -> Option<Effect> {
+    let secret = match (&call.input, answer) {
+        (Input::MintToken { .. }, Ok(_)) => MINTED_TOKEN,
+        (Input::RotateToken { .. }, Ok(_)) => ROTATED_TOKEN,
+        _ => return None,
+    };
+    let capture = Capture {
+        pointer: "/token".to_owned(),
+        secret: secret.to_owned(),
+    };
+    let request = HttpRequest {
+        method: "POST".to_owned(),
+        url: "https://forge.example/api/tokens".to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        capture: vec![capture],
+        max_response_bytes: 0,
+    };
+    Some(Effect {
+        id: 1,
+        kind: EffectKind::Http(request),
+    })
 }
 
 fn step(next: Next) -> Step {
@@ -178,7 +220,7 @@ impl Operation for Checking {
             .expect("the scripted plugin asks for one effect");
         let taken = results
             .iter()
-            .all(|one| one.answer == Answer::Verified(true));
+            .all(|one| matches!(one.answer, Answer::Verified(true) | Answer::Http(_)));
         let outcome = if taken {
             Ok(step(Next::Done(answer)))
         } else {
@@ -221,7 +263,11 @@ fn description() -> Description {
             token: "{web}/token".to_owned(),
             ..Endpoints::default()
         },
-        auth_methods: vec![method(AuthKind::OAuthCode), method(AuthKind::AccessToken)],
+        auth_methods: vec![
+            method(AuthKind::OAuthCode),
+            method(AuthKind::AccessToken),
+            method(AuthKind::AppInstallation),
+        ],
         token_kinds: vec![
             TokenKind {
                 name: "app".to_owned(),

@@ -1,0 +1,96 @@
+//! What a failure says about a link: that its grant is dead, that something outside is in the way, or nothing.
+//!
+//! A link that fails for reasons outside stays bound and enabled. It says what is wrong, and who must act, until it works
+//! again.
+
+use bindery_core::{
+    link::{Cause, Link, Stage},
+    problem::{Problem, Reason, Who},
+    provider::AuthKind,
+};
+
+use super::explain;
+use crate::Engine;
+
+/// What a failure says about a link.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sign {
+    /// A person must authorize it again.
+    Dead(Cause),
+    /// Something outside is in the way.
+    Trouble(Cause),
+    /// Nothing about the link as a whole.
+    Nothing,
+}
+
+/// Reads a failure. A refused token is no sign by itself: a refresh may have replaced it, and two verdicts make a dead
+/// grant (THREATS R5).
+pub(crate) fn sign(link: &Link, problem: &Problem) -> Sign {
+    let installed = link.auth_kind == AuthKind::AppInstallation;
+    match problem.reason {
+        Reason::AppNotInstalled if installed => Sign::Dead(Cause::AppUninstalled),
+        Reason::IdentitySuspended if installed => Sign::Trouble(Cause::AppSuspended),
+        Reason::IdentitySuspended => Sign::Trouble(Cause::IdentitySuspended),
+        Reason::ClientRefused => Sign::Trouble(Cause::ClientRefused),
+        Reason::HostUnreachable
+        | Reason::HostNameUnresolved
+        | Reason::HostAddressForbidden
+        | Reason::HostPortForbidden
+        | Reason::HostCertificateUnknown
+        | Reason::HostAnswerUnusable => Sign::Trouble(Cause::HostUnreachable),
+        Reason::ProviderRateLimited => Sign::Trouble(Cause::RateLimited),
+        Reason::ProviderUnavailable => Sign::Trouble(Cause::ProviderUnavailable),
+        Reason::PluginFailed
+        | Reason::PluginCrashed
+        | Reason::PluginTimeout
+        | Reason::ProviderNotLoaded
+        | Reason::RequestNotAllowed
+        | Reason::OriginNotAllowed => Sign::Trouble(Cause::PluginFailed),
+        Reason::RefreshOutcomeUnknown => Sign::Trouble(Cause::RefreshOutcomeUnknown),
+        Reason::HostDisabled => Sign::Trouble(Cause::HostDisabled),
+        _ => Sign::Nothing,
+    }
+}
+
+/// Who can do something about a trouble; `None` where it passes by itself.
+pub(crate) const fn who(cause: Cause) -> Option<Who> {
+    match cause {
+        Cause::ClientRefused
+        | Cause::HostUnreachable
+        | Cause::HostOriginChanged
+        | Cause::HostDisabled
+        | Cause::PluginFailed => Some(Who::HostOperator),
+        Cause::AppUninstalled | Cause::AppSuspended => Some(Who::OrganizationOwner),
+        Cause::RateLimited | Cause::ProviderUnavailable | Cause::RefreshOutcomeUnknown => None,
+        _ => Some(Who::User),
+    }
+}
+
+impl Engine {
+    /// Shows in a bound link what is in its way, if the failure says so.
+    pub(crate) async fn note_trouble(&self, link: &Link, problem: &Problem) -> Result<(), Problem> {
+        let Sign::Trouble(cause) = sign(link, problem) else {
+            return Ok(());
+        };
+        self.change_link(&link.namespace, &link.id, |link| {
+            if link.observed.stage == Stage::Bound && link.observed.trouble != Some(cause) {
+                link.observed.trouble = Some(cause);
+                link.observed.message = format!("{}: {}", explain(cause), problem.message);
+                link.observed.who = problem.who.or(who(cause));
+                link.observed.action_uri.clone_from(&problem.action_uri);
+            }
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+}
+
+/// The link works: nothing is in its way any more.
+pub(crate) fn recovered(link: &mut Link) {
+    if link.observed.stage == Stage::Bound && link.observed.trouble.take().is_some() {
+        link.observed.message.clear();
+        link.observed.action_uri.clear();
+        (link.observed.who, link.observed.until) = (None, None);
+    }
+}
