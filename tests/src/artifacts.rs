@@ -19,6 +19,8 @@ pub struct Artifacts {
 pub enum Plugin {
     /// `plugins/gitea`.
     Gitea,
+    /// `plugins/gitee`.
+    Gitee,
     /// `plugins/github`.
     GitHub,
     /// `tests/hostile`.
@@ -31,6 +33,7 @@ impl Plugin {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gitea => "gitea",
+            Self::Gitee => "gitee",
             Self::GitHub => "github",
             Self::Hostile => "hostile",
         }
@@ -40,6 +43,7 @@ impl Plugin {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         match self {
             Self::Gitea => root.join("plugins/gitea"),
+            Self::Gitee => root.join("plugins/gitee"),
             Self::GitHub => root.join("plugins/github"),
             Self::Hostile => root.join("tests/hostile"),
         }

@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("bindery-plugin-template", &["bindery-plugin-sdk"]),
     ("bindery-plugin-gitea", &["bindery-plugin-sdk"]),
+    ("bindery-plugin-gitee", &["bindery-plugin-sdk"]),
     ("bindery-plugin-github", &["bindery-plugin-sdk"]),
     ("bindery-plugin-hostile", &["bindery-plugin-sdk"]),
     ("bindery-client", &["bindery-proto"]),

@@ -16,6 +16,12 @@ fn gitea_conforms() {
     assert_conforms(&options("gitea", &source("gitea").join("fixtures")));
 }
 
+/// Gitee: every operation, its pages and its errors, and faults in each exchange.
+#[test]
+fn gitee_conforms() {
+    assert_conforms(&options("gitee", &source("gitee").join("fixtures")));
+}
+
 /// GitHub: every operation, its pages and its errors, and faults in each exchange.
 #[test]
 fn github_conforms() {
