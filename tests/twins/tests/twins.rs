@@ -1,0 +1,16 @@
+//! What the twins do, and that they do it as the forges are known to.
+
+#[path = "it/corpus.rs"]
+mod corpus;
+#[path = "it/device.rs"]
+mod device;
+#[path = "it/faults.rs"]
+mod faults;
+#[path = "it/gitlab.rs"]
+mod gitlab;
+#[path = "it/rotation.rs"]
+mod rotation;
+#[path = "it/scene.rs"]
+mod scene;
+#[path = "it/shapes.rs"]
+mod shapes;
