@@ -3,6 +3,10 @@
 //! A pattern is `GET /repos/{owner}/{repo}`, over the host's API base, or `web:GET /login/{x...}` over its web base.
 //! `{x}` stands for exactly one segment that is not empty, `{x...}` at the end for one or more. Queries don't count.
 //! A URL that two readers could read differently (dots, encoded slashes, empty segments) matches nothing.
+//!
+//! One exception has to be asked for: `{x+}` is one segment that may hold a path of its own, its slashes written as `%2F`.
+//! GitLab names a project so: `group%2Fsub%2Fproject`. Each part between the slashes is as plain as a segment. A proxy
+//! that decodes the slashes reads a longer path below the same place, so whoever agrees to a manifest should see it there.
 
 use std::{fmt, str::FromStr};
 
@@ -31,7 +35,19 @@ pub struct Pattern {
 enum Part {
     Literal(String),
     One,
+    Joined,
 }
+
+/// What stands in braces.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Hole {
+    One,
+    Joined,
+    Rest,
+}
+
+/// A slash that belongs to a segment. In this spelling only: two would be two names for one thing.
+const JOINT: &str = "%2F";
 
 /// A text that is no pattern.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -62,12 +78,14 @@ impl Pattern {
         };
         let same = |(part, segment): (&Part, &&str)| match part {
             Part::Literal(text) => text == segment,
-            Part::One => true,
+            Part::One => is_single(segment),
+            Part::Joined => true,
         };
         base == self.base
             && method == self.method
             && length
             && self.parts.iter().zip(path).all(same)
+            && path.iter().skip(self.parts.len()).all(is_single)
     }
 }
 
@@ -93,7 +111,7 @@ fn parse(text: &str) -> Option<Pattern> {
     };
     let rest = segments
         .last()
-        .is_some_and(|last| placeholder(last) == Some(true));
+        .is_some_and(|last| placeholder(last) == Some(Hole::Rest));
     if rest {
         segments.pop();
     }
@@ -110,23 +128,32 @@ fn parse(text: &str) -> Option<Pattern> {
 
 fn part(segment: &str) -> Option<Part> {
     match placeholder(segment) {
-        Some(false) => Some(Part::One),
-        Some(true) => None,
+        Some(Hole::One) => Some(Part::One),
+        Some(Hole::Joined) => Some(Part::Joined),
+        Some(Hole::Rest) => None,
         None => segment_is_plain(segment).then(|| Part::Literal(segment.to_owned())),
     }
 }
 
-/// Whether the segment is a placeholder, and if so, whether for the rest.
-fn placeholder(segment: &str) -> Option<bool> {
+/// Whether the segment is a placeholder, and if so, for what.
+fn placeholder(segment: &str) -> Option<Hole> {
     let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
-    let (name, rest) = inner
-        .strip_suffix("...")
-        .map_or((inner, false), |name| (name, true));
+    let (name, hole) = match (inner.strip_suffix("..."), inner.strip_suffix('+')) {
+        (Some(name), _) => (name, Hole::Rest),
+        (None, Some(name)) => (name, Hole::Joined),
+        (None, None) => (inner, Hole::One),
+    };
     let word = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
-    (!name.is_empty() && name.bytes().all(word)).then_some(rest)
+    (!name.is_empty() && name.bytes().all(word)).then_some(hole)
 }
 
-/// The segments of `url` below `base`.
+/// Whether a segment holds no path of its own.
+fn is_single(segment: &&str) -> bool {
+    !segment.contains(JOINT)
+}
+
+/// The segments of `url` below `base`. One may be made of several that are joined by `%2F`, which only a pattern that
+/// says so matches.
 ///
 /// # Errors
 ///
@@ -150,7 +177,7 @@ pub fn path_below<'a>(url: &'a str, base: &str) -> Result<Vec<&'a str>, BadUrl> 
         .ok_or(BadUrl::Elsewhere)?
         .split('/')
         .collect();
-    let plain = segments.iter().all(|segment| segment_is_plain(segment));
+    let plain = segments.iter().flat_map(|segment| segment.split(JOINT)).all(segment_is_plain);
     plain.then_some(segments).ok_or(BadUrl::Ambiguous)
 }
 

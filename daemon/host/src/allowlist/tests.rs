@@ -105,6 +105,10 @@ fn unclear_patterns_are_refused() {
         "GET /../a",
         "GET /{}",
         "GET /{X}",
+        "GET /{+}",
+        "GET /{x+...}",
+        "GET /{x++}",
+        "GET /a%2Fb",
         "GET /a{x}",
         "ftp:GET /x",
         "GET /a?b",
@@ -150,7 +154,50 @@ fn p8_placeholders_take_one_segment() {
     }
 }
 
-/// P8: whatever bytes a URL has, what matches is made of plain segments below the base.
+/// P8: an encoded slash gets through where the pattern says so, in one spelling, between plain parts, and nowhere else.
+#[test]
+fn p8_only_a_joined_placeholder_takes_an_encoded_slash() {
+    let joined = "GET /projects/{project+}/repository/tags";
+    for (path, expected) in [
+        ("/projects/81/repository/tags", true),
+        ("/projects/group%2Fproj/repository/tags?page=2", true),
+        ("/projects/group%2Fsub%2Fproj/repository/tags", true),
+        ("/projects/group/proj/repository/tags", false),
+        ("/projects/group%2Fproj/repository%2Ftags", false),
+        ("/projects%2Fgroup/proj/repository/tags", false),
+        ("/projects/group%2fproj/repository/tags", false),
+        ("/projects/group%2F/repository/tags", false),
+        ("/projects/%2Fproj/repository/tags", false),
+        ("/projects/a%2F%2Fb/repository/tags", false),
+        ("/projects/a%2F..%2Fb/repository/tags", false),
+        ("/projects/a%2F.%2Fb/repository/tags", false),
+        ("/projects/a%2F..;x%2Fb/repository/tags", false),
+        ("/projects/a%2F%2e%2e%2Fb/repository/tags", false),
+        ("/projects/a%2F%2E%2E%2Fb/repository/tags", false),
+        ("/projects/a%252Fb/repository/tags", false),
+        ("/projects/a%2F%5Cb/repository/tags", false),
+        ("/projects/a%2Fb%3Fx/repository/tags", false),
+        ("/projects/a%2Fb%00/repository/tags", false),
+    ] {
+        let url = format!("{API}{path}");
+        assert_eq!(allowed(joined, "GET", &url), expected, "{path}");
+    }
+    for pattern in [
+        "GET /projects/{project}/repository/tags",
+        "GET /projects/{rest...}",
+        "GET /{rest...}",
+        "GET /projects/group/proj/repository/tags",
+    ] {
+        let url = format!("{API}/projects/group%2Fproj/repository/tags");
+        assert!(!allowed(pattern, "GET", &url), "{pattern}");
+    }
+    let rest_behind = "GET /projects/{project+}/{rest...}";
+    for (path, expected) in [("/projects/a%2Fb/x/y", true), ("/projects/a%2Fb/x%2Fy", false)] {
+        assert_eq!(allowed(rest_behind, "GET", &format!("{API}{path}")), expected, "{path}");
+    }
+}
+
+/// P8: whatever bytes a URL has, what matches is made of plain segments below the base; an encoded slash only joins them.
 #[test]
 fn p8_random_urls_never_escape() {
     const ALPHABET: &[u8] = b"/..%2eEfF5cC;?#@:\\ax\0 {}";
@@ -163,7 +210,7 @@ fn p8_random_urls_never_escape() {
         let Ok(path) = path_below(&url, API) else {
             continue;
         };
-        for segment in path {
+        for segment in path.iter().flat_map(|segment| segment.split("%2F")) {
             let lower = segment.to_ascii_lowercase();
             assert!(
                 !segment.is_empty() && segment != "." && segment != "..",

@@ -141,22 +141,30 @@ fn below<'a>(base: &str, url: &'a str) -> Option<&'a str> {
     path.starts_with('/').then_some(path)
 }
 
-/// `{x}` stands for one segment that is not empty, `{x...}` for all the rest, of at least one.
+/// `{x}` stands for one segment that is not empty, `{x+}` for one whose slashes are encoded, `{x...}` for all the rest, of
+/// at least one.
 fn fits(pattern: &str, path: &str) -> bool {
     let mut path = path.split('/');
     for part in pattern.split('/') {
         let Some(real) = path.next() else {
             return false;
         };
-        let any = part.starts_with('{') && part.ends_with('}');
-        if any && real.is_empty() || !any && part != real {
+        if !fits_part(part, real) {
             return false;
         }
-        if any && part.ends_with("...}") {
-            return true;
+        if part.ends_with("...}") {
+            return path.all(|rest| fits_part(part, rest));
         }
     }
     path.next().is_none()
+}
+
+fn fits_part(part: &str, real: &str) -> bool {
+    if !part.starts_with('{') || !part.ends_with('}') {
+        return part == real;
+    }
+    let may_join = part.ends_with("+}");
+    !real.is_empty() && (may_join || !real.contains("%2F"))
 }
 
 /// Names of the secrets in a request, read back from how it is shown.
@@ -189,12 +197,19 @@ mod tests {
     fn patterns_fit_whole_paths() {
         assert!(fits("/repos/{owner}/{name}", "/repos/a/b"));
         assert!(fits("/repositories/{rest...}", "/repositories/1/branches"));
+        assert!(fits("/projects/{project+}", "/projects/group%2Fsub%2Fproj"));
+        assert!(fits("/projects/{project+}", "/projects/81"));
         for (pattern, path) in [
             ("/repos/{owner}/{name}", "/repos/a"),
             ("/repos/{owner}/{name}", "/repos/a/b/hooks"),
             ("/repos/{owner}/{name}", "/repos//b"),
             ("/repositories/{rest...}", "/repositories"),
             ("/user", "/users"),
+            ("/projects/{project}", "/projects/group%2Fproj"),
+            ("/projects/{rest...}", "/projects/group%2Fproj"),
+            ("/projects/{rest...}", "/projects/81/group%2Fproj"),
+            ("/projects/{project+}", "/projects/group/proj"),
+            ("/projects/{project+}", "/projects/"),
         ] {
             assert!(!fits(pattern, path), "{pattern} {path}");
         }
