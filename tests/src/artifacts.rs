@@ -23,6 +23,8 @@ pub enum Plugin {
     Gitee,
     /// `plugins/github`.
     GitHub,
+    /// `plugins/gitlab`.
+    GitLab,
     /// `tests/hostile`.
     Hostile,
 }
@@ -35,6 +37,7 @@ impl Plugin {
             Self::Gitea => "gitea",
             Self::Gitee => "gitee",
             Self::GitHub => "github",
+            Self::GitLab => "gitlab",
             Self::Hostile => "hostile",
         }
     }
@@ -45,6 +48,7 @@ impl Plugin {
             Self::Gitea => root.join("plugins/gitea"),
             Self::Gitee => root.join("plugins/gitee"),
             Self::GitHub => root.join("plugins/github"),
+            Self::GitLab => root.join("plugins/gitlab"),
             Self::Hostile => root.join("tests/hostile"),
         }
     }

@@ -55,6 +55,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bindery-plugin-gitea", &["bindery-plugin-sdk"]),
     ("bindery-plugin-gitee", &["bindery-plugin-sdk"]),
     ("bindery-plugin-github", &["bindery-plugin-sdk"]),
+    ("bindery-plugin-gitlab", &["bindery-plugin-sdk"]),
     ("bindery-plugin-hostile", &["bindery-plugin-sdk"]),
     ("bindery-client", &["bindery-proto"]),
     ("bindery-cli", &["bindery-client", "bindery-proto"]),

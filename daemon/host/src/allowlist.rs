@@ -177,7 +177,10 @@ pub fn path_below<'a>(url: &'a str, base: &str) -> Result<Vec<&'a str>, BadUrl> 
         .ok_or(BadUrl::Elsewhere)?
         .split('/')
         .collect();
-    let plain = segments.iter().flat_map(|segment| segment.split(JOINT)).all(segment_is_plain);
+    let plain = segments
+        .iter()
+        .flat_map(|segment| segment.split(JOINT))
+        .all(segment_is_plain);
     plain.then_some(segments).ok_or(BadUrl::Ambiguous)
 }
 

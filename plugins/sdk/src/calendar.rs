@@ -25,6 +25,33 @@ pub fn unix_from_utc(
     sane.then(|| days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
+/// Seconds since the epoch at which the UTC day `2021-10-07` begins.
+///
+/// ```
+/// use bindery_plugin_sdk::calendar::parse_date;
+///
+/// assert_eq!(parse_date("1970-01-02"), Some(86_400));
+/// assert_eq!(parse_date("tomorrow"), None);
+/// ```
+pub fn parse_date(text: &str) -> Option<i64> {
+    let mut parts = text.splitn(3, '-').map(|part| part.parse().ok());
+    unix_from_utc(parts.next()??, parts.next()??, parts.next()??, 0, 0, 0)
+}
+
+/// Year, month and day of the UTC day that holds a second since the epoch; none before 1970 and after 9999.
+///
+/// ```
+/// use bindery_plugin_sdk::calendar::date_of_unix;
+///
+/// assert_eq!(date_of_unix(1_633_633_673), Some((2021, 10, 7)));
+/// ```
+pub fn date_of_unix(unix: i64) -> Option<(i64, i64, i64)> {
+    // The last second of 9999.
+    (0..=253_402_300_799)
+        .contains(&unix)
+        .then(|| civil_from_days(unix / 86_400))
+}
+
 /// Seconds since the epoch of an HTTP date in its only current form: `Thu, 07 Oct 2021 19:07:53 GMT`.
 pub fn parse_http_date(text: &str) -> Option<i64> {
     let mut words = text.trim().split_once(", ")?.1.split(' ');
@@ -62,9 +89,49 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// The other way round.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = year_of_era + days.div_euclid(146_097) * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every day of the calendar is found again from its number, and the days are in order without a gap.
+    #[test]
+    fn days_are_found_again() {
+        for day in 0..2_932_897 {
+            let unix = day * 86_400;
+            let (year, month, of_month) = date_of_unix(unix + 86_399).unwrap();
+            assert_eq!(unix_from_utc(year, month, of_month, 0, 0, 0), Some(unix));
+        }
+        assert_eq!(date_of_unix(2_932_897 * 86_400), None);
+        assert_eq!(date_of_unix(-1), None);
+        assert_eq!(
+            parse_date("2027-02-28"),
+            unix_from_utc(2027, 2, 28, 0, 0, 0)
+        );
+        for bad in [
+            "",
+            "2027",
+            "2027-02",
+            "2027-02-28T00",
+            "2027-13-01",
+            "-1-1-1",
+        ] {
+            assert_eq!(parse_date(bad), None, "{bad}");
+        }
+    }
 
     /// Leap years and both ends of a year are counted as everybody counts them.
     #[test]

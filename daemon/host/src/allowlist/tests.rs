@@ -192,8 +192,15 @@ fn p8_only_a_joined_placeholder_takes_an_encoded_slash() {
         assert!(!allowed(pattern, "GET", &url), "{pattern}");
     }
     let rest_behind = "GET /projects/{project+}/{rest...}";
-    for (path, expected) in [("/projects/a%2Fb/x/y", true), ("/projects/a%2Fb/x%2Fy", false)] {
-        assert_eq!(allowed(rest_behind, "GET", &format!("{API}{path}")), expected, "{path}");
+    for (path, expected) in [
+        ("/projects/a%2Fb/x/y", true),
+        ("/projects/a%2Fb/x%2Fy", false),
+    ] {
+        assert_eq!(
+            allowed(rest_behind, "GET", &format!("{API}{path}")),
+            expected,
+            "{path}"
+        );
     }
 }
 

@@ -27,3 +27,9 @@ fn gitee_conforms() {
 fn github_conforms() {
     assert_conforms(&options("github", &source("github").join("fixtures")));
 }
+
+/// GitLab below a path of its host: every operation, its pages and its errors, and faults in each exchange.
+#[test]
+fn gitlab_conforms() {
+    assert_conforms(&options("gitlab", &source("gitlab").join("fixtures")));
+}
