@@ -17,6 +17,8 @@ pub struct Artifacts {
 /// A plugin as it is installed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Plugin {
+    /// `plugins/bitbucket`.
+    Bitbucket,
     /// `plugins/gitea`.
     Gitea,
     /// `plugins/gitee`.
@@ -34,6 +36,7 @@ impl Plugin {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Bitbucket => "bitbucket",
             Self::Gitea => "gitea",
             Self::Gitee => "gitee",
             Self::GitHub => "github",
@@ -45,6 +48,7 @@ impl Plugin {
     fn source(self) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         match self {
+            Self::Bitbucket => root.join("plugins/bitbucket"),
             Self::Gitea => root.join("plugins/gitea"),
             Self::Gitee => root.join("plugins/gitee"),
             Self::GitHub => root.join("plugins/github"),

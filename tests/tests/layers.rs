@@ -52,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("bindery-plugin-template", &["bindery-plugin-sdk"]),
+    ("bindery-plugin-bitbucket", &["bindery-plugin-sdk"]),
     ("bindery-plugin-gitea", &["bindery-plugin-sdk"]),
     ("bindery-plugin-gitee", &["bindery-plugin-sdk"]),
     ("bindery-plugin-github", &["bindery-plugin-sdk"]),

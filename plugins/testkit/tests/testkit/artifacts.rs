@@ -8,7 +8,15 @@ use std::{
 
 use bindery_plugin_testkit::Options;
 
-const PLUGINS: [&str; 6] = ["template", "gitea", "gitee", "github", "gitlab", "hostile"];
+const PLUGINS: [&str; 7] = [
+    "template",
+    "bitbucket",
+    "gitea",
+    "gitee",
+    "github",
+    "gitlab",
+    "hostile",
+];
 
 /// Builds what `cargo test` does not: the plugins' libraries and the worker. Gives their folder.
 fn folder() -> &'static Path {

@@ -10,6 +10,15 @@ fn template_conforms() {
     assert_conforms(&options("template", &source("template").join("fixtures")));
 }
 
+/// Bitbucket in both editions: every operation, its pages and its errors, and faults in each exchange.
+#[test]
+fn bitbucket_conforms() {
+    assert_conforms(&options(
+        "bitbucket",
+        &source("bitbucket").join("fixtures"),
+    ));
+}
+
 /// Gitea and Forgejo: every operation, its pages and its errors, and faults in each exchange.
 #[test]
 fn gitea_conforms() {
