@@ -152,23 +152,32 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListRepositories) -> Result<()> {
         return only(cx, input).await;
     }
     let mut walk = Walk::start(cx, input).await?;
+    let mut shut = None;
     let mut done = 0;
     loop {
         let mut page = v1::RepositoryPage::default();
-        let next = match step(cx, input, &mut walk, &mut page).await {
-            Ok(next) => next,
-            Err(failure) if is_shut(&failure) && input.owner.is_empty() => {
-                page.partial = true;
-                None
+        match step(cx, input, &mut walk, &mut page).await {
+            Ok(next) => walk.advance(next),
+            Err(failure) if is_shut(&failure) && walk.workspaces.len() > 1 => {
+                shut = Some(failure);
+                walk.advance(None);
+                if walk.workspace().is_some() {
+                    continue;
+                }
             }
             Err(failure) => return Err(failure),
-        };
-        walk.advance(next);
+        }
         page.next_cursor = walk.cursor();
-        let end = page.next_cursor.is_empty();
-        cx.emit(page);
+        page.partial = shut.is_some();
         done += 1;
-        if end || is_enough(done, input.max_pages) {
+        match shut.take() {
+            // Nothing but what may not be seen is no list.
+            Some(failure) if done == 1 && page.items.is_empty() && walk.workspace().is_none() => {
+                return Err(failure);
+            }
+            _ => cx.emit(page),
+        }
+        if walk.workspace().is_none() || is_enough(done, input.max_pages) {
             return Ok(());
         }
     }
@@ -199,7 +208,7 @@ async fn step(
     let next = found.next(cx)?;
     // Nothing to ask about where there is nothing.
     if walk.table.is_none() && !found.values.is_empty() {
-        walk.table = Some(Table::of_workspace(cx, &workspace).await?);
+        walk.table = Some(open(Table::of_workspace(cx, &workspace).await)?);
     }
     for one in found.values {
         let rights = walk
@@ -266,9 +275,14 @@ pub(crate) fn segments(repository: &str) -> Result<(&str, &str)> {
 async fn rights(cx: &Cx, found: &Repository, response: &Response) -> Result<Rights> {
     let (workspace, _) = split(&found.full_name)
         .map_err(|_| Failure::malformed("a repository's full name has no workspace"))?;
-    match Table::of_repository(cx, workspace, &found.full_name).await {
-        Ok(table) => Ok(table.rights(cx, &found.uuid, response)),
-        Err(failure) if is_shut(&failure) => Ok(Rights::default()),
-        Err(failure) => Err(failure),
+    let table = open(Table::of_repository(cx, workspace, &found.full_name).await)?;
+    Ok(table.rights(cx, &found.uuid, response))
+}
+
+/// Who may not ask for permissions has none that are known.
+fn open(table: Result<Table>) -> Result<Table> {
+    match table {
+        Err(failure) if is_shut(&failure) => Ok(Table::default()),
+        other => other,
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{call, page::Page};
 
-/// Whom a token belongs to, as headers say it.
+/// Whom a token belongs to, as headers say it: escaped, since they can't hold every name.
 struct Who {
     name: String,
     id: Option<u64>,
@@ -36,8 +36,6 @@ fn yes() -> bool {
 pub(crate) async fn identify(cx: &Cx) -> Result<v1::Identity> {
     let response = call::good(cx, cheap(cx).await?)?;
     let who = who(cx, &response).await?;
-    let who =
-        who.ok_or_else(|| Failure::unauthenticated("the server takes the token for nobody's"))?;
     match user(cx, &who.name).await? {
         Some(user) if !user.active => Err(Failure::suspended("the account is not active any more")),
         Some(user) => person(cx, user),
@@ -78,7 +76,7 @@ fn machine(cx: &Cx, who: Who) -> Result<v1::Identity> {
 pub(crate) async fn inspect(cx: &Cx) -> Result<v1::TokenFacts> {
     let response = cheap(cx).await?;
     let active = if response.is_success() {
-        who(cx, &response).await?.is_some()
+        who(cx, &response).await.map(|_| true)?
     } else {
         let failure = call::failure(cx, &response);
         if failure.code() != v1::Code::Unauthenticated {
@@ -97,45 +95,36 @@ async fn cheap(cx: &Cx) -> Result<Response> {
     call::ask(cx, cx.api(&["application-properties"])?).await
 }
 
-async fn who(cx: &Cx, response: &Response) -> Result<Option<Who>> {
+async fn who(cx: &Cx, response: &Response) -> Result<Who> {
     // An answer that is none of this server's says nothing about the token.
     response.json::<super::probe::Properties>()?;
     if let Some(name) = call::user(response) {
-        return Ok(Some(Who {
-            name: decoded(name)?,
-            id: response.number("x-auserid"),
-        }));
+        let name = percent_decode_str(name).decode_utf8().ok();
+        return Who::new(name.as_deref(), response);
     }
     let url = cx.web(&["plugins", "servlet", "applinks", "whoami"])?;
     let response = call::good(cx, call::ask(cx, url).await?)?;
-    let name = std::str::from_utf8(response.body())
-        .unwrap_or_default()
-        .trim();
-    match name {
-        "" => Ok(None),
-        name if is_name(name) => Ok(Some(Who {
-            name: name.to_owned(),
-            id: response.number("x-auserid"),
-        })),
-        _ => Err(Failure::malformed(
-            "the server's word for a user is no name",
-        )),
-    }
+    let name = std::str::from_utf8(response.body()).ok();
+    Who::new(name.map(str::trim), &response)
 }
 
-/// A header can't hold every name, so it is escaped: `jane%40example`.
-fn decoded(name: &str) -> Result<String> {
-    match percent_decode_str(name).decode_utf8() {
-        Ok(name) if is_name(&name) => Ok(name.into_owned()),
-        _ => Err(Failure::malformed(
-            "the server's word for a user is no name",
-        )),
+impl Who {
+    /// Reads a name, which is neither empty nor a page of HTML.
+    fn new(name: Option<&str>, response: &Response) -> Result<Self> {
+        let is_name = |text: &&str| {
+            (1..=255).contains(&text.len())
+                && !text.contains(|c: char| c.is_control() || "<>/".contains(c))
+        };
+        match name.filter(is_name) {
+            Some(name) => Ok(Self {
+                name: name.to_owned(),
+                id: response.number("x-auserid"),
+            }),
+            None => Err(Failure::malformed(
+                "the server does not tell whose token it is",
+            )),
+        }
     }
-}
-
-/// Not a page of HTML.
-fn is_name(text: &str) -> bool {
-    text.len() <= 255 && !text.contains(|c: char| c.is_control() || "<>/".contains(c))
 }
 
 /// A user by name. The path is by slug, which is the name with other letters; where that is somebody else, or nobody,

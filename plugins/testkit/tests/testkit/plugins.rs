@@ -13,10 +13,7 @@ fn template_conforms() {
 /// Bitbucket in both editions: every operation, its pages and its errors, and faults in each exchange.
 #[test]
 fn bitbucket_conforms() {
-    assert_conforms(&options(
-        "bitbucket",
-        &source("bitbucket").join("fixtures"),
-    ));
+    assert_conforms(&options("bitbucket", &source("bitbucket").join("fixtures")));
 }
 
 /// Gitea and Forgejo: every operation, its pages and its errors, and faults in each exchange.

@@ -212,26 +212,53 @@ fn t1_11_an_empty_next_is_the_end() {
     }
 }
 
-/// A workspace that does not let the token in is left out, and said to be; of one that was asked for it is an error.
+/// A workspace that does not let the token in is left out, and said to be; pages go on behind it.
 #[test]
 fn a_shut_workspace_makes_the_list_partial() {
+    let list = |max_pages| {
+        let run = cloud()
+            .on("GET", &api(WORKSPACES), workspaces(&["acme", "beta"]))
+            .on("GET", &list_of("acme"), Reply::json(403, "{}"))
+            .on(
+                "GET",
+                &list_of("beta"),
+                page(&repository("2", "beta/web"), ""),
+            )
+            .on("GET", &permissions_of("beta"), page("", ""))
+            .run(v1::ListRepositories {
+                max_pages,
+                ..v1::ListRepositories::default()
+            });
+        assert_eq!(names(&run), ["beta/web"]);
+        run.repository_pages()
+            .iter()
+            .map(|page| page.partial)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((list(0), list(1)), (vec![true], vec![true]));
+    let run = cloud()
+        .on("GET", &api(WORKSPACES), workspaces(&["acme", "beta"]))
+        .on(
+            "GET",
+            &list_of("acme"),
+            page(&repository("1", "acme/api"), ""),
+        )
+        .on("GET", &permissions_of("acme"), Reply::json(403, "{}"))
+        .on("GET", &list_of("beta"), Reply::json(404, "{}"))
+        .run(v1::ListRepositories::default());
+    assert_eq!(names(&run), ["acme/api"]);
+    assert!(run.repository_pages()[1].partial);
+}
+
+/// Where nothing but shut workspaces is, and where one was asked for, it is an error and not an empty list.
+#[test]
+fn shut_workspaces_alone_are_an_error() {
     let run = cloud()
         .on("GET", &api(WORKSPACES), workspaces(&["acme", "beta"]))
         .on("GET", &list_of("acme"), Reply::json(403, "{}"))
-        .on(
-            "GET",
-            &list_of("beta"),
-            page(&repository("2", "beta/web"), ""),
-        )
-        .on("GET", &permissions_of("beta"), page("", ""))
+        .on("GET", &list_of("beta"), Reply::json(403, "{}"))
         .run(v1::ListRepositories::default());
-    assert_eq!(names(&run), ["beta/web"]);
-    let partial: Vec<_> = run
-        .repository_pages()
-        .iter()
-        .map(|page| page.partial)
-        .collect();
-    assert_eq!(partial, [true, false]);
+    assert_eq!(run.failure().code(), Code::PermissionDenied);
     for (reply, code) in [
         (Reply::json(403, "{}"), Code::PermissionDenied),
         (Reply::json(404, "{}"), Code::NotFound),

@@ -56,7 +56,7 @@ fn t5_the_identity_is_asked_of_a_servlet() {
         .run(v1::Identify {});
     assert_eq!(run.identity().login, "jane");
     for (reply, code) in [
-        (Reply::bytes(200, ""), Code::Unauthenticated),
+        (Reply::bytes(200, ""), Code::MalformedResponse),
         (Reply::bytes(200, "<html>"), Code::MalformedResponse),
         (Reply::status(404), Code::NotFound),
     ] {
