@@ -7,7 +7,8 @@ use crate::{call, describe::APPLICATIONS_PAGE};
 
 #[derive(Deserialize)]
 pub(crate) struct User {
-    id: u64,
+    /// Below zero for accounts of the server itself: -2 is `gitea-actions`.
+    id: i64,
     pub(crate) login: String,
     #[serde(default)]
     full_name: String,
@@ -30,21 +31,28 @@ pub(crate) async fn identify(cx: &Cx) -> Result<v1::Identity> {
         empty if empty.is_empty() => cx.web(&[&user.login])?.into(),
         given => given,
     };
+    // An account that was made as a bot looks like a person's: the server does not tell.
+    let kind = if user.id < 0 {
+        v1::AccountKind::Bot
+    } else {
+        v1::AccountKind::User
+    };
     Ok(v1::Identity {
         stable_id: user.id.to_string(),
         login: user.login,
         display_name: user.full_name,
-        kind: v1::AccountKind::User.into(),
+        kind: kind.into(),
         web_uri: page,
     })
 }
 
-/// The server tells neither scopes nor expiry. A token without `read:user` is refused here, and yet alive.
+/// The server tells neither scopes nor expiry: a token's own data is for its owner's password only. A token without
+/// `read:user` is refused here, and yet alive.
 pub(crate) async fn inspect(cx: &Cx) -> Result<v1::TokenFacts> {
     let response = call::ask(cx, cx.api(&["user"])?).await?;
     let active = match response.status() {
         401 => false,
-        403 if call::missing_scopes(&response).is_some() => true,
+        403 if call::refusal(&response).is_some_and(|refusal| refusal.is_of_token()) => true,
         _ => call::good(cx, response).map(|_| true)?,
     };
     Ok(v1::TokenFacts {

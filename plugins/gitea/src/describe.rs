@@ -1,13 +1,19 @@
 //! All that is data about Gitea and Forgejo
 
 use bindery_plugin_sdk::v1::{
-    AuthKind, AuthMethod, ClientAuthentication, Description, Endpoints, Operation, Permission,
-    PermissionScopes, PkceSupport, RateLimitHeaders, RefreshReuse, RefreshRotation,
+    AuthKind, AuthMethod, ClientAuthentication, Description, Endpoints, KnownHost, Operation,
+    Permission, PermissionScopes, PkceSupport, RateLimitHeaders, RefreshReuse, RefreshRotation,
     RevocationSupport, TokenKind,
 };
 
 /// Page where a person ends an authorization or deletes a token.
 pub(crate) const APPLICATIONS_PAGE: &str = "/user/settings/applications";
+
+/// `ACCESS_TOKEN_EXPIRATION_TIME`, where the operator did not change it.
+const ACCESS_LIFETIME_S: u64 = 3600;
+
+/// `REFRESH_TOKEN_EXPIRATION_TIME` (730 hours), where the operator did not change it. Each refresh begins it anew.
+const REFRESH_IDLE_S: u64 = 730 * 3600;
 
 pub(crate) fn description() -> Description {
     Description {
@@ -48,6 +54,10 @@ fn endpoints() -> Endpoints {
         api_from_web: "{web}/api/v1".to_owned(),
         authorize: "{web}/login/oauth/authorize".to_owned(),
         token: "{web}/login/oauth/access_token".to_owned(),
+        known_hosts: vec![KnownHost {
+            web: "https://codeberg.org".to_owned(),
+            api: "https://codeberg.org/api/v1".to_owned(),
+        }],
         ..Endpoints::default()
     }
 }
@@ -57,12 +67,17 @@ fn oauth() -> AuthMethod {
         kind: AuthKind::OauthCode.into(),
         pkce: PkceSupport::S256.into(),
         client_authentication: ClientAuthentication::Body.into(),
-        // INVALIDATE_REFRESH_TOKENS is the server's; by default the old token goes on working.
+        // INVALIDATE_REFRESH_TOKENS is the server's; by default the old token goes on working. Where it is on, the old
+        // one is refused, and the grant and the new one live on: trying it costs nothing.
         rotation: RefreshRotation::Configurable.into(),
         reuse: RefreshReuse::Graceful.into(),
         help_uri: format!("{{web}}{APPLICATIONS_PAGE}"),
-        // A used or unknown refresh token is `unauthorized_client` here, a revoked grant `invalid_grant`.
+        // A used or unknown refresh token is `unauthorized_client` here, a revoked grant `invalid_grant`. A wrong
+        // client secret is `invalid_client` when a token is refreshed, so it is not mistaken for either.
         dead_grant_errors: vec!["unauthorized_client".to_owned(), "invalid_grant".to_owned()],
+        display_name: "Gitea OAuth authentication".to_owned(),
+        token_lifetime_s: ACCESS_LIFETIME_S,
+        refresh_idle_s: REFRESH_IDLE_S,
         ..AuthMethod::default()
     }
 }
@@ -71,6 +86,7 @@ fn access_token() -> AuthMethod {
     AuthMethod {
         kind: AuthKind::AccessToken.into(),
         help_uri: format!("{{web}}{APPLICATIONS_PAGE}"),
+        display_name: "Gitea personal access token".to_owned(),
         ..AuthMethod::default()
     }
 }

@@ -4,7 +4,8 @@ use bindery_plugin_sdk::{Cx, Failure, Result, join_all, v1};
 use serde::Deserialize;
 
 use crate::{
-    account, call,
+    account,
+    call::{self, Refusal},
     paging::{has_next, page_size, page_url},
 };
 
@@ -26,7 +27,26 @@ struct Permissions {
     #[serde(default)]
     is_owner: bool,
     #[serde(default)]
+    is_admin: bool,
+    #[serde(default)]
+    can_write: bool,
+    #[serde(default)]
     can_read: bool,
+}
+
+impl Permissions {
+    /// The most that the server grants, in its own words.
+    fn role(&self) -> &'static str {
+        match self {
+            Self { is_owner: true, .. } => "owner",
+            Self { is_admin: true, .. } => "admin",
+            Self {
+                can_write: true, ..
+            } => "write",
+            Self { can_read: true, .. } => "read",
+            _ => "",
+        }
+    }
 }
 
 pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
@@ -49,10 +69,7 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
                     .collect::<Result<Vec<_>>>()?,
             );
         }
-        cx.emit(v1::OrganizationPage {
-            items,
-            ..v1::OrganizationPage::default()
-        });
+        cx.emit(page_of(cx, items));
         if !go_on {
             break;
         }
@@ -60,12 +77,28 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
     Ok(())
 }
 
+/// A token with `public-only` is not shown organizations that are not public.
+fn page_of(cx: &Cx, items: Vec<v1::Organization>) -> v1::OrganizationPage {
+    let partial = call::sees_only_public(cx);
+    let reason = if partial {
+        "the token has the scope public-only: what is not public is left out"
+    } else {
+        ""
+    };
+    v1::OrganizationPage {
+        items,
+        partial,
+        partial_reason: reason.to_owned(),
+        ..v1::OrganizationPage::default()
+    }
+}
+
 /// A listed organization is one that the identity belongs to, and no policy keeps an application out. What is left to
 /// find out is whether its teams let the identity read.
 async fn describe(cx: &Cx, login: &str, found: &Organization) -> Result<v1::Organization> {
     let name = found.name.as_deref().or(found.username.as_deref());
     let name = name.ok_or_else(|| Failure::malformed("an organization has no name"))?;
-    let organization = v1::Organization {
+    let mut organization = v1::Organization {
         stable_id: found.id.to_string(),
         login: name.to_owned(),
         display_name: found.full_name.clone(),
@@ -73,17 +106,20 @@ async fn describe(cx: &Cx, login: &str, found: &Organization) -> Result<v1::Orga
     };
     let url = cx.api(&["users", login, "orgs", name, "permissions"])?;
     let response = call::ask(cx, url).await?;
-    match response.status() {
+    if response.status() == 404 {
         // Before 1.17 there is no such endpoint.
-        404 => Ok(granted(organization)),
-        _ if call::missing_scopes(&response).is_some() => Ok(scope_too_small(organization)),
-        _ => {
-            let permissions: Permissions = call::good(cx, response)?.json()?;
-            Ok(match permissions.is_owner || permissions.can_read {
-                true => granted(organization),
-                false => no_team(cx, organization)?,
-            })
-        }
+        return Ok(granted(organization));
+    }
+    match call::refusal(&response) {
+        Some(Refusal::Scope(_)) => return Ok(scope_too_small(organization, LACKS_SCOPE)),
+        Some(Refusal::PublicOnly) => return Ok(scope_too_small(organization, PUBLIC_ONLY)),
+        _ => {}
+    }
+    let permissions: Permissions = call::good(cx, response)?.json()?;
+    permissions.role().clone_into(&mut organization.role);
+    match permissions.role() {
+        "" => no_team(cx, organization),
+        _ => Ok(granted(organization)),
     }
 }
 
@@ -94,10 +130,13 @@ fn granted(organization: v1::Organization) -> v1::Organization {
     }
 }
 
-fn scope_too_small(organization: v1::Organization) -> v1::Organization {
+const LACKS_SCOPE: &str = "the token lacks the scope read:organization or read:user";
+const PUBLIC_ONLY: &str = "the token has the scope public-only, and the organization is not public";
+
+fn scope_too_small(organization: v1::Organization, reason: &str) -> v1::Organization {
     v1::Organization {
         access: v1::OrganizationAccess::ScopeTooSmall.into(),
-        reason: "the token lacks the scope read:organization or read:user".to_owned(),
+        reason: reason.to_owned(),
         who: v1::Actor::User.into(),
         ..organization
     }

@@ -78,7 +78,7 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListRepositories) -> Result<()> {
             } else {
                 String::new()
             },
-            partial: false,
+            partial: call::sees_only_public(cx),
         });
         if !go_on || is_enough(done, input.max_pages) {
             return Ok(());

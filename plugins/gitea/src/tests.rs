@@ -8,6 +8,7 @@ use bindery_plugin_sdk::{
 use super::*;
 
 mod lists;
+mod refusals;
 
 fn manifest() -> Manifest {
     toml::from_str(include_str!("../manifest.toml")).expect("the manifest is valid")
@@ -96,43 +97,6 @@ fn errors_have_their_code() {
     assert_eq!(run.failure().retry_after_ms, 7000);
 }
 
-/// A missing scope is named, in the old spelling and in the new one.
-#[test]
-fn a_missing_scope_is_named() {
-    let old = r#"{"message":"token does not have at least one of required scope(s): [read:user write:user]"}"#;
-    for (body, scopes) in [
-        (NO_SCOPE, &["read:user"][..]),
-        (old, &["read:user", "write:user"]),
-    ] {
-        let run = driver()
-            .on("GET", USER, Reply::json(403, body))
-            .run(v1::Identify {});
-        assert_eq!(run.failure().code(), Code::ScopeMissing);
-        assert_eq!(run.failure().missing_scopes, scopes);
-    }
-}
-
-/// A token is alive if the server takes it, even where it may not ask who it is; its scopes are not told.
-#[test]
-fn a_token_is_alive_or_not() {
-    for (reply, active) in [
-        (Reply::json(200, ALICE), true),
-        (Reply::json(403, NO_SCOPE), true),
-        (Reply::json(401, "{}"), false),
-    ] {
-        let run = driver().on("GET", USER, reply).run(v1::InspectToken {});
-        let facts = run.token_facts();
-        assert_eq!(
-            (facts.active, facts.scopes_known, facts.expire_unix),
-            (active, false, 0)
-        );
-    }
-    let run = driver()
-        .on("GET", USER, Reply::status(500))
-        .run(v1::InspectToken {});
-    assert_eq!(run.failure().code(), Code::Upstream);
-}
-
 /// Nothing is asked, nothing is claimed: a person is sent to the page.
 #[test]
 fn a_revocation_is_said_to_be_impossible() {
@@ -195,7 +159,7 @@ fn organizations_say_what_is_possible() {
         .on(
             "GET",
             &permissions("acme"),
-            Reply::json(200, r#"{"is_owner":true}"#),
+            Reply::json(200, r#"{"is_owner":true,"is_admin":true,"can_read":true}"#),
         )
         .on("GET", &permissions("old"), Reply::status(404))
         .on("GET", &permissions("shut"), Reply::json(403, NO_SCOPE))
@@ -219,6 +183,10 @@ fn organizations_say_what_is_possible() {
             ("shut", OrganizationAccess::ScopeTooSmall),
             ("none", OrganizationAccess::Unknown),
         ]
+    );
+    assert_eq!(
+        (found[0].role.as_str(), found[3].role.as_str()),
+        ("owner", "")
     );
     assert_eq!(found[3].who(), v1::Actor::OrganizationOwner);
     assert_eq!(found[3].action_uri, "https://git.test/org/none/teams");

@@ -9,7 +9,7 @@ use bindery_core::{
 };
 use bindery_store::{Call, Fault};
 
-use crate::support::{World, wanted};
+use crate::support::{World, pair, wanted};
 
 fn refused() -> TokenOutcome {
     TokenOutcome::Refused {
@@ -109,6 +109,24 @@ async fn the_new_pair_survives_a_restart() {
         "a3"
     );
     assert_eq!(*world.forge.presented.lock().expect("lock"), ["r1", "r2"]);
+}
+
+/// PROVIDERS trap 1.12: Gitea gives the same access token, byte for byte, for two refreshes within a second, and keeps the
+/// refresh token. That is a refresh like any other: it is stored, its new end counts, and nobody asks again.
+#[tokio::test]
+async fn trap_1_12_the_same_token_again_is_a_refresh() {
+    let world = World::new().await;
+    let link = expired(&world).await;
+    world.forge.answer(|_| pair(1, 3600));
+    let before = world.token_calls();
+    let credential = world.fetch(&link).await.expect("token");
+    assert_eq!(credential.token.expose(), "a1");
+    assert_eq!(
+        world.fetch(&link).await.expect("token").token.expose(),
+        "a1"
+    );
+    assert_eq!(world.token_calls() - before, 1);
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Bound);
 }
 
 /// R3: a caller that goes away does not cancel the refresh.
