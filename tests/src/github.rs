@@ -38,12 +38,13 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
 use crate::browser::Wire;
+use crate::repositories::Repositories;
+use crate::serve::serve;
 
 pub use crate::gitea::Decision;
 pub use knobs::{Fault, LiveToken, Logged};
@@ -122,7 +123,7 @@ struct Inner {
     clock_offset: AtomicI64,
     gate: Gate,
     wire: Arc<Wire>,
-    dir: TempDir,
+    repositories: Repositories,
 }
 
 impl Default for Options {
@@ -169,13 +170,13 @@ impl GitHub {
         let (stop, stopped) = watch::channel(());
         let tls = inner.options.tls.as_ref().map(server::acceptor);
         let tls = tls.transpose()?;
-        let serve = |listener, routes| {
-            let server = server::Server::new(Arc::clone(&inner), routes, tls.clone());
-            tokio::spawn(server.run(listener, stopped.clone()));
+        let listening = |listener, routes| {
+            let server = server::Server::new(Arc::clone(&inner), routes);
+            tokio::spawn(serve(listener, tls.clone(), stopped.clone(), server));
         };
-        serve(web, routes::web(&inner));
+        listening(web, routes::web(&inner));
         if let Some(api) = api {
-            serve(api, routes::api(&inner));
+            listening(api, routes::api(&inner));
         }
         Ok(Self { inner, _stop: stop })
     }
@@ -211,7 +212,7 @@ impl Inner {
             world: Mutex::new(World::new(options.canary.clone())),
             clock_offset: AtomicI64::new(0),
             gate: Gate::default(),
-            dir: TempDir::with_prefix("bindery-github-")?,
+            repositories: Repositories::new()?,
             options,
             web,
             api,

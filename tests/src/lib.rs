@@ -9,6 +9,9 @@ pub mod daemon;
 pub mod forge;
 pub mod gitea;
 pub mod github;
+mod repositories;
+mod serve;
+pub mod twin;
 
 /// Says that a test has not run, past the test runner, which keeps what a passing test prints to itself.
 pub fn not_run(reason: &str) {

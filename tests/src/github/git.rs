@@ -1,16 +1,12 @@
 //! Git over HTTP, by `git http-backend`, and the page of a repository
 
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::Context;
 use axum::Extension;
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use hyper::body::Bytes;
-use tokio::io::AsyncWriteExt;
 
 use super::access::Caller;
 use super::pages::{escape, page};
@@ -18,6 +14,7 @@ use super::seed::Permission;
 use super::web::{Visitor, see_other};
 use super::world::Repo;
 use super::{Inner, pages};
+use crate::repositories::Call;
 
 /// Git over HTTP, or a repository's page
 pub(super) async fn or_page(
@@ -151,71 +148,17 @@ impl GitRequest<'_> {
         caller: &Caller,
         body: &Bytes,
     ) -> anyhow::Result<Response> {
-        let mut command = self.inner.git(self.inner.dir.path());
-        command.arg("http-backend");
-        command.env("GIT_PROJECT_ROOT", self.inner.dir.path());
-        command.env("GIT_HTTP_EXPORT_ALL", "1");
-        command.env("PATH_INFO", format!("/{}.git/{}", repo.id, self.rest));
-        command.env("REQUEST_METHOD", self.method.as_str());
-        command.env("QUERY_STRING", self.uri.query().unwrap_or_default());
-        command.env("CONTENT_LENGTH", body.len().to_string());
-        if let Some(token) = caller.known() {
-            command.env("REMOTE_USER", &token.login);
-        }
-        let variables = [
-            ("content-type", "CONTENT_TYPE"),
-            ("content-encoding", "HTTP_CONTENT_ENCODING"),
-            ("git-protocol", "GIT_PROTOCOL"),
-        ];
-        for (name, variable) in variables {
-            let value = self.headers.get(name).and_then(|value| value.to_str().ok());
-            if let Some(value) = value {
-                command.env(variable, value);
-            }
-        }
-        cgi(command, body).await
+        let call = Call {
+            repository: repo.id,
+            rest: self.rest,
+            method: &self.method,
+            query: self.uri.query().unwrap_or_default(),
+            headers: self.headers,
+            body,
+            user: caller.known().map(|token| token.login.as_str()),
+        };
+        self.inner.repositories.serve(&call).await
     }
-}
-
-async fn cgi(command: Command, body: &Bytes) -> anyhow::Result<Response> {
-    let mut command = tokio::process::Command::from(command);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut child = command
-        .kill_on_drop(true)
-        .spawn()
-        .context("git can't be started")?;
-    let mut stdin = child.stdin.take().context("git has no input")?;
-    let body = body.clone();
-    // Both directions at once, as either side may fill its pipe first.
-    let fed = tokio::spawn(async move { stdin.write_all(&body).await });
-    let output = child.wait_with_output().await?;
-    // Git may answer before it has read all; what it says counts.
-    let _ = fed.await;
-    parse_cgi(&output.stdout)
-}
-
-fn parse_cgi(output: &[u8]) -> anyhow::Result<Response> {
-    let end = output.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.context("git http-backend gave no answer")?;
-    let head = std::str::from_utf8(&output[..end])?;
-    let mut answer = Response::new(Body::from(output[end + 4..].to_vec()));
-    for line in head.lines() {
-        let (name, value) = line.split_once(':').context("git gave a bad header")?;
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("status") {
-            let code = value.split(' ').next().unwrap_or_default();
-            *answer.status_mut() = code.parse()?;
-        } else {
-            let name: HeaderName = name.parse()?;
-            answer
-                .headers_mut()
-                .insert(name, HeaderValue::from_str(value)?);
-        }
-    }
-    Ok(answer)
 }
 
 fn unauthorized() -> Box<Response> {
@@ -250,7 +193,11 @@ async fn repository_page(inner: &Inner, headers: &HeaderMap, name: (&str, &str))
     if bare != repo.name {
         return see_other(&format!("/{full_name}"));
     }
-    let refs = inner.refs(repo.id, "refs/").await.unwrap_or_default();
+    let refs = inner
+        .repositories
+        .refs(repo.id, "refs/")
+        .await
+        .unwrap_or_default();
     let items = refs
         .iter()
         .map(|found| format!("<li><code>{}</code></li>", escape(&found.name)));

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Inner;
-use super::repository::Ref;
 use super::seed::Permission;
 use super::world::{Org, Repo, Token, User, World};
+use crate::repositories::Ref;
 
 /// A repository's URLs: the key, and what follows the repository's own URL
 const REPO_URLS: [(&str, &str); 35] = [

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::access::Caller;
 use super::api::Call;
 use super::reply::{Outcome, Reply, insert};
-use super::repository::Ref;
 use super::world::{Org, Repo, Token, World};
 use super::{Inner, json};
+use crate::repositories::Ref;
 
 use http::{HeaderMap, StatusCode};
 
@@ -167,7 +167,7 @@ impl Call<'_> {
     }
 
     async fn refs(&self, repo: &Repo, prefix: &str) -> Result<Vec<Ref>, Reply> {
-        let refs = self.inner.refs(repo.id, prefix).await;
+        let refs = self.inner.repositories.refs(repo.id, prefix).await;
         refs.map_err(|error| {
             Reply::error(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}"), "")
         })

@@ -188,7 +188,7 @@ impl GitHub {
             });
             id
         };
-        self.inner.init_repository(id, files)?;
+        self.inner.repositories.init(id, files)?;
         Ok(id)
     }
 

@@ -1,4 +1,4 @@
-//! HTTP/1.1 in the clear or over TLS, and everything that goes wrong on purpose
+//! The way to an answer, and everything that goes wrong on purpose
 
 use std::sync::Arc;
 
@@ -9,14 +9,8 @@ use axum::{Extension, Router};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use url::form_urlencoded;
@@ -25,25 +19,13 @@ use super::knobs::{Fault, Logged};
 use super::oauth::TOKEN_PATH;
 use super::reply::Reply;
 use super::{Inner, Tls};
+use crate::serve::{Answer, Closed};
 
 /// One listener's way to answer
 #[derive(Clone)]
 pub(super) struct Server {
     inner: Arc<Inner>,
     routes: Router,
-    tls: Option<TlsAcceptor>,
-}
-
-/// Makes hyper close the connection instead of answering
-#[derive(Debug)]
-struct Closed;
-
-impl std::error::Error for Closed {}
-
-impl std::fmt::Display for Closed {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("the connection is closed on purpose")
-    }
 }
 
 /// Reads the certificate chain and the key
@@ -62,53 +44,18 @@ pub(super) fn acceptor(tls: &Tls) -> anyhow::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-impl Server {
-    pub(super) const fn new(inner: Arc<Inner>, routes: Router, tls: Option<TlsAcceptor>) -> Self {
-        Self { inner, routes, tls }
-    }
-
-    /// Accept connections until the stand-in is dropped
-    pub(super) async fn run(self, listener: TcpListener, mut stopped: watch::Receiver<()>) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = stopped.changed() => return,
-            };
-            let Ok((stream, _)) = accepted else { continue };
-            let (server, mut stopped) = (self.clone(), stopped.clone());
-            tokio::spawn(async move {
-                tokio::select! {
-                    () = server.connection(stream) => {}
-                    _ = stopped.changed() => {}
-                }
-            });
-        }
-    }
-
-    async fn connection(self, stream: TcpStream) {
-        // Answers are small; waiting for more to send with them would cost each one 40 ms.
-        let _ = stream.set_nodelay(true);
-        match self.tls.clone() {
-            None => self.http(stream).await,
-            // Clients that distrust the certificate go away here.
-            Some(tls) => {
-                if let Ok(stream) = tls.accept(stream).await {
-                    self.http(stream).await;
-                }
-            }
-        }
-    }
-
-    async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let service = service_fn(|request| self.answer(request));
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), service);
-        // It ends with an error where a fault closed it, or the client did.
-        let _ = served.await;
-    }
-
+impl Answer for Server {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response, Closed> {
+        self.reply(request).await
+    }
+}
+
+impl Server {
+    pub(super) const fn new(inner: Arc<Inner>, routes: Router) -> Self {
+        Self { inner, routes }
+    }
+
+    async fn reply(&self, request: Request<Incoming>) -> Result<Response, Closed> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
         let path = parts.uri.path().to_owned();

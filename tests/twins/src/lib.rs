@@ -27,6 +27,8 @@
 //!    knows, add a rule: the core has no `if` about a provider.
 //! 2. Make a struct that owns a [`State`] and the base URLs, and implement [`Twin`] for it. Lead each path to a function
 //!    that takes the state and returns a [`http::Response`].
+//!    `bindery_tests::twin::Served` puts it on a socket as it is; `bindery_tests::forge` says what the end-to-end
+//!    contracts need besides.
 //! 3. Hold its answers against recorded ones: every member of a recorded answer is in the twin's, with the same type.
 //! 4. Name tests after the traps that the twin sets.
 //!
