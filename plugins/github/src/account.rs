@@ -1,13 +1,13 @@
 //! The identity, its token, and the server
 
-use bindery_plugin_sdk::{
-    Cx, Request, Response, Result,
-    calendar::{parse_clock, unix_from_utc},
-    v1,
-};
+use bindery_plugin_sdk::{Cx, Request, Result, v1};
 use serde::Deserialize;
 
-use crate::call::{self, Barrier};
+use crate::{
+    app::App,
+    call::{self, Barrier},
+    installation, time,
+};
 
 #[derive(Deserialize)]
 struct User {
@@ -24,25 +24,45 @@ struct Meta {
     installed_version: Option<String>,
 }
 
-pub(crate) async fn identify(cx: &Cx) -> Result<v1::Identity> {
-    let user: User = call::get(cx, cx.api(&["user"])?).await?.json()?;
-    let kind = match user.kind.as_str() {
+/// What GitHub calls an account.
+pub(crate) fn kind(word: &str) -> v1::AccountKind {
+    match word {
         "User" => v1::AccountKind::User,
         "Bot" => v1::AccountKind::Bot,
         "Organization" => v1::AccountKind::Organization,
         _ => v1::AccountKind::Unspecified,
-    };
+    }
+}
+
+/// Whether the link stands on an installation of the app, which is nobody.
+pub(crate) fn is_installation(cx: &Cx) -> bool {
+    cx.credential().auth_kind() == v1::AuthKind::AppInstallation
+}
+
+/// Whether the token is one that an app got for a person.
+pub(crate) fn is_app_user(cx: &Cx) -> bool {
+    cx.credential().token_kind == "app_user"
+}
+
+pub(crate) async fn identify(cx: &Cx) -> Result<v1::Identity> {
+    if is_installation(cx) {
+        return installation::identify(cx).await;
+    }
+    let user: User = call::get(cx, cx.api(&["user"])?).await?.json()?;
     Ok(v1::Identity {
         stable_id: user.id.to_string(),
         login: user.login,
         display_name: user.name.unwrap_or_default(),
-        kind: kind.into(),
+        kind: kind(&user.kind).into(),
         web_uri: user.html_url,
     })
 }
 
 /// Only classic tokens have scopes that are told, and only tokens that expire say when.
 pub(crate) async fn inspect(cx: &Cx) -> Result<v1::TokenFacts> {
+    if is_installation(cx) {
+        return installation::inspect(cx).await;
+    }
     let response = call::ask(cx, cx.api(&["user"])?).await?;
     if response.status() == 401 {
         return Ok(v1::TokenFacts::default());
@@ -52,39 +72,13 @@ pub(crate) async fn inspect(cx: &Cx) -> Result<v1::TokenFacts> {
         call::good(cx, response.clone())?;
     }
     let scopes = call::scopes(&response, "x-oauth-scopes");
+    let expiry = response.header("github-authentication-token-expiration");
     Ok(v1::TokenFacts {
         scopes_known: scopes.is_some(),
         scopes: scopes.unwrap_or_default(),
-        expire_unix: expiry(&response).unwrap_or(0),
+        expire_unix: expiry.and_then(time::spoken).unwrap_or(0),
         active: true,
     })
-}
-
-/// `2021-10-07 19:07:53 UTC`, or with an offset: `2021-10-07 21:07:53 +0200`.
-fn expiry(response: &Response) -> Option<i64> {
-    let mut words = response
-        .header("github-authentication-token-expiration")?
-        .split(' ');
-    let mut date = words.next()?.splitn(3, '-').map(|part| part.parse().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let (hour, minute, second) = parse_clock(words.next()?)?;
-    let local = unix_from_utc(year, month, day, hour, minute, second)?;
-    Some(local - offset(words.next()?)?)
-}
-
-/// Seconds east of Greenwich.
-fn offset(zone: &str) -> Option<i64> {
-    if zone == "UTC" {
-        return Some(0);
-    }
-    let (sign, digits) = match zone.split_at_checked(1)? {
-        ("+", digits) => (1, digits),
-        ("-", digits) => (-1, digits),
-        _ => return None,
-    };
-    let (hours, minutes) = digits.split_at_checked(2)?;
-    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-    Some(sign * (hours * 3600 + minutes * 60))
 }
 
 /// Asked for without a token. github.com has no version; a server in private mode shows its own in a header only.
@@ -108,8 +102,16 @@ pub(crate) async fn probe(cx: &Cx) -> Result<v1::ServerFacts> {
             .map_or("", |_| "GitHub Enterprise Server")
             .to_owned(),
         version: version.unwrap_or_default(),
-        ..v1::ServerFacts::default()
+        app_slug: app_slug(cx).await?,
     })
+}
+
+/// The host's app, where it has one. A key that does not fit is found here, before anybody links.
+async fn app_slug(cx: &Cx) -> Result<String> {
+    if cx.credential().app_id.is_empty() {
+        return Ok(String::new());
+    }
+    Ok(App::sign(cx).await?.facts().await?.slug)
 }
 
 /// `enterprise-server@3.12.0`

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bindery_plugin_sdk::{Cx, Failure, Request, Response, Result, Secret, Url};
 use serde::Deserialize;
 
+use crate::permissions;
+
 /// Redirects that are followed for one question: a repository may have been renamed and moved.
 const MOST_REDIRECTS: usize = 3;
 
@@ -31,8 +33,12 @@ pub(crate) enum Barrier {
     Address,
     /// A single sign-on is due, on this page.
     SignOn(String),
-    /// The app is not installed, or not for this.
+    /// The app's permissions don't include this.
     Integration,
+    /// A token made of permissions lacks these.
+    Permission(Vec<String>),
+    /// The identity, or the installation, is suspended.
+    Suspended,
     /// One of these scopes would do.
     Scope(Vec<String>),
 }
@@ -99,10 +105,13 @@ fn barred(cx: &Cx, barrier: Barrier) -> Failure {
         ),
         Barrier::SignOn(page) => {
             let page = own_page(cx, &page);
-            Failure::organization_restricted("the organization asks for a single sign-on", page)
+            Failure::sso_required("the organization asks for a single sign-on", page)
         }
         Barrier::Integration => Failure::permission_denied("the token's app may not do this"),
-        Barrier::Scope(scopes) => Failure::scope_missing(scopes),
+        Barrier::Suspended => {
+            Failure::suspended("GitHub has suspended the account or the installation")
+        }
+        Barrier::Scope(scopes) | Barrier::Permission(scopes) => Failure::scope_missing(scopes),
     }
 }
 
@@ -160,7 +169,14 @@ pub(crate) fn barrier(response: &Response) -> Option<Barrier> {
         return None;
     }
     let message = message(response);
+    if message.contains("Resource not accessible by")
+        && let Some(lacking) = missing_permissions(response)
+    {
+        return Some(Barrier::Permission(lacking));
+    }
     let by_words = [
+        ("account was suspended", Barrier::Suspended),
+        ("installation has been suspended", Barrier::Suspended),
         ("OAuth App access restrictions", Barrier::Application),
         ("IP allow list", Barrier::Address),
         ("forbids access via", Barrier::TokenKind),
@@ -225,6 +241,12 @@ fn missing_scopes(response: &Response) -> Option<Vec<String>> {
         .into_iter()
         .find(|&one| accepted.iter().any(|scope| scope == one));
     Some(least.map_or(accepted, |scope| vec![scope.to_owned()]))
+}
+
+/// A fine-grained token or an app is told what it would have needed.
+fn missing_permissions(response: &Response) -> Option<Vec<String>> {
+    let accepted = permissions::accepted(response.header("x-accepted-github-permissions")?);
+    (!accepted.is_empty()).then_some(accepted)
 }
 
 fn message(response: &Response) -> String {

@@ -5,21 +5,68 @@ use bindery_plugin_sdk::v1::{
     Permission, PermissionScopes, PkceSupport, RateLimitHeaders, RefreshReuse, RefreshRotation,
     RevocationSupport, TokenKind,
 };
+use bindery_plugin_sdk::{Cx, Result};
 
-/// API of github.com, which has endpoints that Enterprise Server lacks.
-pub(crate) const PUBLIC_API: &str = "https://api.github.com";
+/// github.com and GHE.com, which have endpoints that Enterprise Server lacks, and other pages.
+const CLOUD: &str = "cloud";
 
+/// Tokens of persons that end: eight hours.
+const USER_TOKEN_S: u64 = 8 * 3600;
+
+/// What `refresh_token_expires_in` says: 184 days, and every refresh begins them anew.
+const REFRESH_IDLE_S: u64 = 15_897_600;
+
+/// Tokens of installations: one hour.
+const INSTALLATION_TOKEN_S: u64 = 3600;
+
+/// Whether the host is one that GitHub itself operates.
+pub(crate) fn is_cloud(cx: &Cx) -> bool {
+    cx.edition() == CLOUD
+}
+
+/// Where a person installs the app.
+pub(crate) fn install_page(cx: &Cx, slug: &str) -> Result<String> {
+    let apps = if is_cloud(cx) { "apps" } else { "github-apps" };
+    let page = cx.web(&[apps, slug, "installations", "new"])?;
+    Ok(page.into())
+}
+
+/// Any other host is an Enterprise Server.
 pub(crate) fn description() -> Description {
+    Description {
+        editions: vec![cloud()],
+        ..server()
+    }
+}
+
+fn cloud() -> Description {
+    Description {
+        edition: CLOUD.to_owned(),
+        edition_webs: vec![
+            "https://github.com".to_owned(),
+            "https://*.ghe.com".to_owned(),
+        ],
+        platform_versions: "github.com, GHE.com".to_owned(),
+        app_install_uri: "{web}/apps/{app_slug}/installations/new".to_owned(),
+        revocation: Some(RevocationSupport {
+            access_token: true,
+            ..revocation()
+        }),
+        ..server()
+    }
+}
+
+fn server() -> Description {
     Description {
         provider: "github".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         operations: operations(),
-        secrets: vec!["access_token".to_owned(), "client_secret".to_owned()],
+        secrets: secrets(),
         display_name: "GitHub".to_owned(),
         platform_versions: "github.com, GHE.com, Enterprise Server 3.9 and later".to_owned(),
         trigger_limits: "None".to_owned(),
         endpoints: Some(endpoints()),
-        auth_methods: vec![oauth(), device(), access_token()],
+        auth_methods: vec![oauth(), device(), access_token(), app()],
         token_kinds: token_kinds(),
         permissions: permissions(),
         rate_limits: Some(RateLimitHeaders {
@@ -28,6 +75,7 @@ pub(crate) fn description() -> Description {
             reset: "x-ratelimit-reset".to_owned(),
         }),
         revocation: Some(revocation()),
+        app_install_uri: "{web}/github-apps/{app_slug}/installations/new".to_owned(),
         ..Description::default()
     }
 }
@@ -42,12 +90,24 @@ fn operations() -> Vec<i32> {
         Operation::ListRefs,
         Operation::Revoke,
         Operation::Probe,
+        Operation::MintToken,
+        Operation::GetInstallation,
     ];
     all.map(i32::from).to_vec()
 }
 
-/// The API of a GHE.com tenant is `https://api.SUB.ghe.com`, which no template over `{web}` can say: the operator
-/// configures it with the host.
+fn secrets() -> Vec<String> {
+    let all = [
+        "access_token",
+        "client_secret",
+        "app_private_key",
+        "app_jwt",
+        "minted_token",
+    ];
+    all.map(str::to_owned).to_vec()
+}
+
+/// A tenant of GHE.com has its API on a name of its own, as github.com has.
 fn endpoints() -> Endpoints {
     Endpoints {
         api_from_web: "{web}/api/v3".to_owned(),
@@ -55,10 +115,17 @@ fn endpoints() -> Endpoints {
         token: "{web}/login/oauth/access_token".to_owned(),
         revoke: String::new(),
         device: "{web}/login/device/code".to_owned(),
-        known_hosts: vec![KnownHost {
-            web: "https://github.com".to_owned(),
-            api: PUBLIC_API.to_owned(),
-        }],
+        known_hosts: vec![
+            known("https://github.com", "https://api.github.com"),
+            known("https://*.ghe.com", "https://api.*.ghe.com"),
+        ],
+    }
+}
+
+fn known(web: &str, api: &str) -> KnownHost {
+    KnownHost {
+        web: web.to_owned(),
+        api: api.to_owned(),
     }
 }
 
@@ -66,6 +133,7 @@ fn endpoints() -> Endpoints {
 fn oauth() -> AuthMethod {
     AuthMethod {
         kind: AuthKind::OauthCode.into(),
+        display_name: "GitHub OAuth authentication".to_owned(),
         pkce: PkceSupport::S256.into(),
         ..token_endpoint()
     }
@@ -75,6 +143,7 @@ fn oauth() -> AuthMethod {
 fn device() -> AuthMethod {
     AuthMethod {
         kind: AuthKind::Device.into(),
+        display_name: "GitHub device authentication".to_owned(),
         pkce: PkceSupport::None.into(),
         ..token_endpoint()
     }
@@ -90,6 +159,8 @@ fn token_endpoint() -> AuthMethod {
         help_uri: "{web}/settings/developers".to_owned(),
         dead_grant_errors: vec!["bad_refresh_token".to_owned(), "invalid_grant".to_owned()],
         errors_with_status_ok: true,
+        token_lifetime_s: USER_TOKEN_S,
+        refresh_idle_s: REFRESH_IDLE_S,
         ..AuthMethod::default()
     }
 }
@@ -97,7 +168,19 @@ fn token_endpoint() -> AuthMethod {
 fn access_token() -> AuthMethod {
     AuthMethod {
         kind: AuthKind::AccessToken.into(),
+        display_name: "GitHub personal access token".to_owned(),
         help_uri: "{web}/settings/tokens".to_owned(),
+        ..AuthMethod::default()
+    }
+}
+
+/// Nothing is refreshed: a token is minted when it is needed.
+fn app() -> AuthMethod {
+    AuthMethod {
+        kind: AuthKind::AppInstallation.into(),
+        display_name: "GitHub App installation".to_owned(),
+        help_uri: "{web}/settings/installations".to_owned(),
+        token_lifetime_s: INSTALLATION_TOKEN_S,
         ..AuthMethod::default()
     }
 }
@@ -130,6 +213,7 @@ fn token_kinds() -> Vec<TokenKind> {
     ]
 }
 
+/// Scopes of classic tokens; what an app's permissions carry is covered as well.
 fn permissions() -> Vec<PermissionScopes> {
     let row = |permission: Permission, scopes: &[&str], covered_by: &[&str]| PermissionScopes {
         permission: permission.into(),
@@ -142,21 +226,29 @@ fn permissions() -> Vec<PermissionScopes> {
         row(
             Permission::Organizations,
             &["read:org"],
-            &["write:org", "admin:org"],
+            &["write:org", "admin:org", "members:read", "members:write"],
         ),
         // There is no scope that only reads private code.
-        row(Permission::ReadCode, &["repo"], &[]),
-        row(Permission::WriteCode, &["repo"], &[]),
+        row(
+            Permission::ReadCode,
+            &["repo"],
+            &["contents:read", "contents:write"],
+        ),
+        row(Permission::WriteCode, &["repo"], &["contents:write"]),
         // `write:repo_hook` can't delete.
-        row(Permission::Webhooks, &["admin:repo_hook"], &["repo"]),
+        row(
+            Permission::Webhooks,
+            &["admin:repo_hook"],
+            &["repo", "repository_hooks:write"],
+        ),
     ]
 }
 
 fn revocation() -> RevocationSupport {
     RevocationSupport {
         oauth: true,
-        // On github.com; elsewhere the answer is the page.
-        access_token: true,
+        // Only in the cloud; elsewhere the answer is the page.
+        access_token: false,
         oauth_page: "{web}/settings/connections/applications/{client_id}".to_owned(),
         access_token_page: "{web}/settings/tokens".to_owned(),
         kills_siblings: true,

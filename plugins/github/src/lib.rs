@@ -4,23 +4,30 @@
 //! |---|---|
 //! | `describe` | all that is data |
 //! | `call` | sending, and what an error means |
+//! | `app` | asking as the app, with a JWT that the daemon signs |
 //! | `paging` | links to further pages, as cursors |
-//! | `account`, `organizations`, `repositories`, `refs`, `revoke` | the operations |
+//! | `permissions`, `time` | permissions of apps, and points in time, as GitHub writes them |
+//! | `account`, `organizations`, `repositories`, `refs`, `revoke`, `installation`, `mint` | the operations |
 
 #![forbid(unsafe_code)]
 
 use bindery_plugin_sdk::{Cx, Provider, Result, v1};
 
 mod account;
+mod app;
 mod call;
 mod describe;
+mod installation;
+mod mint;
 mod organizations;
 mod paging;
+mod permissions;
 mod refs;
 mod repositories;
 mod revoke;
 #[cfg(test)]
 mod tests;
+mod time;
 
 #[cfg(feature = "export")]
 bindery_plugin_sdk::export_provider!(GitHub);
@@ -64,5 +71,17 @@ impl Provider for GitHub {
 
     async fn probe(&self, cx: &Cx, _: v1::Probe) -> Result<v1::ServerFacts> {
         account::probe(cx).await
+    }
+
+    async fn mint_token(&self, cx: &Cx, input: v1::MintToken) -> Result<v1::Minted> {
+        mint::mint(cx, &input).await
+    }
+
+    async fn get_installation(
+        &self,
+        cx: &Cx,
+        input: v1::GetInstallation,
+    ) -> Result<v1::Installation> {
+        installation::get(cx, &input).await
     }
 }

@@ -3,11 +3,17 @@
 //! No endpoint says "approved". The list holds what the identity belongs to; each organization is then asked about with
 //! a question that a barred application gets no answer to.
 
+mod app;
+mod verdict;
+
+use std::collections::HashSet;
+
 use bindery_plugin_sdk::{Cx, Response, Result, join_all, v1};
 use serde::Deserialize;
 
+use self::verdict::{Verdict, barred, granted, invited, sign_on};
 use crate::{
-    call::{self, Barrier},
+    account, call,
     paging::{next_cursor, page_size, url_of},
 };
 
@@ -23,89 +29,123 @@ struct Organization {
 #[derive(Deserialize)]
 struct Membership {
     state: String,
+    #[serde(default)]
+    role: String,
 }
 
-/// What was found out about an organization.
-struct Verdict {
-    access: v1::OrganizationAccess,
-    reason: String,
-    who: v1::Actor,
-    page: String,
+/// How organizations are judged: by asking each of them, or by where the app is installed.
+enum Judge {
+    ByAsking,
+    ByInstallation(app::Installed),
 }
 
 pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
+    if account::is_installation(cx) {
+        return app::of_installation(cx).await;
+    }
+    let judge = match account::is_app_user(cx) {
+        true => Judge::ByInstallation(app::Installed::read(cx).await?),
+        false => Judge::ByAsking,
+    };
+    let seen = pages(cx, input, &judge).await?;
+    if let Judge::ByInstallation(installed) = &judge {
+        cx.emit(installed.rest(cx, &seen));
+    }
+    Ok(())
+}
+
+async fn pages(cx: &Cx, input: &v1::ListOrganizations, judge: &Judge) -> Result<HashSet<u64>> {
+    let mut seen = HashSet::new();
     let mut url = cx
         .api(&["user", "orgs"])?
         .query("per_page", page_size(input.page_size));
     loop {
         let response = call::get(cx, url).await?;
         let found: Vec<Organization> = response.json()?;
+        seen.extend(found.iter().map(|one| one.id));
         let cursor = next_cursor(cx, &response)?;
-        let left_out = call::left_out(&response);
-        let signed_off = left_out.clone().unwrap_or_default();
-        let mut items = Vec::with_capacity(found.len());
-        for some in found.chunks(AT_ONCE) {
-            let some = some.iter().map(|one| describe(cx, one, &signed_off));
-            items.extend(
-                join_all(some)
-                    .await
-                    .into_iter()
-                    .collect::<Result<Vec<_>>>()?,
-            );
-        }
-        cx.emit(v1::OrganizationPage {
-            items,
-            partial: left_out.is_some(),
-            ..v1::OrganizationPage::default()
-        });
+        cx.emit(page(cx, &response, &found, judge).await?);
         if cursor.is_empty() {
-            return Ok(());
+            return Ok(seen);
         }
         url = url_of(cx, &cursor)?;
     }
+}
+
+async fn page(
+    cx: &Cx,
+    response: &Response,
+    found: &[Organization],
+    judge: &Judge,
+) -> Result<v1::OrganizationPage> {
+    let left_out = call::left_out(response);
+    let signed_off = left_out.clone().unwrap_or_default();
+    let mut items = Vec::with_capacity(found.len());
+    for some in found.chunks(AT_ONCE) {
+        let some = some.iter().map(|one| describe(cx, one, &signed_off, judge));
+        let some = join_all(some).await.into_iter();
+        items.extend(some.collect::<Result<Vec<_>>>()?);
+    }
+    let page = v1::OrganizationPage {
+        items,
+        ..v1::OrganizationPage::default()
+    };
+    Ok(match left_out {
+        None => page,
+        Some(missing) => partial(cx, page, missing.len())?,
+    })
+}
+
+/// GitHub names what it left out by number alone; the person sees all of them on a page of their own.
+fn partial(cx: &Cx, page: v1::OrganizationPage, missing: usize) -> Result<v1::OrganizationPage> {
+    Ok(v1::OrganizationPage {
+        partial: true,
+        partial_reason: format!(
+            "a single sign-on session is due; organizations that are left out without it: {missing}"
+        ),
+        partial_uri: cx.web(&["settings", "organizations"])?.into(),
+        ..page
+    })
 }
 
 async fn describe(
     cx: &Cx,
     found: &Organization,
     signed_off: &[String],
+    judge: &Judge,
 ) -> Result<v1::Organization> {
-    let stable_id = found.id.to_string();
-    let verdict = if signed_off.contains(&stable_id) {
-        sign_on(String::new())
+    let (verdict, role) = if signed_off.contains(&found.id.to_string()) {
+        (sign_on(String::new()), String::new())
     } else {
-        judge(cx, &found.login).await?
+        match judge {
+            Judge::ByAsking => ask(cx, &found.login).await?,
+            Judge::ByInstallation(installed) => (installed.judge(cx, found)?, String::new()),
+        }
     };
-    Ok(v1::Organization {
-        stable_id,
-        login: found.login.clone(),
-        display_name: String::new(),
-        access: verdict.access.into(),
-        reason: verdict.reason,
-        who: verdict.who.into(),
-        action_uri: verdict.page,
-        ..v1::Organization::default()
-    })
+    Ok(verdict.item(found.id, &found.login, role))
 }
 
 /// Asks for the identity's own membership, which needs approval as all that is not public does. Where that is hidden,
 /// the organization itself is asked for.
-async fn judge(cx: &Cx, name: &str) -> Result<Verdict> {
+async fn ask(cx: &Cx, name: &str) -> Result<(Verdict, String)> {
     let response = call::ask(cx, cx.api(&["user", "memberships", "orgs", name])?).await?;
     if response.status() == 404 && call::barrier(&response).is_none() {
         let response = call::ask(cx, cx.api(&["orgs", name])?).await?;
-        return match response.is_success() {
-            true => Ok(granted()),
-            false => refused(cx, name, &response),
+        let verdict = match response.is_success() {
+            true => granted(),
+            false => refused(cx, name, &response)?,
         };
+        return Ok((verdict, String::new()));
     }
     if !response.is_success() {
-        return refused(cx, name, &response);
+        return Ok((refused(cx, name, &response)?, String::new()));
     }
-    Ok(match response.json::<Membership>()?.state.as_str() {
+    let own: Membership = response.json()?;
+    let verdict = match own.state.as_str() {
         "active" => granted(),
         _ => invited(cx, name)?,
-    })
+    };
+    Ok((verdict, own.role))
 }
 
 /// A refused token or a used-up limit ends the whole operation. Everything else is about this one organization, and must
@@ -122,93 +162,5 @@ fn refused(cx: &Cx, name: &str, response: &Response) -> Result<Verdict> {
             who: v1::Actor::Unspecified,
             page: String::new(),
         }),
-    }
-}
-
-fn barred(cx: &Cx, name: &str, barrier: Barrier) -> Result<Verdict> {
-    let settings = |page: &str| {
-        cx.web(&["organizations", name, "settings", page])
-            .map(String::from)
-    };
-    let owner = v1::Actor::OrganizationOwner;
-    let restricted = v1::OrganizationAccess::RestrictedByPolicy;
-    let (access, reason, who, page) = match barrier {
-        Barrier::SignOn(page) => return Ok(sign_on(call::own_page(cx, &page))),
-        Barrier::Application => return unapproved(cx, &settings("oauth_application_policy")?),
-        Barrier::TokenKind => (
-            restricted,
-            "the organization does not accept this kind of token",
-            owner,
-            settings("personal-access-tokens")?,
-        ),
-        Barrier::Address => (
-            restricted,
-            "the organization accepts requests from listed addresses only",
-            owner,
-            settings("security")?,
-        ),
-        Barrier::Integration => (
-            v1::OrganizationAccess::NotInstalled,
-            "the app is not installed in the organization, or may not see its members",
-            owner,
-            settings("installations")?,
-        ),
-        Barrier::Scope(_) => (
-            v1::OrganizationAccess::ScopeTooSmall,
-            "the token lacks the scope read:org",
-            v1::Actor::User,
-            String::new(),
-        ),
-    };
-    Ok(Verdict {
-        access,
-        reason: reason.to_owned(),
-        who,
-        page,
-    })
-}
-
-/// One page serves both: a member asks there, an owner approves there. Without a client id only the owner's is known.
-fn unapproved(cx: &Cx, policy: &str) -> Result<Verdict> {
-    let request = call::request_page(cx);
-    let how = match &request {
-        Some(_) => "ask for access on the page of the application",
-        None => "ask an owner",
-    };
-    Ok(Verdict {
-        access: v1::OrganizationAccess::RestrictedByPolicy,
-        reason: format!(
-            "the organization restricts third-party applications and has not approved this one: {how}; \
-             an owner decides at {policy}"
-        ),
-        who: v1::Actor::OrganizationOwner,
-        page: request.unwrap_or_else(|| policy.to_owned()),
-    })
-}
-
-fn granted() -> Verdict {
-    Verdict {
-        access: v1::OrganizationAccess::Granted,
-        reason: String::new(),
-        who: v1::Actor::Unspecified,
-        page: String::new(),
-    }
-}
-
-fn invited(cx: &Cx, name: &str) -> Result<Verdict> {
-    Ok(Verdict {
-        access: v1::OrganizationAccess::NoMembership,
-        reason: "the invitation to the organization is not accepted yet".to_owned(),
-        who: v1::Actor::User,
-        page: cx.web(&["orgs", name, "invitation"])?.into(),
-    })
-}
-
-fn sign_on(page: String) -> Verdict {
-    Verdict {
-        access: v1::OrganizationAccess::SsoRequired,
-        reason: "the organization asks for a single sign-on session".to_owned(),
-        who: v1::Actor::User,
-        page,
     }
 }

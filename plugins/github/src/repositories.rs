@@ -1,10 +1,12 @@
 //! Repositories
 
+mod app;
+
 use bindery_plugin_sdk::{Cx, Failure, Response, Result, Url, v1};
 use serde::Deserialize;
 
 use crate::{
-    call,
+    account, call,
     paging::{is_enough, next_cursor, page_size, url_of},
 };
 
@@ -62,6 +64,12 @@ impl From<Repository> for v1::Repository {
 }
 
 pub(crate) async fn list(cx: &Cx, input: &v1::ListRepositories) -> Result<()> {
+    if account::is_installation(cx) {
+        return app::of_installation(cx, input).await;
+    }
+    if account::is_app_user(cx) {
+        return app::of_person(cx, input).await;
+    }
     let mut response = first(cx, input).await?;
     let mut done = 0;
     loop {

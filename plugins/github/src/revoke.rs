@@ -1,9 +1,12 @@
 //! Taking a token away
 
-use bindery_plugin_sdk::{Cx, Failure, Json, Request, Response, Result, Secret, v1};
+use bindery_plugin_sdk::{
+    Cx, Failure, Json, Request, Response, Result, Secret,
+    v1::{self, Code},
+};
 use serde::Deserialize;
 
-use crate::{call, describe::PUBLIC_API};
+use crate::{app::App, call, describe, installation};
 
 /// Whoever it is: a page that a proxy sends with status 200 is no answer about a token.
 #[derive(Deserialize)]
@@ -22,7 +25,8 @@ pub(crate) async fn revoke(cx: &Cx, whole_grant: bool) -> Result<v1::Revocation>
         }
         v1::AuthKind::OauthCode | v1::AuthKind::Device => by_application(cx, whole_grant).await,
         v1::AuthKind::AccessToken => personal(cx).await,
-        v1::AuthKind::AppInstallation => installation(cx).await,
+        v1::AuthKind::AppInstallation if whole_grant => uninstall(cx).await,
+        v1::AuthKind::AppInstallation => minted(cx).await,
         v1::AuthKind::Unspecified => Err(Failure::invalid_argument("there is no token to revoke")),
     }
 }
@@ -69,11 +73,11 @@ fn client_refused(response: &Response) -> Failure {
     .with_status(response.status())
 }
 
-/// github.com ends any token that it is shown, no matter who shows it, and tells the owner. The request must carry no
+/// The cloud ends any token that it is shown, no matter who shows it, and tells the owner. The request must carry no
 /// authorization. Enterprise Server has no such endpoint.
 async fn personal(cx: &Cx) -> Result<v1::Revocation> {
     let page = tokens_page(cx);
-    if cx.api_base() != PUBLIC_API || !is_known_kind(cx) {
+    if !describe::is_cloud(cx) || !is_known_kind(cx) {
         return Ok(impossible(
             "this server has no API to revoke a personal token",
             page,
@@ -84,7 +88,7 @@ async fn personal(cx: &Cx) -> Result<v1::Revocation> {
     let response = cx.send(request).await?;
     match response.status() {
         202 => Ok(done("GitHub revokes the token and tells its owner")),
-        422 => Ok(impossible(
+        404 | 422 => Ok(impossible(
             "GitHub does not take this token for revocation",
             page,
         )),
@@ -97,7 +101,25 @@ fn is_known_kind(cx: &Cx) -> bool {
     !cx.credential().token_kind.starts_with("legacy")
 }
 
-async fn installation(cx: &Cx) -> Result<v1::Revocation> {
+/// Takes the app off the account. A 404 is no uninstalled app if it is the app itself that is not known.
+async fn uninstall(cx: &Cx) -> Result<v1::Revocation> {
+    let app = App::sign(cx).await?;
+    let url = cx.api(&["app", "installations", installation::id(cx)?])?;
+    let response = app.send(Request::delete(url)).await?;
+    if response.status() == 204 {
+        return Ok(done("the app is uninstalled"));
+    }
+    match app.failure(&response).await {
+        failure if failure.code() == Code::NotInstalled => Ok(v1::Revocation {
+            outcome: v1::RevocationOutcome::AlreadyAbsent.into(),
+            message: "the app was uninstalled already".to_owned(),
+            action_uri: String::new(),
+        }),
+        failure => Err(failure),
+    }
+}
+
+async fn minted(cx: &Cx) -> Result<v1::Revocation> {
     let request = call::common(Request::delete(cx.api(&["installation", "token"])?))
         .bearer(Secret("access_token"));
     let response = cx.send(request).await?;

@@ -2,15 +2,19 @@
 
 use bindery_plugin_sdk::{
     testing::{self, Driver, Manifest, Reply},
-    v1::{self, Code},
+    v1::{self, Code, effect_result},
 };
 
 use super::*;
 
 mod account;
+mod app;
+mod installed;
 mod lists;
+mod mint;
 mod organizations;
 mod revoke;
+mod traps;
 
 fn manifest() -> Manifest {
     toml::from_str(include_str!("../manifest.toml")).expect("the manifest is valid")
@@ -20,12 +24,58 @@ fn manifest() -> Manifest {
 fn driver() -> Driver<GitHub> {
     Driver::new()
         .host("https://github.com", "https://api.github.com")
+        .edition("cloud")
         .manifest(manifest())
 }
 
 fn server() -> Driver<GitHub> {
-    driver().host("https://ghes.test", "https://ghes.test/api/v3")
+    driver()
+        .host("https://ghes.test", "https://ghes.test/api/v3")
+        .edition("")
 }
+
+/// A link by the app, which is number 77, on the account acme.
+fn installed() -> v1::Credential {
+    v1::Credential {
+        auth_kind: v1::AuthKind::AppInstallation.into(),
+        token_kind: "installation".to_owned(),
+        login: "acme".to_owned(),
+        app_id: "77".to_owned(),
+        installation_id: "12".to_owned(),
+        ..v1::Credential::default()
+    }
+}
+
+/// The daemon signs once.
+fn app() -> Driver<GitHub> {
+    let signed = Reply::result(effect_result::Kind::Signed(true));
+    driver()
+        .credential(installed())
+        .on("SIGN_JWT", "app_private_key", signed)
+}
+
+/// A person, by a token that the app got.
+fn app_user() -> Driver<GitHub> {
+    driver().credential(v1::Credential {
+        auth_kind: v1::AuthKind::OauthCode.into(),
+        token_kind: "app_user".to_owned(),
+        login: "octocat".to_owned(),
+        ..v1::Credential::default()
+    })
+}
+
+fn installation(id: u32, account: &str, more: &str) -> String {
+    format!(
+        r#"{{"id":{id},"app_id":77,"app_slug":"bindery","repository_selection":"selected",
+            "account":{account},"suspended_at":null,"permissions":{{"contents":"read","metadata":"read"}},
+            "html_url":"https://github.com/organizations/acme/settings/installations/{id}"{more}}}"#
+    )
+}
+
+const ACME: &str =
+    r#"{"id":3,"login":"acme","type":"Organization","html_url":"https://github.com/acme"}"#;
+
+const APP: &str = r#"{"id":77,"slug":"bindery","html_url":"https://github.com/apps/bindery"}"#;
 
 fn api(path: &str) -> String {
     format!("https://api.github.com{path}")

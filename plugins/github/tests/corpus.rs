@@ -14,6 +14,7 @@ const API: &str = "https://api.github.com";
 fn driver(path: &str, reply: Reply) -> Driver<GitHub> {
     Driver::new()
         .host("https://github.com", API)
+        .edition("cloud")
         .on("GET", &format!("{API}{path}"), reply)
 }
 
@@ -255,7 +256,7 @@ fn revocations_are_as_described() {
             v1::AuthKind::AppInstallation,
             "DELETE",
             "/installation/token",
-            true,
+            false,
         ),
     ] {
         let credential = v1::Credential {
@@ -265,6 +266,7 @@ fn revocations_are_as_described() {
         };
         let run = Driver::<GitHub>::new()
             .host("https://github.com", API)
+            .edition("cloud")
             .credential(credential)
             .on(method, &format!("{API}{path}"), Reply::status(500))
             .run(v1::Revoke { whole_grant });

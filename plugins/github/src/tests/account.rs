@@ -43,7 +43,7 @@ fn errors_have_their_code() {
             Code::PermissionDenied,
         ),
         (Reply::json(403, RESTRICTED), Code::OrganizationRestricted),
-        (sso, Code::OrganizationRestricted),
+        (sso, Code::SsoRequired),
         (
             Reply::json(404, r#"{"message":"Not Found"}"#),
             Code::NotFound,

@@ -121,11 +121,12 @@ fn a_personal_token_is_revoked_where_that_is_possible() {
 fn an_installation_token_ends_itself() {
     let app = credential(v1::AuthKind::AppInstallation, "installation");
     for (status, outcome) in [(204, Outcome::Done), (401, Outcome::AlreadyAbsent)] {
-        let run = whole(&driver().credential(app.clone()).on(
+        let end = driver().credential(app.clone()).on(
             "DELETE",
             &api("/installation/token"),
             Reply::status(status),
-        ));
+        );
+        let run = end.run(v1::Revoke { whole_grant: false });
         assert_eq!(run.revocation().outcome(), outcome);
     }
 }

@@ -50,6 +50,8 @@ pub struct Run {
     pub pages: Vec<output::Kind>,
     /// Requests in the order in which they left.
     pub requests: Vec<Sent>,
+    /// JWTs that were asked for, in order.
+    pub jwts: Vec<v1::SignJwt>,
     /// Lines for the log.
     pub logs: Vec<v1::Log>,
     /// Number of steps.
@@ -62,6 +64,7 @@ impl Default for Run {
             outcome: Ok(output::Kind::Empty(v1::Empty {})),
             pages: Vec::new(),
             requests: Vec::new(),
+            jwts: Vec::new(),
             logs: Vec::new(),
             steps: 0,
         }
@@ -85,6 +88,11 @@ impl Run {
         self.requests
             .extend(step.effects.iter().filter_map(|effect| match &effect.kind {
                 Some(effect::Kind::Http(request)) => Some(Sent::new(request)),
+                _ => None,
+            }));
+        self.jwts
+            .extend(step.effects.iter().filter_map(|effect| match &effect.kind {
+                Some(effect::Kind::SignJwt(jwt)) => Some(jwt.clone()),
                 _ => None,
             }));
         open.append(&mut step.effects);
@@ -211,11 +219,19 @@ impl Run {
 
     /// Organizations of all pages.
     pub fn organizations(&self) -> Vec<&v1::Organization> {
+        self.organization_pages()
+            .into_iter()
+            .flat_map(|page| &page.items)
+            .collect()
+    }
+
+    /// Pages of organizations.
+    pub fn organization_pages(&self) -> Vec<&v1::OrganizationPage> {
         let pages = self.pages.iter().filter_map(|page| match page {
-            output::Kind::Organizations(page) => Some(&page.items),
+            output::Kind::Organizations(page) => Some(page),
             _ => None,
         });
-        pages.flatten().collect()
+        pages.collect()
     }
 
     /// Pages of repositories.

@@ -53,7 +53,8 @@ pub struct Description {
     pub revocation: ::core::option::Option<RevocationSupport>,
     /// Editions of the server that differ in what is data: the first one that a host matches counts, and this description
     /// itself where none does. Of an edition, `endpoints`, `auth_methods`, `token_kinds`, `permissions`, `rate_limits`,
-    /// `revocation`, `display_name`, `platform_versions`, `trigger_limits`, `edition` and `edition_webs` are read.
+    /// `revocation`, `display_name`, `platform_versions`, `trigger_limits`, `app_install_uri`, `edition` and `edition_webs`
+    /// are read.
     #[prost(message, repeated, tag = "17")]
     pub editions: ::prost::alloc::vec::Vec<Description>,
     /// Name of this edition: `cloud`, `data-center`; required in `editions`. A host's setting `edition` chooses by it.
