@@ -28,6 +28,10 @@ pub struct Row {
 pub enum Scope {
     /// In the namespace of the resource. Who has no right there is told that the resource does not exist.
     Namespaced,
+    /// As `Namespaced`; `namespaces/-` stands for all namespaces where it holds.
+    Across,
+    /// Any right in the namespace of the resource lets in; the call asks for more where the resource is another's.
+    Present,
     /// In the namespace that is made. A refusal says so: there is nothing to hide.
     Made,
     /// On the whole daemon. A refusal says so.
@@ -35,6 +39,9 @@ pub enum Scope {
     /// Anybody may ask; the answer holds only what the caller may see.
     Filtered,
 }
+
+/// What stands for all namespaces that the caller may see.
+pub(crate) const EVERYWHERE: &str = "namespaces/-";
 
 /// A request that has a row in the table.
 pub(crate) trait Governed {
@@ -67,14 +74,17 @@ pub(crate) fn authorize<M: Governed>(
         Scope::Filtered => return Ok(()),
         Scope::Surface => None,
         Scope::Made => Some(target),
-        Scope::Namespaced => Some(namespace_of(target)?),
+        Scope::Across if target == EVERYWHERE => return Ok(()),
+        Scope::Namespaced | Scope::Across | Scope::Present => Some(namespace_of(target)?),
     };
     if caller.omnipotent() {
         return Ok(());
     }
     match (policy.judge(caller, row.action, namespace), row.scope) {
-        (Verdict::Allowed, _) => Ok(()),
-        (Verdict::Unknown, Scope::Namespaced) => Err(Problem::not_found(target).into()),
+        (Verdict::Allowed, _) | (Verdict::Known, Scope::Present) => Ok(()),
+        (Verdict::Unknown, Scope::Namespaced | Scope::Across | Scope::Present) => {
+            Err(Problem::not_found(target).into())
+        }
         _ => Err(denied(row.action)),
     }
 }
@@ -167,7 +177,7 @@ table! {
         "ListOrganizations"(ListOrganizationsRequest) => Read, Namespaced(parent);
         "Unlink"(UnlinkRequest) => Link, Namespaced(name);
         "GetReceipt"(GetReceiptRequest) => Read, Namespaced(name);
-        "ListReceipts"(ListReceiptsRequest) => Read, Namespaced(parent);
+        "ListReceipts"(ListReceiptsRequest) => Read, Across(parent);
         later "UpdateLink", "CompleteLink", "ReauthorizeLink", "ListExpiring";
     }
     "RepositoryService" {
@@ -179,7 +189,8 @@ table! {
     "CredentialService" {
         "FetchReadCredential"(FetchReadCredentialRequest) => CredentialRead, Namespaced(link);
         "FetchReadWriteCredential"(FetchReadWriteCredentialRequest) => CredentialWrite, Namespaced(link);
-        later "RevokeLease", "ListLeases";
+        "RevokeLease"(RevokeLeaseRequest) => CredentialRead, Present(name);
+        "ListLeases"(ListLeasesRequest) => Read, Across(parent);
     }
     "SourceService" {
         later "CreateSource", "GetSource", "ListSources", "UpdateSource", "DeleteSource", "VerifySource",

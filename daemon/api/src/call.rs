@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bindery_core::problem::Problem;
+use bindery_core::{name::NamespaceName, problem::Problem};
 use bindery_engine::{Engine, RequestKey};
 use bindery_proto::v1::ErrorReason;
 use prost::Message;
@@ -11,9 +11,9 @@ use tonic::{Request, Response, Status};
 use crate::{
     Api,
     access::{self, Governed},
-    fields,
+    fields, names,
     peer::Caller,
-    policy::Policy,
+    policy::{Action, Policy, Verdict},
     status::Failure,
 };
 
@@ -41,6 +41,24 @@ impl Call {
     /// Whether the caller may go on with `message` now.
     pub(crate) fn authorize<M: Governed>(&self, message: &M) -> Result<(), Failure> {
         access::authorize(&self.policy(), &self.caller, message)
+    }
+
+    /// The namespaces that `parent` names, as far as the caller may see them: one, or all behind `namespaces/-`.
+    pub(crate) async fn visible(&self, parent: &str) -> Result<Vec<NamespaceName>, Failure> {
+        if parent != access::EVERYWHERE {
+            let namespace = names::namespace(parent)?;
+            self.engine().namespace(&namespace).await?;
+            return Ok(vec![namespace]);
+        }
+        let mut all = self.engine().namespace_names().await?;
+        let policy = self.policy();
+        let may = |name: &NamespaceName| {
+            let verdict = policy.judge(&self.caller, Action::Read, Some(name.as_str()));
+            self.caller.omnipotent() || verdict == Verdict::Allowed
+        };
+        all.retain(may);
+        all.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        Ok(all)
     }
 
     /// What makes a repetition of this request known; `None` without a request id.

@@ -1,6 +1,6 @@
 //! Resource names: `namespaces/{namespace}/links/{link}` and the others, parsed once.
 
-use bindery_core::name::{HostName, LinkId, NamespaceName};
+use bindery_core::name::{HostName, LeaseId, LinkId, NamespaceName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::status::Failure;
@@ -44,6 +44,16 @@ pub(crate) fn link(name: &str) -> Result<(NamespaceName, LinkId), Failure> {
 pub(crate) fn receipt(name: &str) -> Result<(NamespaceName, LinkId), Failure> {
     below(name, "receipts")
         .ok_or_else(|| Failure::name(name, "namespaces/{namespace}/receipts/{receipt}"))
+}
+
+/// `namespaces/{namespace}/leases/{lease}`.
+pub(crate) fn lease(name: &str) -> Result<(NamespaceName, LeaseId), Failure> {
+    let parsed = || {
+        let [namespace, id] = parts(name, ["namespaces", "leases"])?;
+        let namespace = NamespaceName::parse(namespace).ok()?;
+        Some((namespace, LeaseId::parse(id).ok()?))
+    };
+    parsed().ok_or_else(|| Failure::name(name, "namespaces/{namespace}/leases/{lease}"))
 }
 
 fn below(name: &str, collection: &'static str) -> Option<(NamespaceName, LinkId)> {

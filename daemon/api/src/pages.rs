@@ -36,6 +36,7 @@ macro_rules! paged {
 
 paged!(
     ListHostsRequest,
+    ListLeasesRequest,
     ListLinksRequest,
     ListNamespacesRequest,
     ListOrganizationsRequest,

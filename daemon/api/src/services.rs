@@ -3,6 +3,7 @@
 pub(crate) mod credential;
 pub(crate) mod event;
 pub(crate) mod host;
+mod lease;
 pub(crate) mod link;
 pub(crate) mod namespace;
 pub(crate) mod provider;

@@ -1,10 +1,18 @@
 //! A credential that was handed out, without the credential.
 
+use std::time::Duration;
+
 use crate::{
     name::{LeaseId, LinkId, NamespaceName},
     secret::Secret,
     time::Timestamp,
 };
+
+/// How long a lease is kept after its end.
+pub const RETENTION: Duration = Duration::from_secs(7 * 86_400);
+
+/// When a lease counts as ended whose token has no end, so that its record does not stay for ever.
+pub const WITHOUT_END: Duration = Duration::from_secs(86_400);
 
 /// A record that a credential was handed out.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,8 +41,24 @@ pub struct Lease {
     pub revoked: Option<Timestamp>,
 }
 
+impl Lease {
+    /// Whether its token is of no use any more, as far as this daemon knows.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.revoked.is_some() || self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// Whether its record may be removed.
+    #[must_use]
+    pub fn may_be_forgotten(&self, now: Timestamp) -> bool {
+        let end = self.revoked.or(self.expires);
+        let end = end.unwrap_or_else(|| self.created.after(WITHOUT_END));
+        now.since(end) >= RETENTION
+    }
+}
+
 /// What a credential is good for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Access {
     /// Reading code.
     Read,
@@ -49,4 +73,44 @@ pub struct LeaseToken {
     pub token: Secret,
     /// When it ends.
     pub expires: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(expires: Option<u64>, revoked: Option<u64>) -> Lease {
+        let at = |seconds: u64| Timestamp::from_unix_ms(seconds * 1000);
+        Lease {
+            namespace: NamespaceName::parse("acme").expect("name"),
+            id: LeaseId::parse("e").expect("name"),
+            link: LinkId::parse("l").expect("name"),
+            repository: String::new(),
+            access: Access::Read,
+            narrowed: false,
+            minted: false,
+            holder: "uid:1000".to_owned(),
+            created: at(0),
+            expires: expires.map(at),
+            revoked: revoked.map(at),
+        }
+    }
+
+    /// A lease is over at its end or when it was revoked, and its record goes a week later; one without an end goes too.
+    #[test]
+    fn leases_end_and_are_forgotten() {
+        let week = RETENTION.as_secs();
+        let at = |seconds: u64| Timestamp::from_unix_ms(seconds * 1000);
+        for (expires, revoked, end) in [
+            (Some(100), None, 100),
+            (Some(100), Some(50), 50),
+            (None, None, WITHOUT_END.as_secs()),
+        ] {
+            let lease = lease(expires, revoked);
+            assert_eq!(lease.is_over(at(99)), revoked.is_some());
+            assert_eq!(lease.is_over(at(100)), expires.is_some());
+            assert!(!lease.may_be_forgotten(at(end + week - 1)));
+            assert!(lease.may_be_forgotten(at(end + week)));
+        }
+    }
 }

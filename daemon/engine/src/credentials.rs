@@ -4,24 +4,19 @@ use std::time::Duration;
 
 use bindery_core::{
     host::Host,
-    link::{Grant, Link},
+    lease::Lease,
+    link::{Desired, Grant, Link},
     name::{LinkId, NamespaceName, ProviderName},
-    problem::{Problem, Reason},
+    port::{Expect, Key, Record},
+    problem::{Problem, Reason, Who},
     provider::{AuthKind, Description, Permission},
     secret::Secret,
     time::Timestamp,
 };
 
-use crate::{Engine, links::scope_problem};
+pub use bindery_core::lease::Access;
 
-/// What a credential is good for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Access {
-    /// Reading code.
-    Read,
-    /// Reading and writing code.
-    ReadWrite,
-}
+use crate::{Engine, leases::Same, links::scope_problem, records::change};
 
 /// What a caller wants.
 #[derive(Clone, Debug)]
@@ -32,8 +27,23 @@ pub struct Wanted {
     pub link: LinkId,
     /// What for.
     pub access: Access,
+    /// The repository; `None` for all that the link reaches.
+    pub repository: Option<Asked>,
+    /// Refuses a token that is not limited to the repository.
+    pub require_narrowed: bool,
     /// At least this much lifetime.
     pub min_remaining: Duration,
+    /// Refuses a token that lives shorter, even if no other can be had.
+    pub insist: bool,
+    /// Who gets it.
+    pub holder: String,
+}
+
+/// The repository that a credential is asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `owner/name`, or the stable id behind `id:`.
+    pub named: String,
 }
 
 /// A token that is handed out.
@@ -47,11 +57,11 @@ pub struct Credential {
     pub expires: Option<Timestamp>,
     /// What it is good for.
     pub access: Access,
-    /// Whether it was narrowed to what was asked for. No provider of this release can.
+    /// The provider limits it to the repository. `false` where it reaches all that the link reaches.
     pub narrowed: bool,
     /// Id of the lease.
     pub lease_id: String,
-    /// Web base URL of the forge that it is for.
+    /// Base URL for git over HTTPS at the forge that it is for.
     pub forge: String,
     /// API base URL of the forge that it is for.
     pub api: String,
@@ -59,40 +69,135 @@ pub struct Credential {
     pub provider: ProviderName,
 }
 
+/// A token on its way out.
+struct Drawn {
+    token: Secret,
+    expires: Option<Timestamp>,
+    narrowed: bool,
+    lease_id: String,
+}
+
 impl Engine {
-    /// Hands out a token, refreshed when it would end too soon.
+    /// Hands out a token, refreshed when it would end too soon. That of an installation is limited to the repository.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, `LINK_DISABLED`, `LINK_NOT_BOUND`, `LINK_NEEDS_REAUTHORIZATION`, `LINK_UNLINKED`, `SCOPE_MISSING`,
-    /// and what the provider or the vault says.
+    /// `NOT_FOUND`, `LINK_DISABLED`, `LINK_NOT_BOUND`, `LINK_NEEDS_REAUTHORIZATION`, `LINK_UNLINKED`, `HOST_DISABLED`,
+    /// `SCOPE_MISSING`, `TOKEN_TOO_SHORT`, `PROVIDER_UNSUPPORTED` where the token can't be limited and must be, and what
+    /// the provider or the vault says.
     pub async fn fetch_credential(&self, wanted: &Wanted) -> Result<Credential, Problem> {
         let link = self.link(&wanted.namespace, &wanted.link).await?.record;
         link.usable()?;
         let host = self.host(&link.host).await?.record;
+        in_service(&host)?;
         let description = self.description(&host)?;
         if let Some(problem) = lacking(&description, &link, wanted.access, &host) {
             return Err(problem);
         }
-        let grant = match self
-            .lasting_grant(&link, &host, wanted.min_remaining)
-            .await?
-        {
-            Some(grant) => grant,
+        let drawn = match &wanted.repository {
             // Rare and large: on the heap, so that the usual way does not carry its size.
-            None => Box::pin(self.refreshed_grant(wanted, &link, &host)).await?,
+            Some(asked) if link.auth_kind == AuthKind::AppInstallation => {
+                Box::pin(self.draw_minted(wanted, asked, &link, &host)).await?
+            }
+            _ => self.draw_shared(wanted, &link, &host).await?,
         };
+        long_enough(wanted, drawn.expires, self.now())?;
         Ok(Credential {
-            git_username: git_username(&description, &link, &grant.access_token),
-            token: grant.access_token,
-            expires: grant.expires,
+            git_username: git_username(&description, &link, &drawn.token),
+            token: drawn.token,
+            expires: drawn.expires,
             access: wanted.access,
-            narrowed: false,
-            lease_id: self.new_id(),
-            forge: host.web_url,
+            narrowed: drawn.narrowed,
+            lease_id: drawn.lease_id,
+            forge: if host.git_url.is_empty() {
+                host.web_url
+            } else {
+                host.git_url
+            },
             api: host.api_url,
             provider: host.provider,
         })
+    }
+
+    async fn draw_minted(
+        &self,
+        wanted: &Wanted,
+        asked: &Asked,
+        link: &Link,
+        host: &Host,
+    ) -> Result<Drawn, Problem> {
+        let (lease, token) = self.lease_minted(wanted, asked, link, host).await?;
+        Ok(Drawn {
+            token: token.token,
+            expires: lease.expires,
+            narrowed: lease.narrowed,
+            lease_id: lease.id.as_str().to_owned(),
+        })
+    }
+
+    async fn draw_shared(
+        &self,
+        wanted: &Wanted,
+        link: &Link,
+        host: &Host,
+    ) -> Result<Drawn, Problem> {
+        if wanted.require_narrowed {
+            return Err(not_narrowed());
+        }
+        let grant = match self.lasting_grant(link, host, wanted.min_remaining).await? {
+            Some(grant) => grant,
+            None => Box::pin(self.refreshed_grant(wanted, link, host)).await?,
+        };
+        Ok(Drawn {
+            lease_id: self.lease_shared(wanted, &grant).await?,
+            token: grant.access_token,
+            expires: grant.expires,
+            narrowed: false,
+        })
+    }
+
+    /// The lease of a token that others use as well: in memory, as long as there is room.
+    async fn lease_shared(&self, wanted: &Wanted, grant: &Grant) -> Result<String, Problem> {
+        let now = self.now();
+        let repository = wanted.repository.as_ref().map(|asked| asked.named.clone());
+        let same = Same {
+            namespace: wanted.namespace.clone(),
+            link: wanted.link.clone(),
+            generation: grant.generation,
+            access: wanted.access,
+            repository: repository.unwrap_or_default(),
+            holder: wanted.holder.clone(),
+        };
+        if let Some(id) = self.shared().again(&same, now) {
+            return Ok(id);
+        }
+        let lease = Lease {
+            namespace: same.namespace.clone(),
+            id: self.new_lease_id()?,
+            link: same.link.clone(),
+            repository: same.repository.clone(),
+            access: same.access,
+            narrowed: false,
+            minted: false,
+            holder: same.holder.clone(),
+            created: now,
+            expires: grant.expires,
+            revoked: None,
+        };
+        let id = lease.id.as_str().to_owned();
+        if !self.shared().keep(same, lease.clone(), now) {
+            let key = Key::Lease(lease.namespace.clone(), lease.id.clone());
+            let put = change(key, Expect::Absent, Some(Record::Lease(lease)));
+            Box::pin(self.commit(vec![put])).await?;
+        }
+        Ok(id)
+    }
+
+    /// When a credential of a link was last handed out: what its record says, or memory, which knows it to the minute.
+    #[must_use]
+    pub fn last_hand_out(&self, link: &Link) -> Option<Timestamp> {
+        let lately = self.shared().last_use(&link.namespace, &link.id);
+        lately.max(link.upkeep.handed_out)
     }
 
     async fn refreshed_grant(
@@ -109,7 +214,53 @@ impl Engine {
     }
 }
 
+/// Whether the operator wants a host used.
+pub(crate) fn in_service(host: &Host) -> Result<(), Problem> {
+    let Desired::Disabled { reason, .. } = &host.desired else {
+        return Ok(());
+    };
+    let why = if reason.is_empty() {
+        "no reason given"
+    } else {
+        reason
+    };
+    let message = format!(
+        "hosts/{} is switched off ({why}); ask its operator to enable it",
+        host.name
+    );
+    Err(Problem::new(Reason::HostDisabled, message).act(Who::HostOperator, ""))
+}
+
+pub(crate) fn not_narrowed() -> Problem {
+    let message = "the provider can't limit this token to one repository; ask without require_narrowed, or name a \
+                   repository of an app installation";
+    Problem::new(Reason::ProviderUnsupported, message)
+}
+
+/// Refuses a token that ends before the caller, who insists, is done with it.
+fn long_enough(wanted: &Wanted, expires: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> {
+    let Some(expires) = expires.filter(|_| wanted.insist) else {
+        return Ok(());
+    };
+    let remaining = expires.since(now);
+    if remaining >= wanted.min_remaining {
+        return Ok(());
+    }
+    let message = format!(
+        "no token of namespaces/{}/links/{} lives longer than {} s; ask for less",
+        wanted.namespace,
+        wanted.link,
+        remaining.as_secs()
+    );
+    let longest = remaining.as_secs().to_string();
+    Err(Problem::new(Reason::TokenTooShort, message).with("longest", longest))
+}
+
+/// What the scopes do not carry. What an app may do is not told in scopes: its provider narrows or refuses.
 fn lacking(description: &Description, link: &Link, access: Access, host: &Host) -> Option<Problem> {
+    if link.auth_kind == AuthKind::AppInstallation {
+        return None;
+    }
     let granted = link.granted_scopes.as_ref()?;
     let permission = match access {
         Access::Read => Permission::ReadCode,
@@ -137,13 +288,11 @@ fn git_username(description: &Description, link: &Link, token: &Secret) -> Strin
         .token_kinds
         .iter()
         .find(|kind| kind.name == link.token_kind)
-        .or_else(|| description.token_kind(token.expose(), auth(link)))
+        .or_else(|| description.token_kind(token.expose(), link.auth_kind))
         .map_or("{login}", |kind| &kind.git_username);
-    template.replace("{login}", login)
-}
-
-const fn auth(link: &Link) -> AuthKind {
-    link.auth_kind
+    template
+        .replace("{username}", &link.username)
+        .replace("{login}", login)
 }
 
 /// A problem that means "authorize again" rather than "try again".

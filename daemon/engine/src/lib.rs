@@ -8,7 +8,7 @@
 //! | [`hosts`], [`namespaces`] | what the operator configures |
 //! | [`links`] | create, read, enable, disable, check |
 //! | [`flows`] | start page, callback, confirmation |
-//! | [`credentials`] | hand-out of tokens |
+//! | [`credentials`], [`leases`] | hand-out of tokens, and taking them back |
 //! | [`repositories`] | repositories, refs, organizations |
 //! | [`unlink`] | the saga that ends in a receipt |
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
@@ -20,6 +20,7 @@ mod flight;
 pub mod flows;
 pub mod hosts;
 mod jwt;
+pub mod leases;
 pub mod links;
 mod memory;
 mod mint;
@@ -47,7 +48,7 @@ pub use crate::{
     memory::RequestKey,
     records::{LinkFilter, Listed, Versioned},
 };
-use crate::{flight::Flights, refresh::Unsaved, unlink::Unfinished};
+use crate::{flight::Flights, leases::Shared, refresh::Unsaved, unlink::Unfinished};
 
 /// The adapters that the engine stands on.
 #[derive(Clone)]
@@ -102,6 +103,7 @@ struct Inner {
     sagas: Flights,
     unfinished: Unfinished,
     gates: Gates,
+    shared: Shared,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -136,6 +138,7 @@ impl Engine {
                 sagas: Flights::default(),
                 unfinished: Unfinished::default(),
                 gates: Gates::default(),
+                shared: Shared::default(),
                 changes,
             }),
         }
@@ -209,6 +212,10 @@ impl Engine {
 
     pub(crate) fn gates(&self) -> &Gates {
         &self.inner.gates
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

@@ -3,8 +3,9 @@
 use bindery_core::{
     flow::Flow,
     host::{Host, HostSecrets},
+    lease::{Lease, LeaseToken},
     link::{Grant, Link, Stage},
-    name::{FlowId, HostName, LinkId, NamespaceName},
+    name::{FlowId, HostName, LeaseId, LinkId, NamespaceName},
     namespace::Namespace,
     origin::OriginSet,
     port::{Change, Entry, Expect, Key, Listing, Record, RequestMemory, VaultError},
@@ -13,7 +14,7 @@ use bindery_core::{
     refresh::Intent,
 };
 
-use crate::{Engine, namespaces::check_etag};
+use crate::{Engine, hosts::as_namespace_name, namespaces::check_etag};
 
 /// A record and the version that makes its etag.
 pub type Versioned<T> = Entry<T>;
@@ -85,6 +86,15 @@ impl Engine {
     reader!(
         /// A flow, if there is one.
         find_flow(id: &FlowId) -> Flow, Key::Flow(id.clone())
+    );
+    reader!(
+        /// A lease, if there is one in the store.
+        find_lease(namespace: &NamespaceName, id: &LeaseId) -> Lease, Key::Lease(namespace.clone(), id.clone())
+    );
+    reader!(
+        /// The token of a lease.
+        find_lease_token_at(namespace: &NamespaceName, id: &LeaseId, host: &HostName, origins: &OriginSet) -> LeaseToken,
+        Key::LeaseToken(namespace.clone(), id.clone(), host.clone(), origins.clone())
     );
     reader!(
         /// A receipt, if there is one.
@@ -236,6 +246,18 @@ impl Engine {
             items: page.entries.into_iter().filter_map(picked).collect(),
             next: page.next,
         })
+    }
+
+    /// Names of all namespaces.
+    ///
+    /// # Errors
+    ///
+    /// What the vault says.
+    pub async fn namespace_names(&self) -> Result<Vec<NamespaceName>, Problem> {
+        let all = self
+            .list_all(&Listing::Namespaces, as_namespace_name)
+            .await?;
+        Ok(all.into_iter().map(|entry| entry.record).collect())
     }
 
     /// All records of a listing. Only for what is few, or for the sweep.

@@ -63,6 +63,8 @@ impl Engine {
         let parts = [
             self.end_flows().await,
             self.resume_unlinks().await,
+            self.write_leases().await,
+            self.forget_leases().await,
             self.forget_requests().await,
         ];
         parts.into_iter().collect()

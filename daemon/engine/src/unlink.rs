@@ -8,6 +8,8 @@ mod resume;
 mod saga;
 mod steps;
 
+pub(crate) use self::steps::revoked;
+
 use std::{
     collections::HashMap,
     sync::{Mutex, atomic::AtomicBool},
@@ -117,15 +119,19 @@ impl Engine {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Listed<Receipt>, Problem> {
-        let pick = |record| {
-            if let Record::Receipt(receipt) = record {
-                Some(receipt)
-            } else {
-                None
-            }
-        };
-        self.list(&Listing::Receipts(namespace.clone()), after, limit, pick)
-            .await
+        let listing = Listing::Receipts(namespace.clone());
+        self.list(&listing, after, limit, as_receipt).await
+    }
+
+    /// All receipts of a namespace.
+    ///
+    /// # Errors
+    ///
+    /// What the vault says.
+    pub async fn all_receipts(&self, namespace: &NamespaceName) -> Result<Vec<Receipt>, Problem> {
+        let listing = Listing::Receipts(namespace.clone());
+        let all = self.list_all(&listing, as_receipt).await?;
+        Ok(all.into_iter().map(|entry| entry.record).collect())
     }
 
     /// From here on nothing is handed out: the stage and the open receipt are durable together. Says whether the link is
@@ -171,6 +177,14 @@ impl Engine {
                 }
             }
         }
+    }
+}
+
+fn as_receipt(record: Record) -> Option<Receipt> {
+    if let Record::Receipt(receipt) = record {
+        Some(receipt)
+    } else {
+        None
     }
 }
 

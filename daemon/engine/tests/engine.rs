@@ -5,6 +5,8 @@
 
 #[path = "engine/installations.rs"]
 mod installations;
+#[path = "engine/leases.rs"]
+mod leases;
 #[path = "engine/linking.rs"]
 mod linking;
 #[path = "engine/names.rs"]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use bindery_core::lease::Lease;
 use bindery_engine::credentials::{Access, Credential};
 use bindery_proto::v1 as wire;
 
 use super::common;
-use crate::{fields::wrong, status::Failure};
+use crate::{fields::wrong, names::encoded, status::Failure};
 
 /// Lifetime that a token must have left where the caller does not say.
 const REMAINING: Duration = Duration::from_secs(300);
@@ -25,20 +26,47 @@ pub(crate) struct About {
 }
 
 pub(crate) fn credential(handed: Credential, about: About) -> wire::Credential {
-    let permission = match handed.access {
-        Access::Read => wire::CredentialPermission::Read,
-        Access::ReadWrite => wire::CredentialPermission::ReadWrite,
-    };
     wire::Credential {
         token: handed.token.expose().to_owned(),
         git_username: handed.git_username,
         expire_time: handed.expires.map(common::time),
         lease: format!("{}/leases/{}", about.namespace, handed.lease_id),
         narrowed: handed.narrowed,
-        permission: permission.into(),
+        permission: permission(handed.access).into(),
         repository: about.repository,
         clone_uri: about.clone_uri,
         api_uri: handed.api,
+    }
+}
+
+const fn permission(access: Access) -> wire::CredentialPermission {
+    match access {
+        Access::Read => wire::CredentialPermission::Read,
+        Access::ReadWrite => wire::CredentialPermission::ReadWrite,
+    }
+}
+
+/// A lease; it holds no token.
+pub(crate) fn lease(lease: &Lease) -> wire::Lease {
+    let namespace = format!("namespaces/{}", lease.namespace);
+    let link = format!("{namespace}/links/{}", lease.link);
+    let repository = match lease.repository.as_str() {
+        "" => String::new(),
+        named => {
+            let id = named.strip_prefix("id:").unwrap_or(named);
+            format!("{link}/repositories/{}", encoded(id))
+        }
+    };
+    wire::Lease {
+        name: format!("{namespace}/leases/{}", lease.id),
+        link,
+        repository,
+        permission: permission(lease.access).into(),
+        narrowed: lease.narrowed,
+        holder: Some(common::principal(&lease.holder)),
+        create_time: Some(common::time(lease.created)),
+        expire_time: lease.expires.map(common::time),
+        revoke_time: lease.revoked.map(common::time),
     }
 }
 

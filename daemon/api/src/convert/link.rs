@@ -54,6 +54,7 @@ pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -
         created_by: Some(common::principal(&link.created_by)),
         create_time: Some(time(link.created)),
         update_time: Some(time(link.updated)),
+        check_time: link.seen.at.map(time),
         etag: entry.version.to_string(),
         ..wire::Link::default()
     }
@@ -200,7 +201,11 @@ fn token(link: &Link) -> wire::TokenFacts {
         generation: i64::try_from(link.generation).unwrap_or(i64::MAX),
         last_refresh_success_time: link.refreshed.map(time),
         last_refresh_failure_time: link.refresh_failed.map(time),
-        ..wire::TokenFacts::default()
+        refresh_expire_time: link.upkeep.refresh_expires.map(time),
+        last_refresh_failure_reason: link.upkeep.failure_reason.clone(),
+        refresh_failures: i32::try_from(link.upkeep.failures).unwrap_or(i32::MAX),
+        next_refresh_time: link.upkeep.next_refresh.map(time),
+        last_fetch_time: link.upkeep.handed_out.map(time),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Receipts.
 
-use bindery_core::receipt::{Outcome, Receipt, ReceiptStep, StepKind};
+use bindery_core::{
+    receipt::{Outcome, Receipt, ReceiptStep, StepKind},
+    time::Timestamp,
+};
 use bindery_proto::v1::{self as wire, cleanup_step};
 
-use super::common::time;
+use super::common::{self, time};
 
 pub(crate) fn receipt(receipt: &Receipt) -> wire::Receipt {
     wire::Receipt {
@@ -15,7 +18,9 @@ pub(crate) fn receipt(receipt: &Receipt) -> wire::Receipt {
         finish_time: receipt.finished.map(time),
         steps: receipt.steps.iter().map(step).collect(),
         complete: complete(receipt),
-        ..wire::Receipt::default()
+        actor: (!receipt.actor.is_empty()).then(|| common::principal(&receipt.actor)),
+        affected_links: receipt.affected.clone(),
+        preview: false,
     }
 }
 
@@ -24,6 +29,23 @@ pub(crate) fn complete(receipt: &Receipt) -> bool {
     let clean =
         |step: &ReceiptStep| matches!(step.outcome, Some(Outcome::Done | Outcome::AlreadyAbsent));
     receipt.steps.iter().all(clean)
+}
+
+/// A step that stands by itself.
+pub(crate) fn single(
+    kind: StepKind,
+    outcome: Outcome,
+    message: String,
+    finished: Option<Timestamp>,
+) -> wire::CleanupStep {
+    step(&ReceiptStep {
+        kind,
+        outcome: Some(outcome),
+        message,
+        subject: String::new(),
+        finished,
+        retry: None,
+    })
 }
 
 fn step(step: &ReceiptStep) -> wire::CleanupStep {
@@ -48,7 +70,9 @@ fn step(step: &ReceiptStep) -> wire::CleanupStep {
         reason: reason.to_owned(),
         action_uri: action_uri.to_owned(),
         message: step.message.clone(),
-        ..wire::CleanupStep::default()
+        subject: step.subject.clone(),
+        finish_time: step.finished.map(time),
+        retry_time: step.retry.map(time),
     }
 }
 

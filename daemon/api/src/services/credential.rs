@@ -1,9 +1,10 @@
 //! Hand-out of tokens. Each one is written to the audit log, the token never.
 
 use bindery_core::name::{LinkId, NamespaceName};
-use bindery_engine::credentials::{Access, Credential, Wanted};
-use bindery_proto::v1::{self as wire, ErrorReason, credential_service_server::CredentialService};
+use bindery_engine::credentials::{Access, Asked, Credential, Wanted};
+use bindery_proto::v1::{self as wire, credential_service_server::CredentialService};
 
+use super::lease;
 use crate::{
     access::denied,
     call::{Call, service},
@@ -17,8 +18,8 @@ service! {
     CredentialService, run;
     serve fetch_read_credential(wire::FetchReadCredentialRequest) -> wire::Credential = read;
     serve fetch_read_write_credential(wire::FetchReadWriteCredentialRequest) -> wire::Credential = read_write;
-    later revoke_lease(wire::RevokeLeaseRequest) -> wire::RevokeLeaseResponse;
-    later list_leases(wire::ListLeasesRequest) -> wire::ListLeasesResponse;
+    serve revoke_lease(wire::RevokeLeaseRequest) -> wire::RevokeLeaseResponse = lease::revoke;
+    serve list_leases(wire::ListLeasesRequest) -> wire::ListLeasesResponse = lease::list;
 }
 
 /// What both calls ask for.
@@ -99,18 +100,20 @@ const fn action(access: Access) -> Action {
 /// The name of the provider, and the credential.
 async fn hand_out(call: &Call, ask: &Ask) -> Result<(String, wire::Credential), Failure> {
     let (namespace, link) = names::link(&ask.link)?;
+    let about = Repository::find(call, ask, &namespace, &link).await?;
     let wanted = Wanted {
         min_remaining: min_remaining(ask.min_remaining)?,
+        insist: ask.min_remaining.is_some(),
+        repository: about.as_ref().map(|known| Asked {
+            named: known.named.clone(),
+        }),
+        require_narrowed: ask.require_narrowed,
         access: ask.access,
+        holder: call.caller.name().to_owned(),
         namespace,
         link,
     };
-    let about = Repository::find(call, ask, &wanted.namespace, &wanted.link).await?;
     let handed = call.engine().fetch_credential(&wanted).await?;
-    if ask.require_narrowed && !handed.narrowed {
-        let message = "the provider can't limit a token to one repository; ask without require_narrowed, or not at all";
-        return Err(Failure::new(ErrorReason::ProviderUnsupported, message));
-    }
     let provider = handed.provider.to_string();
     let about = about.map_or_else(|| nowhere(&wanted), |known| known.about(&wanted, &handed));
     Ok((provider, credential(handed, about)))
@@ -127,6 +130,8 @@ fn nowhere(wanted: &Wanted) -> About {
 /// The repository that a credential is asked for.
 struct Repository {
     id: String,
+    /// As the engine names it.
+    named: String,
     full_name: String,
     /// As the provider says; empty where it was not asked.
     clone_uri: String,
@@ -156,6 +161,7 @@ impl Repository {
         let found = match named {
             RepositoryRef::FullName(name) => Self {
                 id: name.clone(),
+                named: name.clone(),
                 full_name: name,
                 clone_uri: String::new(),
             },
@@ -165,6 +171,7 @@ impl Repository {
                 let seen = Box::pin(call.engine().repository(namespace, link, &named)).await?;
                 Self {
                     id: seen.stable_id,
+                    named,
                     full_name: seen.full_name,
                     clone_uri: seen.clone_uri,
                 }

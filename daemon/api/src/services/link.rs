@@ -85,7 +85,11 @@ async fn shown_with(
         known.insert(host.clone(), description);
     }
     let description = known.get(host).and_then(Option::as_deref);
-    Ok(convert::link::link(entry, description))
+    let mut shown = convert::link::link(entry, description);
+    if let Some(token) = &mut shown.token {
+        token.last_fetch_time = call.engine().last_hand_out(&entry.record).map(common::time);
+    }
+    Ok(shown)
 }
 
 async fn list(

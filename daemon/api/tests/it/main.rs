@@ -5,6 +5,7 @@ mod certs;
 mod client;
 mod connections;
 mod identity;
+mod leases;
 mod matrix;
 mod ports;
 mod surfaces;

@@ -92,6 +92,8 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "RepositoryService/CheckAccess": CheckAccessRequest { name: s(REPOSITORY), permission: 3 } => "OK";
         "CredentialService/FetchReadCredential": FetchReadCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest { link: s(LINK) } => "OK";
+        "CredentialService/RevokeLease": RevokeLeaseRequest { name: s("namespaces/acme/leases/held") } => "OK";
+        "CredentialService/ListLeases": ListLeasesRequest { parent: s("namespaces/acme") } => "OK";
     }
     all
 }
@@ -106,7 +108,7 @@ fn expected(role: &str, row: &Row, end: &'static str) -> &'static str {
         ("owner" | "admin", _) | (_, Scope::Filtered) => end,
         ("reader", _) if reads => end,
         ("reader", _) | (_, Scope::Made | Scope::Surface) => "PERMISSION_DENIED",
-        (_, Scope::Namespaced) => "NOT_FOUND",
+        (_, Scope::Namespaced | Scope::Across | Scope::Present) => "NOT_FOUND",
     }
 }
 

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use bindery_api::{Api, Limits, PolicyHandle, Surface, TlsHandle, serve_tls, serve_unix};
 use bindery_core::{
     host::HostNetwork,
-    name::{HostName, LinkId, NamespaceName, ProviderName},
+    lease::{Access, Lease},
+    name::{HostName, LeaseId, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
     port::{Change, Expect, Key, Record, Vault},
     receipt::Receipt,
@@ -261,12 +262,37 @@ async fn seed(engine: &Engine, vault: &SealedVault) {
         Timestamp::default(),
     );
     let write = Some(Record::Receipt(receipt));
-    let change = Change {
-        key: Key::Receipt(namespace, old),
+    let put = |key, write| Change {
+        key,
         expect: Expect::Absent,
         write,
     };
-    vault.commit(vec![change]).await.expect("receipt");
+    let held = lease(&namespace);
+    let changes = vec![
+        put(Key::Receipt(namespace.clone(), old), write),
+        put(
+            Key::Lease(namespace, held.id.clone()),
+            Some(Record::Lease(held)),
+        ),
+    ];
+    vault.commit(changes).await.expect("records");
+}
+
+/// Lease `held` of a shared token, which somebody else got.
+fn lease(namespace: &NamespaceName) -> Lease {
+    Lease {
+        namespace: namespace.clone(),
+        id: LeaseId::parse("held").expect("name"),
+        link: LinkId::parse("bound").expect("name"),
+        repository: "acme/api".into(),
+        access: Access::Read,
+        narrowed: false,
+        minted: false,
+        holder: "spiffe://test.example/builder".into(),
+        created: Timestamp::default(),
+        expires: None,
+        revoked: None,
+    }
 }
 
 fn host() -> NewHost {

@@ -67,6 +67,17 @@ pub(crate) const fn who(cause: Cause) -> Option<Who> {
 }
 
 impl Engine {
+    /// What a failure in use means: the link says so at once. Gives back what the caller is told.
+    pub(crate) async fn use_failed(&self, link: &Link, problem: Problem) -> Problem {
+        if let Sign::Dead(cause) = sign(link, &problem) {
+            return self.dead(link, cause).await;
+        }
+        match self.note_trouble(link, &problem).await {
+            Ok(()) => problem,
+            Err(other) => other,
+        }
+    }
+
     /// Shows in a bound link what is in its way, if the failure says so.
     pub(crate) async fn note_trouble(&self, link: &Link, problem: &Problem) -> Result<(), Problem> {
         let Sign::Trouble(cause) = sign(link, problem) else {

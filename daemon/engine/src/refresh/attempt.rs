@@ -121,7 +121,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) async fn dead(&self, link: &Link, cause: Cause) -> Problem {
+    pub(crate) async fn dead(&self, link: &Link, cause: Cause) -> Problem {
         tracing::warn!(link.id = %link.id, cause = explain(cause), "Link must be authorized again");
         match self.mark_dead(&link.namespace, &link.id, cause).await {
             Ok(link) => link

@@ -36,11 +36,16 @@ impl Engine {
                 Outcome::AlreadyAbsent,
                 "no webhook was made for this link".to_owned(),
             )),
-            StepKind::RevokeLeases => {
-                let message =
-                    "tokens that were handed out are the link's own and end with its grant";
-                Ok((Outcome::AlreadyAbsent, message.to_owned()))
-            }
+            StepKind::RevokeLeases => Ok(match self.revoke_leases(link).await? {
+                0 => {
+                    let message = "tokens that were handed out are the link's own and end with its grant, or have ended";
+                    (Outcome::AlreadyAbsent, message.to_owned())
+                }
+                count => (
+                    Outcome::Done,
+                    format!("{count} tokens that were made for one hand-out each are revoked"),
+                ),
+            }),
             StepKind::RevokeGrant => self.revoke(link, force).await,
             StepKind::Erase => Ok((Outcome::Done, "the credentials are erased".to_owned())),
         }
@@ -154,7 +159,7 @@ fn revocation_secrets(token: &Secret, client_secret: Option<&Secret>) -> SecretS
     secrets
 }
 
-fn revoked(output: Output, host: &Host) -> Result<(Outcome, String), Problem> {
+pub(crate) fn revoked(output: Output, host: &Host) -> Result<(Outcome, String), Problem> {
     let Output::Revocation(revocation) = output else {
         return Err(off_topic(host));
     };

@@ -288,7 +288,11 @@ pub(crate) fn wanted(link: &LinkId) -> Wanted {
         namespace: acme(),
         link: link.clone(),
         access: Access::Read,
+        repository: None,
+        require_narrowed: false,
         min_remaining: Duration::ZERO,
+        insist: false,
+        holder: "uid:1000".to_owned(),
     }
 }
 

@@ -19,11 +19,13 @@ use bindery_core::{
 };
 use tokio::sync::watch;
 
+type Look = Box<dyn Fn(&Call) + Send + Sync>;
 type Reply = Box<dyn Fn(&Call) -> Result<Output, Failure> + Send + Sync>;
 
 /// A plugin that answers at once.
 pub(crate) struct ScriptedPlugin {
     answers: Mutex<BTreeMap<&'static str, Reply>>,
+    watched: Mutex<BTreeMap<&'static str, Look>>,
     pub(crate) calls: Mutex<Vec<OperationKind>>,
     client_secret: Mutex<Option<&'static str>>,
     held: watch::Sender<bool>,
@@ -33,6 +35,7 @@ impl ScriptedPlugin {
     pub(super) fn new() -> Self {
         Self {
             answers: Mutex::default(),
+            watched: Mutex::default(),
             calls: Mutex::default(),
             client_secret: Mutex::default(),
             held: watch::channel(false).0,
@@ -81,6 +84,18 @@ impl ScriptedPlugin {
         self.answers().insert(operation, Box::new(answer));
     }
 
+    /// Looks at the calls of an operation, and leaves the answer as it is.
+    pub(crate) fn watch(
+        &self,
+        operation: &'static str,
+        look: impl Fn(&Call) + Send + Sync + 'static,
+    ) {
+        self.watched
+            .lock()
+            .expect("lock")
+            .insert(operation, Box::new(look));
+    }
+
     /// Answers an operation as at first.
     pub(crate) fn forget(&self, operation: &'static str) {
         self.answers().remove(operation);
@@ -94,6 +109,9 @@ impl ScriptedPlugin {
 
     fn answer(&self, call: &Call) -> Result<Output, Failure> {
         let name = format!("{:?}", call.input.kind());
+        if let Some(look) = self.watched.lock().expect("lock").get(name.as_str()) {
+            look(call);
+        }
         if let Some(answer) = self.answers().get(name.as_str()) {
             return answer(call);
         }
