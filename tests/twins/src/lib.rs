@@ -20,6 +20,7 @@
 //! - [`knobs`]: faults: outages, used-up rate limits, replies lost after the work was done, lagging replicas
 //! - [`State`]: all of the above together, which each twin owns
 //! - [`gitlab`]: the first twin, and the pattern for others
+//! - [`gitea`], [`gitee`]: the others
 //!
 //! # Writing another one
 //!
@@ -37,6 +38,9 @@
 
 #![forbid(unsafe_code)]
 
+mod caller;
+pub mod gitea;
+pub mod gitee;
 pub mod gitlab;
 pub mod http;
 pub mod knobs;

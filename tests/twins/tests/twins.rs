@@ -6,6 +6,10 @@ mod corpus;
 mod device;
 #[path = "it/faults.rs"]
 mod faults;
+#[path = "it/gitea.rs"]
+mod gitea;
+#[path = "it/gitee.rs"]
+mod gitee;
 #[path = "it/gitlab.rs"]
 mod gitlab;
 #[path = "it/rotation.rs"]
