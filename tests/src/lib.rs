@@ -6,6 +6,7 @@ pub mod artifacts;
 pub mod browser;
 pub mod canary;
 pub mod daemon;
+pub mod doorkeeper;
 pub mod forge;
 pub mod gitea;
 pub mod github;
