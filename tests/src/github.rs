@@ -5,17 +5,25 @@
 //! behind git's own HTTP server. Where GitHub documents nothing, the code says what was chosen.
 //!
 //! - [`seed`]: people, organizations, repositories, OAuth apps, personal access tokens
+//! - [`apps`]: GitHub Apps and their installations
 //! - [`knobs`]: the clock, faults, the gate before the token endpoint, what was asked and minted
 //! - `world` is what it knows, `scopes` and `access` who may do what
 //! - `server` speaks HTTP and TLS, `routes` leads to `oauth`, `consent`, `settings`, `api`, `git`
 
 mod access;
 mod api;
+mod app_api;
+mod app_json;
+mod app_person;
 mod applications;
+pub mod apps;
 mod consent;
+mod device;
 mod git;
+mod install_page;
 mod issue;
 mod json;
+mod jwt;
 pub mod knobs;
 mod lists;
 mod mint;
@@ -47,6 +55,7 @@ use crate::repositories::Repositories;
 use crate::serve::serve;
 
 pub use crate::gitea::Decision;
+pub use apps::RegisteredApp;
 pub use knobs::{Fault, LiveToken, Logged};
 pub use seed::{OAuthApp, OrgOptions, Pat, PatKind, Permission, Person, Role, Sso};
 

@@ -6,13 +6,15 @@ use http::{HeaderMap, StatusCode, header};
 use super::reply::Reply;
 use super::seed::{Permission, Role, Sso};
 use super::world::{Org, Repo, Token, TokenKind, World};
-use super::{Inner, scopes};
+use super::{Inner, app_api, jwt, scopes};
 
 /// Whoever sent an API request
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
     Nobody,
     Token(Box<Token>),
+    /// An app, by its JWT
+    App(u64),
 }
 
 const RESTRICTED_DOCS: &str =
@@ -30,22 +32,25 @@ impl Caller {
             let text = "Maximum number of login attempts exceeded. Please try again later.";
             return Err(Reply::error(StatusCode::FORBIDDEN, text, ""));
         }
+        if jwt::is_one(&secret) {
+            return jwt::signer(&world, &secret, now).map(|app| Self::App(app.id));
+        }
+        if world.is_unseen(&secret) {
+            return Err(bad_credentials());
+        }
         if let Some(token) = world.live_token(&secret, now) {
+            world.is_in_good_standing(token)?;
             return Ok(Self::Token(Box::new(token.clone())));
         }
         world.bad_credentials = (world.bad_credentials.0 + 1, now);
-        Err(Reply::error(
-            StatusCode::UNAUTHORIZED,
-            "Bad credentials",
-            "",
-        ))
+        Err(bad_credentials())
     }
 
     /// The token, or the answer to those who need one and have none
     pub(super) fn token(&self, page: &str) -> Result<&Token, Reply> {
         match self {
             Self::Token(token) => Ok(token),
-            Self::Nobody => Err(Reply::error(
+            Self::Nobody | Self::App(_) => Err(Reply::error(
                 StatusCode::UNAUTHORIZED,
                 "Requires authentication",
                 page,
@@ -67,7 +72,57 @@ impl Inner {
     }
 }
 
+fn bad_credentials() -> Reply {
+    Reply::error(StatusCode::UNAUTHORIZED, "Bad credentials", "")
+}
+
 impl World {
+    /// Whether a replica does not know the token yet; every question brings it nearer
+    fn is_unseen(&mut self, secret: &str) -> bool {
+        let Some(left) = self.unseen.get_mut(secret).filter(|left| **left > 0) else {
+            return false;
+        };
+        *left -= 1;
+        true
+    }
+
+    /// Whether neither the person nor the installation is suspended; the error is the answer
+    fn is_in_good_standing(&self, token: &Token) -> Result<(), Reply> {
+        if self.suspended.contains(&token.login) {
+            let text = "Sorry. Your account was suspended";
+            return Err(Reply::error(StatusCode::FORBIDDEN, text, ""));
+        }
+        let installation = token.installation().and_then(|id| self.installation(id));
+        match installation.and_then(|one| one.suspended) {
+            Some(_) => Err(app_api::suspended()),
+            None => Ok(()),
+        }
+    }
+
+    /// How far a token goes in a repository, before what its scopes or permissions say
+    pub(super) fn reach(&self, token: &Token, repo: &Repo) -> Option<Permission> {
+        match &token.kind {
+            TokenKind::Installation { id, repos } => {
+                let covered = self.installation(*id).is_some_and(|one| one.covers(repo));
+                let chosen = repos.as_ref().is_none_or(|repos| repos.contains(&repo.id));
+                let writes = token.scopes.contains("contents:write");
+                let level = if writes {
+                    Permission::Push
+                } else {
+                    Permission::Pull
+                };
+                (covered && chosen).then_some(level)
+            }
+            TokenKind::AppUser { app, .. } => {
+                let mut installed = self.installations.iter();
+                let covered = installed
+                    .any(|one| one.app == *app && one.suspended.is_none() && one.covers(repo));
+                self.permission(repo, &token.login).filter(|_| covered)
+            }
+            _ => self.permission(repo, &token.login),
+        }
+    }
+
     /// How far somebody may go in a repository
     pub(super) fn permission(&self, repo: &Repo, login: &str) -> Option<Permission> {
         if repo.owner.eq_ignore_ascii_case(login) {
@@ -89,8 +144,7 @@ impl World {
             return Ok(());
         }
         let token = caller.known().ok_or_else(|| Reply::not_found(PAGE))?;
-        let permission = self.permission(repo, &token.login);
-        if permission.is_none() || !token.reaches(repo) {
+        if self.reach(token, repo).is_none() || !token.reaches(repo) {
             return Err(Reply::not_found(PAGE));
         }
         self.org(&repo.owner)
@@ -104,6 +158,8 @@ impl Token {
         match &self.kind {
             TokenKind::FineGrainedPat { .. } => self.reaches_account(&repo.owner),
             TokenKind::OAuth { .. } | TokenKind::ClassicPat => self.covers("repo"),
+            // What an app reaches is where it is installed.
+            TokenKind::AppUser { .. } | TokenKind::Installation { .. } => true,
         }
     }
 
@@ -111,7 +167,7 @@ impl Token {
     pub(super) fn reaches_account(&self, login: &str) -> bool {
         match &self.kind {
             TokenKind::FineGrainedPat { owner } => owner.eq_ignore_ascii_case(login),
-            TokenKind::OAuth { .. } | TokenKind::ClassicPat => true,
+            _ => true,
         }
     }
 
@@ -127,7 +183,11 @@ impl Token {
         if !self.is_fine_grained() || name == "metadata" || has("read") || has("write") {
             return Ok(());
         }
-        let text = "Resource not accessible by personal access token";
+        let text = if self.is_personal() {
+            "Resource not accessible by personal access token"
+        } else {
+            "Resource not accessible by integration"
+        };
         Err(Reply::error(StatusCode::FORBIDDEN, text, "")
             .with("x-accepted-github-permissions", format!("{name}=read")))
     }
@@ -151,16 +211,18 @@ impl Org {
 
     /// Whether the token is of an OAuth app that no owner let in
     pub(super) fn restricts(&self, token: &Token) -> bool {
-        let client_id = token.client_id();
-        self.restricted && client_id.is_some_and(|client_id| !self.approved.contains(client_id))
+        let TokenKind::OAuth { client_id } = &token.kind else {
+            return false;
+        };
+        self.restricted && !self.approved.contains(client_id)
     }
 
     /// Whether the token first needs to be authorized for single sign-on
     pub(super) fn wants_sso(&self, token: &Token) -> bool {
         let concerned = match self.sso {
             None => false,
-            Some(Sso::PersonalTokens) => token.client_id().is_none(),
-            Some(Sso::AllTokens) => true,
+            Some(Sso::PersonalTokens) => token.is_personal(),
+            Some(Sso::AllTokens) => token.installation().is_none(),
         };
         concerned && !token.sso.contains(&self.login)
     }

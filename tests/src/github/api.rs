@@ -68,9 +68,10 @@ impl Call<'_> {
         if let Err(limited) = self.inner.spend(&self.caller) {
             return limited;
         }
-        let outcome = match (self.method, segments) {
-            (&Method::GET, segments) => self.get(segments).await,
-            _ => Err(Reply::not_found("")),
+        let outcome = match (self.for_apps(segments), self.method) {
+            (Some(outcome), _) => outcome,
+            (None, &Method::GET) => self.get(segments).await,
+            (None, _) => Err(Reply::not_found("")),
         };
         outcome.unwrap_or_else(|refused| refused)
     }
@@ -122,6 +123,10 @@ impl Call<'_> {
         let token = self
             .caller
             .token("/users/users#get-the-authenticated-user")?;
+        if token.installation().is_some() {
+            let text = "Resource not accessible by integration";
+            return Err(Reply::error(StatusCode::FORBIDDEN, text, ""));
+        }
         let world = self.inner.world();
         let user = world
             .user(&token.login)
@@ -269,7 +274,7 @@ fn describe(headers: &mut HeaderMap, token: &Token, accepted: &str) {
         insert(headers, "x-accepted-oauth-scopes", accepted);
     }
     // Only personal access tokens tell when they end.
-    if let Some(end) = token.expires.filter(|_| token.client_id().is_none()) {
+    if let Some(end) = token.expires.filter(|_| token.is_personal()) {
         let end = json::time(end).replace('T', " ").replace('Z', " UTC");
         insert(headers, "github-authentication-token-expiration", &end);
     }

@@ -16,7 +16,7 @@ use super::world::{App, Code, Grant, Org, World};
 use super::{Inner, pages, scopes};
 
 /// A code is good for ten minutes
-const CODE_SECONDS: i64 = 600;
+pub(super) const CODE_SECONDS: i64 = 600;
 const DOCS: &str = "https://docs.github.com/apps/managing-oauth-apps/\
     troubleshooting-authorization-request-errors/";
 
@@ -271,7 +271,14 @@ impl Asked {
 }
 
 impl World {
-    fn remember(&mut self, login: &str, client_id: &str, scopes: BTreeSet<String>, now: i64) {
+    /// Keep what somebody allowed an app
+    pub(super) fn remember(
+        &mut self,
+        login: &str,
+        client_id: &str,
+        scopes: BTreeSet<String>,
+        now: i64,
+    ) {
         let mut grants = self.grants.iter_mut();
         let known = grants.find(|grant| grant.login == login && grant.client_id == client_id);
         if let Some(grant) = known {

@@ -128,7 +128,7 @@ impl GitRequest<'_> {
 
     fn may_write(&self, caller: &Caller, repo: &Repo) -> Result<(), Box<Response>> {
         let token = caller.known().ok_or_else(unauthorized)?;
-        let permission = self.inner.world().permission(repo, &token.login);
+        let permission = self.inner.world().reach(token, repo);
         let scope = if repo.private { "repo" } else { "public_repo" };
         let scoped = if token.is_fine_grained() {
             token.scopes.contains("contents:write")

@@ -54,7 +54,9 @@ impl World {
         let old = self.tokens.remove(position);
         self.refreshes += 1;
         let seconds = self.access_seconds(client_id, true);
-        Some(self.add_token(client_id, &old.login, old.scopes, (seconds, now)))
+        let issued = self.add_token(client_id, &old.login, old.scopes, (seconds, now));
+        self.unseen.insert(issued.access.clone(), self.lag);
+        Some(issued)
     }
 
     fn access_seconds(&self, client_id: &str, offline: bool) -> Option<i64> {
@@ -63,6 +65,25 @@ impl World {
             Some(TokenShape::Expiring { access_seconds }) => Some(access_seconds),
             _ => offline.then_some(ACCESS_SECONDS),
         }
+    }
+
+    fn kind_of(&self, client_id: &str) -> TokenKind {
+        let client = client_id.to_owned();
+        match self.github_app_of(client_id) {
+            Some(app) => TokenKind::AppUser {
+                client_id: client,
+                app: app.id,
+            },
+            None => TokenKind::OAuth { client_id: client },
+        }
+    }
+
+    fn permissions_of(&self, app: u64) -> BTreeSet<String> {
+        let permissions = self.github_app(app).map(|app| app.permissions.iter());
+        let permissions = permissions.into_iter().flatten();
+        permissions
+            .map(|(name, level)| format!("{name}:{level}"))
+            .collect()
     }
 
     fn end_oldest(&mut self, code: &Code) {
@@ -87,9 +108,17 @@ impl World {
         scopes: BTreeSet<String>,
         (seconds, now): (Option<i64>, i64),
     ) -> Issued {
-        let access = self.mint.access_token();
+        let kind = self.kind_of(client_id);
+        let (access, scopes) = match &kind {
+            // An app's tokens have its permissions, whatever was asked.
+            TokenKind::AppUser { app, .. } => {
+                (self.mint.app_user_token(), self.permissions_of(*app))
+            }
+            _ => (self.mint.access_token(), scopes),
+        };
         let refresh = seconds.map(|_| self.mint.refresh_token());
-        let scope: Vec<_> = scopes.iter().map(String::as_str).collect();
+        let told = matches!(kind, TokenKind::OAuth { .. });
+        let scope: Vec<_> = scopes.iter().filter(|_| told).map(String::as_str).collect();
         let issued = Issued {
             access: access.clone(),
             scope: scope.join(","),
@@ -100,9 +129,7 @@ impl World {
         let token = Token {
             id: self.id(),
             secret: access,
-            kind: TokenKind::OAuth {
-                client_id: client_id.to_owned(),
-            },
+            kind,
             login: login.to_owned(),
             scopes,
             note: String::new(),

@@ -169,7 +169,7 @@ pub(super) fn repo(inner: &Inner, world: &World, repo: &Repo, token: Option<&Tok
     extend(&mut json, quiet_repo());
     add_urls(&mut json, &url, &REPO_URLS);
     if let Some(token) = token {
-        json["permissions"] = permissions(world.permission(repo, &token.login), repo.private);
+        json["permissions"] = permissions(world.reach(token, repo), repo.private);
     }
     json
 }
@@ -267,13 +267,18 @@ pub(super) fn git_ref(inner: &Inner, repo: &Repo, found: &Ref) -> Value {
     })
 }
 
-fn owner(inner: &Inner, world: &World, repo: &Repo) -> Value {
-    if let Some(org) = world.org(&repo.owner) {
+/// Whoever owns something: a person or an organization
+pub(super) fn account_of(inner: &Inner, world: &World, login: &str) -> Value {
+    if let Some(org) = world.org(login) {
         return account(inner, &org.login, org.id, "Organization");
     }
     world
-        .user(&repo.owner)
+        .user(login)
         .map_or(Value::Null, |owner| user(inner, owner))
+}
+
+fn owner(inner: &Inner, world: &World, repo: &Repo) -> Value {
+    account_of(inner, world, &repo.owner)
 }
 
 fn account(inner: &Inner, login: &str, id: u64, kind: &str) -> Value {
@@ -300,7 +305,7 @@ fn avatar(inner: &Inner, id: u64) -> String {
     format!("{}/avatars/u/{id}?v=4", inner.web)
 }
 
-fn node_id(kind: &str, id: u64) -> String {
+pub(super) fn node_id(kind: &str, id: u64) -> String {
     BASE64.encode(format!("0{}:{kind}{id}", kind.len()).as_bytes())
 }
 

@@ -145,6 +145,27 @@ impl GitHub {
         let _ = waiting.wait_for(|waiting| *waiting >= callers).await;
     }
 
+    /// Suspend somebody, or end that
+    pub fn suspend_user(&self, login: &str, suspended: bool) {
+        let mut world = self.inner.world();
+        if suspended {
+            world.suspended.insert(login.to_owned());
+        } else {
+            world.suspended.remove(login);
+        }
+    }
+
+    /// Refuse so many API requests with every token that a refresh makes from now on, as replicas do that lag behind
+    pub fn set_replica_lag(&self, requests: u32) {
+        self.inner.world().lag = requests;
+    }
+
+    /// Take the device flow away from an app
+    pub fn disable_device_flow(&self, client_id: &str) {
+        let mut world = self.inner.world();
+        world.no_devices.insert(client_id.to_owned());
+    }
+
     /// How many refreshes succeeded, answered or not
     #[must_use]
     pub fn token_refreshes(&self) -> usize {

@@ -188,7 +188,7 @@ impl Call<'_> {
     }
 
     /// Cut a list to the page that is asked for, and link to the others below a path
-    fn page(&self, path: &str, items: Vec<Value>) -> Reply {
+    pub(super) fn page(&self, path: &str, items: Vec<Value>) -> Reply {
         let number = |name| {
             self.value(name)
                 .and_then(|value| value.parse::<usize>().ok())
@@ -251,7 +251,7 @@ impl Inner {
         let hour = self.now() / HOUR;
         let limit = match caller {
             Caller::Nobody => ANONYMOUS_LIMIT,
-            Caller::Token(_) => TOKEN_LIMIT,
+            Caller::Token(_) | Caller::App(_) => TOKEN_LIMIT,
         };
         let world = self.world();
         let used = world.spent.get(&(spender(caller), hour)).copied();
@@ -277,6 +277,9 @@ impl Inner {
 
 /// All tokens of a person share one budget
 fn spender(caller: &Caller) -> String {
+    if let Caller::App(id) = caller {
+        return format!("app {id}");
+    }
     caller
         .known()
         .map(|token| token.login.clone())

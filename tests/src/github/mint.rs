@@ -26,6 +26,25 @@ impl Mint {
         self.secret("gho_", 36)
     }
 
+    /// What an app gets for a person
+    pub(super) fn app_user_token(&mut self) -> String {
+        self.secret("ghu_", 36)
+    }
+
+    /// What an app gets for an installation: over 500 characters with dots, or 40 as before 2026
+    pub(super) fn installation_token(&mut self, app: u64, stateless: bool) -> String {
+        if !stateless {
+            return self.secret("ghs_", 36);
+        }
+        let head = format!("ghs_{app}_eyJ{}.eyJ{}.", random(33), random(340));
+        self.secret(&head, 128)
+    }
+
+    /// What a machine waits with for its person
+    pub(super) fn device_code(&mut self) -> String {
+        self.secret("", 40)
+    }
+
     /// What renews one
     pub(super) fn refresh_token(&mut self) -> String {
         self.secret("ghr_", 76)

@@ -13,10 +13,10 @@ use ring::digest;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::Inner;
 use super::issue::Issued;
 use super::redirect::redirect_matches;
 use super::world::{Code, World};
+use super::{Inner, device};
 
 pub(super) const TOKEN_PATH: &str = "/login/oauth/access_token";
 
@@ -48,7 +48,7 @@ const WRONG_GRANT: Refused = Refused(
     "The grant type passed is not supported by this authorization server.",
 );
 
-type Fields = HashMap<String, String>;
+pub(super) type Fields = HashMap<String, String>;
 
 pub(super) async fn token(
     State(inner): State<Arc<Inner>>,
@@ -57,6 +57,9 @@ pub(super) async fn token(
     Extension(body): Extension<Bytes>,
 ) -> Response {
     let fields = fields(query.as_deref(), &headers, &body);
+    if field(&fields, "grant_type") == device::GRANT {
+        return written(device::poll(&inner, &fields), &headers);
+    }
     let pairs = match exchange(&inner, &fields) {
         Ok(issued) => issued.pairs(),
         Err(Refused(error, description)) => vec![
@@ -137,12 +140,12 @@ fn challenge_of(verifier: &str) -> String {
     BASE64URL_NOPAD.encode(digest.as_ref())
 }
 
-fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
+pub(super) fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
     fields.get(name).map_or("", String::as_str)
 }
 
 /// Parameters from the query, and a form or a JSON object in the body
-fn fields(query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Fields {
+pub(super) fn fields(query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Fields {
     let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let mut fields: Fields = pairs.into_owned().collect();
     if mentions(headers, &header::CONTENT_TYPE, "json") {
@@ -155,7 +158,8 @@ fn fields(query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Fields {
     fields
 }
 
-fn written(pairs: Vec<(&'static str, Value)>, headers: &HeaderMap) -> Response {
+/// The answer as a form, or as JSON where that is asked for
+pub(super) fn written(pairs: Vec<(&'static str, Value)>, headers: &HeaderMap) -> Response {
     let (kind, body) = if mentions(headers, &header::ACCEPT, "json") {
         let object: Map<_, _> = pairs
             .into_iter()

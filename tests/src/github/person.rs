@@ -97,7 +97,8 @@ impl GitHub {
     }
 }
 
-async fn fill_in_login(
+/// Send the login page's form
+pub(super) async fn fill_in_login(
     browser: &mut Browser,
     page: &Page,
     person: &Person,

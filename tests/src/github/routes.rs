@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use super::{ApiPlace, Inner, api, consent, git, oauth, settings, single_sign_on, web};
+use super::{
+    ApiPlace, Inner, api, consent, device, git, install_page, oauth, settings, single_sign_on, web,
+};
 
 /// What the web host serves
 pub(super) fn web(inner: &Arc<Inner>) -> Router {
@@ -19,6 +21,8 @@ pub(super) fn web(inner: &Arc<Inner>) -> Router {
             get(consent::ask).post(consent::decide),
         )
         .route(oauth::TOKEN_PATH, post(oauth::token))
+        .route("/login/device/code", post(device::begin))
+        .route("/login/device", get(device::ask).post(device::enter))
         .route("/settings/applications", get(settings::applications))
         .route(
             "/settings/connections/applications/{client_id}",
@@ -44,8 +48,16 @@ pub(super) fn web(inner: &Arc<Inner>) -> Router {
         )
         .fallback(git::or_page);
     let routes = match inner.options.api {
-        ApiPlace::Enterprise => routes.route("/api/v3/{*path}", axum::routing::any(api::answer)),
-        ApiPlace::OwnHost => routes,
+        ApiPlace::Enterprise => routes
+            .route("/api/v3/{*path}", axum::routing::any(api::answer))
+            .route(
+                "/github-apps/{slug}/installations/new",
+                get(install_page::ask).post(install_page::install),
+            ),
+        ApiPlace::OwnHost => routes.route(
+            "/apps/{slug}/installations/new",
+            get(install_page::ask).post(install_page::install),
+        ),
     };
     routes.with_state(Arc::clone(inner))
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use super::apps::{GitHubApp, Installation};
+use super::device::Device;
 use super::knobs::{Fault, Logged};
 use super::mint::Mint;
 use super::seed::{Permission, Role, Sso};
@@ -13,6 +15,17 @@ pub(super) struct World {
     pub(super) orgs: Vec<Org>,
     pub(super) repos: Vec<Repo>,
     pub(super) apps: Vec<App>,
+    pub(super) github_apps: Vec<GitHubApp>,
+    pub(super) installations: Vec<Installation>,
+    pub(super) devices: Vec<Device>,
+    /// Client ids of apps that may not use the device flow
+    pub(super) no_devices: BTreeSet<String>,
+    /// People that the forge has suspended
+    pub(super) suspended: BTreeSet<String>,
+    /// How many requests with a token that a refresh made are refused at first
+    pub(super) lag: u32,
+    /// Tokens that replicas don't know yet, and for how many requests more
+    pub(super) unseen: HashMap<String, u32>,
     pub(super) grants: Vec<Grant>,
     pub(super) tokens: Vec<Token>,
     pub(super) codes: Vec<Code>,
@@ -100,9 +113,23 @@ pub(super) struct Token {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
-    OAuth { client_id: String },
+    OAuth {
+        client_id: String,
+    },
     ClassicPat,
-    FineGrainedPat { owner: String },
+    FineGrainedPat {
+        owner: String,
+    },
+    /// What an app got for a person
+    AppUser {
+        client_id: String,
+        app: u64,
+    },
+    /// What an app got for one of its installations, perhaps for some repositories only
+    Installation {
+        id: u64,
+        repos: Option<BTreeSet<u64>>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +160,13 @@ impl World {
             orgs: Vec::new(),
             repos: Vec::new(),
             apps: Vec::new(),
+            github_apps: Vec::new(),
+            installations: Vec::new(),
+            devices: Vec::new(),
+            no_devices: BTreeSet::new(),
+            suspended: BTreeSet::new(),
+            lag: 0,
+            unseen: HashMap::new(),
             grants: Vec::new(),
             tokens: Vec::new(),
             codes: Vec::new(),
@@ -230,13 +264,34 @@ impl Token {
 
     pub(super) fn client_id(&self) -> Option<&str> {
         match &self.kind {
-            TokenKind::OAuth { client_id } => Some(client_id),
-            TokenKind::ClassicPat | TokenKind::FineGrainedPat { .. } => None,
+            TokenKind::OAuth { client_id } | TokenKind::AppUser { client_id, .. } => {
+                Some(client_id)
+            }
+            TokenKind::ClassicPat
+            | TokenKind::FineGrainedPat { .. }
+            | TokenKind::Installation { .. } => None,
         }
     }
 
+    /// The installation that it is of
+    pub(super) const fn installation(&self) -> Option<u64> {
+        match self.kind {
+            TokenKind::Installation { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether it has permissions instead of scopes
     pub(super) const fn is_fine_grained(&self) -> bool {
-        matches!(self.kind, TokenKind::FineGrainedPat { .. })
+        !matches!(self.kind, TokenKind::OAuth { .. } | TokenKind::ClassicPat)
+    }
+
+    /// Whether a person made it by hand
+    pub(super) const fn is_personal(&self) -> bool {
+        matches!(
+            self.kind,
+            TokenKind::ClassicPat | TokenKind::FineGrainedPat { .. }
+        )
     }
 
     /// What an answer's header lists

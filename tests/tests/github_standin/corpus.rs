@@ -23,6 +23,12 @@ fn github() -> Option<PathBuf> {
     Some(PathBuf::from(folder).join("github"))
 }
 
+/// GitHub's own description of its API; none where the recordings are not at hand
+pub(crate) fn description() -> anyhow::Result<Option<Value>> {
+    let file = github().map(|folder| folder.join("openapi/api.github.com.trimmed.json"));
+    file.map(|file| read(&file)).transpose()
+}
+
 fn read(path: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path);
     let text = text.with_context(|| format!("{} can't be read", path.display()))?;
@@ -253,7 +259,13 @@ async fn errors_fit_the_official_description() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn schema<'a>(all: &'a Value, path: &str, method: &str, status: &str) -> anyhow::Result<&'a Value> {
+/// The schema of an answer
+pub(crate) fn schema<'a>(
+    all: &'a Value,
+    path: &str,
+    method: &str,
+    status: &str,
+) -> anyhow::Result<&'a Value> {
     let answer = resolve(all, &all["paths"][path][method]["responses"][status]);
     let schema = &answer["content"]["application/json"]["schema"];
     ensure!(schema.is_object(), "{path} isn't described");
@@ -268,7 +280,7 @@ fn resolve<'a>(all: &'a Value, value: &'a Value) -> &'a Value {
 }
 
 /// As much of JSON Schema as the description uses for answers
-fn fits(all: &Value, schema: &Value, value: &Value) -> anyhow::Result<()> {
+pub(crate) fn fits(all: &Value, schema: &Value, value: &Value) -> anyhow::Result<()> {
     let schema = resolve(all, schema);
     ensure!(
         schema.is_object() || schema.is_boolean(),

@@ -114,9 +114,16 @@ impl Scene {
     }
 
     pub(crate) async fn token_endpoint(&self, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        let client = [
+            ("client_id", self.app.client_id.as_str()),
+            ("client_secret", self.app.client_secret.as_str()),
+        ];
+        self.token_request(&[&client, fields].concat()).await
+    }
+
+    /// Ask the token endpoint for exactly this
+    pub(crate) async fn token_request(&self, fields: &[(&str, &str)]) -> anyhow::Result<Answer> {
         let body = form_urlencoded::Serializer::new(String::new())
-            .append_pair("client_id", &self.app.client_id)
-            .append_pair("client_secret", &self.app.client_secret)
             .extend_pairs(fields)
             .finish();
         let request = Request::post("/")
