@@ -1,5 +1,7 @@
 //! What the contracts need of a forge, so that each of them runs against every forge that is there.
 
+mod twins;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +13,8 @@ use crate::{
     gitea::{self, Gitea},
     github::{self, GitHub},
 };
+
+pub use self::twins::{Kind, TwinForge};
 
 /// An OAuth client as the operator got it from the forge.
 #[derive(Clone)]

@@ -9,9 +9,10 @@ use bindery_client::{
     proto::v1::{cleanup_step, observed_state::Stage},
 };
 use bindery_tests::{
-    forge::{Forge, GitHubForge, GiteaForge, outlive},
+    forge::{Forge, GitHubForge, GiteaForge, TwinForge, outlive},
     gitea::Gitea,
 };
+use bindery_twins::{Twin as _, gitea, gitee};
 
 use crate::world::World;
 
@@ -45,6 +46,30 @@ async fn a_real_gitea_without_rotation() -> Result<()> {
         return Ok(());
     }
     story(GiteaForge::start(20, false).await?).await
+}
+
+/// On the twin of Gitea, whose old refresh tokens go on working.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_of_gitea() -> Result<()> {
+    story(TwinForge::<gitea::Gitea>::start(true).await?).await
+}
+
+/// On the twin of Gitea with `INVALIDATE_REFRESH_TOKENS`: a refresh token works once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_of_gitea_that_rotates() -> Result<()> {
+    let forge = TwinForge::<gitea::Gitea>::start(true).await?;
+    forge.served.with(|twin| {
+        let lifetime = twin.state().oauth.rules.access_ms;
+        twin.set_invalidates_refresh_tokens(true);
+        twin.state_mut().oauth.rules.access_ms = lifetime;
+    });
+    story(forge).await
+}
+
+/// On the twin of Gitee: every refresh kills the old pair at once, and no endpoint revokes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_of_gitee() -> Result<()> {
+    story(TwinForge::<gitee::Gitee>::start(true).await?).await
 }
 
 async fn story<F: Forge>(forge: F) -> Result<()> {
