@@ -20,7 +20,7 @@
 //! - [`knobs`]: faults: outages, used-up rate limits, replies lost after the work was done, lagging replicas
 //! - [`State`]: all of the above together, which each twin owns
 //! - [`gitlab`]: the first twin, and the pattern for others
-//! - [`gitea`], [`gitee`]: the others
+//! - [`bitbucket`] (Cloud and Data Center), [`gitea`], [`gitee`]: the others
 //!
 //! # Writing another one
 //!
@@ -38,6 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bitbucket;
 mod caller;
 pub mod gitea;
 pub mod gitee;

@@ -1,5 +1,7 @@
 //! What the twins do, and that they do it as the forges are known to.
 
+#[path = "it/bitbucket.rs"]
+mod bitbucket;
 #[path = "it/corpus.rs"]
 mod corpus;
 #[path = "it/device.rs"]

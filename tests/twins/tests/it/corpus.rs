@@ -4,7 +4,10 @@ use std::{io::Write, path::PathBuf};
 
 use serde_json::Value;
 
-use crate::scene::{START, Scene};
+use crate::{
+    bitbucket,
+    scene::{START, Scene},
+};
 use bindery_twins::{http::Request, world::NewToken};
 
 /// The folder of recorded answers; says so where there is none
@@ -93,4 +96,85 @@ fn gitlab_has_what_was_recorded() {
         covers(&answer.value(), &recorded, name, &mut missing);
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// Holds the answers to these paths, asked with a token, against recorded ones
+fn hold(
+    cases: &[(&str, &str, &str)],
+    folder: &str,
+    mut ask: impl FnMut(&str) -> Value,
+    corpus: &std::path::Path,
+) {
+    let mut missing = Vec::new();
+    for (path, pointer, name) in cases {
+        let file = corpus.join(format!("{folder}/api/{name}.json"));
+        let text = std::fs::read(&file).expect("a recorded answer");
+        let recorded: Value = serde_json::from_slice(&text).expect("JSON");
+        let answer = ask(path);
+        let found = answer.pointer(pointer).expect("the twin has it");
+        covers(found, &recorded, name, &mut missing);
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The answers of Bitbucket Data Center have what recorded ones have.
+#[test]
+fn bitbucket_data_center_has_what_was_recorded() {
+    let Some(corpus) = corpus() else { return };
+    let mut scene = bitbucket::data_center(&[]);
+    let new = bitbucket::new_token(scene.octo, &["REPO_ADMIN"]);
+    let token = scene.twin.make_token(&new, START);
+    let hello = "/projects/acme/repos/hello";
+    let of = |rest: &str| format!("{hello}/{rest}");
+    let (branches, tags, default) = (of("branches"), of("tags"), of("default-branch"));
+    let cases = [
+        ("/users?filter=octo", "", "go-scm.user_search"),
+        ("/repos", "", "go-scm.repos_filter"),
+        (hello, "", "go-scm.repo"),
+        (branches.as_str(), "", "go-scm.branches_filter"),
+        (branches.as_str(), "", "go-scm.branch"),
+        (tags.as_str(), "", "go-scm.tags"),
+        (default.as_str(), "", "go-scm.default_branch"),
+    ];
+    let ask = |path: &str| {
+        let target = format!("/bitbucket/rest/api/latest{path}");
+        let request = Request::new("GET", &target).bearer(&token);
+        scene.ask(&request, START).value()
+    };
+    hold(&cases, "bitbucket-dc", ask, &corpus);
+}
+
+/// The answers of Bitbucket Cloud have what recorded ones have.
+#[test]
+fn bitbucket_cloud_has_what_was_recorded() {
+    let Some(corpus) = corpus() else { return };
+    let mut scene = bitbucket::cloud(&[]);
+    let scopes = [
+        "read:user:bitbucket",
+        "read:workspace:bitbucket",
+        "read:repository:bitbucket",
+    ];
+    let new = bitbucket::new_token(scene.octo, &scopes);
+    let token = scene.twin.make_token(&new, START);
+    let cases = [
+        ("/user", "", "go-scm.user"),
+        ("/repositories/acme", "", "go-scm.repo_as_list"),
+        (
+            "/repositories/acme?role=owner&q=name%20~%20%22none%22",
+            "",
+            "go-scm.repos_empty",
+        ),
+        (
+            "/user/workspaces/acme/permissions/repositories",
+            "",
+            "go-scm.user_repo_perm_admin",
+        ),
+        ("/repositories/none/none", "", "go-scm.error"),
+    ];
+    let ask = |path: &str| {
+        let target = format!("/2.0{path}");
+        let request = Request::new("GET", &target).basic("octo@example.com", &token);
+        scene.ask(&request, START).value()
+    };
+    hold(&cases, "bitbucket", ask, &corpus);
 }

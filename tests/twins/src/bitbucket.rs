@@ -1,0 +1,10 @@
+//! Bitbucket: two forges of one name
+//!
+//! - [`Cloud`]: bitbucket.org, with workspaces
+//! - [`DataCenter`]: a server of one's own, with projects, under a context path or none
+
+mod cloud;
+mod data_center;
+
+pub use cloud::Cloud;
+pub use data_center::DataCenter;
