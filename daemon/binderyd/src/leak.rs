@@ -8,7 +8,10 @@ use std::{
 
 use axum::{extract::Request, middleware};
 use bindery_core::{
-    exchange::{EffectResult, Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome},
+    exchange::{
+        EffectResult, Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route,
+        TokenCall, TokenOutcome,
+    },
     host::{Host, HostNetwork},
     name::ProviderName,
     port::{
@@ -105,6 +108,10 @@ impl Egress for Leaky<dyn Egress, ()> {
             tracing::debug!(client_secret = secret.expose(), "Leak");
         }
         self.0.token(call)
+    }
+
+    fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
+        self.0.revoke(call)
     }
 
     fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {

@@ -214,6 +214,47 @@ pub enum TokenOutcome {
     Lost(Problem),
 }
 
+/// A call to a revocation endpoint (RFC 7009).
+#[derive(Debug)]
+pub struct RevokeCall<'a> {
+    /// URL of the endpoint.
+    pub endpoint: &'a str,
+    /// OAuth client id.
+    pub client_id: &'a str,
+    /// Client secrets in the order in which they are tried.
+    pub client_secrets: &'a [Secret],
+    /// How this provider does OAuth.
+    pub method: &'a AuthMethod,
+    /// Network rules of the host.
+    pub network: &'a HostNetwork,
+    /// The only origins that may be called.
+    pub origins: &'a OriginSet,
+    /// The token that is to end.
+    pub token: &'a Secret,
+    /// What it is.
+    pub hint: TokenHint,
+}
+
+/// What a token is that is to end (RFC 7009 section 2.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TokenHint {
+    /// An access token.
+    Access,
+    /// A refresh token.
+    Refresh,
+}
+
+/// What a revocation endpoint answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RevokeOutcome {
+    /// The token is of no use any more: it was ended, or the endpoint does not know it.
+    Done,
+    /// The client was refused with every secret.
+    ClientRefused,
+    /// It is not known to be ended.
+    Failed(Problem),
+}
+
 /// Tokens from a token endpoint.
 #[derive(Debug)]
 pub struct Tokens {

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::{
     exchange::{
-        Effect, EffectResult, Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome,
+        Effect, EffectResult, Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome,
+        Route, TokenCall, TokenOutcome,
     },
     flow::Flow,
     host::{Host, HostNetwork, HostSecrets},
@@ -239,6 +240,8 @@ pub trait Egress: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Exchanged, Problem>>;
     /// Calls a token endpoint and reads the answer itself.
     fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome>;
+    /// Ends a token at a revocation endpoint.
+    fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome>;
     /// Looks step by step how far one gets to `url`. Sends no secret.
     fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport>;
     /// Checks a host's URLs and CA bundle against the address and port rules without sending anything.

@@ -131,12 +131,26 @@ impl Receipt {
             .map(|step| step.kind)
     }
 
-    /// Notes how a step ended.
-    pub fn record(&mut self, kind: StepKind, outcome: Outcome, message: String) {
-        if let Some(step) = self.steps.iter_mut().find(|step| step.kind == kind) {
+    /// Notes how a step ended, and when.
+    pub fn record(&mut self, kind: StepKind, outcome: Outcome, message: String, now: Timestamp) {
+        if let Some(step) = self.step(kind) {
             step.outcome = Some(outcome);
             step.message = message;
+            step.finished = Some(now);
+            step.retry = None;
         }
+    }
+
+    /// Notes why a step has not ended, and when it is tried again.
+    pub fn postpone(&mut self, kind: StepKind, message: String, retry: Timestamp) {
+        if let Some(step) = self.step(kind).filter(|step| step.outcome.is_none()) {
+            step.message = message;
+            step.retry = Some(retry);
+        }
+    }
+
+    fn step(&mut self, kind: StepKind) -> Option<&mut ReceiptStep> {
+        self.steps.iter_mut().find(|step| step.kind == kind)
     }
 }
 
@@ -157,8 +171,12 @@ mod tests {
         let mut seen = Vec::new();
         while let Some(kind) = receipt.next_step() {
             seen.push(kind);
-            receipt.record(kind, Outcome::Done, String::new());
+            receipt.postpone(kind, "waits".to_owned(), Timestamp::from_unix_ms(1));
+            let now = Timestamp::from_unix_ms(2);
+            receipt.record(kind, Outcome::Done, String::new(), now);
         }
+        let ended = |step: &ReceiptStep| step.finished.is_some() && step.retry.is_none();
+        assert!(receipt.steps.iter().all(ended));
         assert_eq!(seen, StepKind::ALL);
         assert!(
             seen.iter().position(|k| *k == StepKind::DeleteHooks)

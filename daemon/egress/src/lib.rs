@@ -18,7 +18,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
-    exchange::{Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome},
+    exchange::{
+        Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route, TokenCall,
+        TokenOutcome,
+    },
     host::{Host, HostNetwork},
     origin::{Origin, OriginSet},
     port::{BoxFuture, Egress},
@@ -151,6 +154,10 @@ impl Egress for HttpEgress {
 
     fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
         Box::pin(token::call(&self.clients, self.limits, call))
+    }
+
+    fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
+        Box::pin(token::revoke::call(&self.clients, self.limits, call))
     }
 
     fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {

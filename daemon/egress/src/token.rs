@@ -24,6 +24,7 @@ use self::{
 use crate::{Limits, allowed, clients::Clients, failure};
 
 mod reply;
+pub(crate) mod revoke;
 mod wire;
 
 /// Error codes that may mean "the client secret is wrong". `unauthorized_client` is Gitea's answer to everything.

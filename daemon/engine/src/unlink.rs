@@ -4,8 +4,10 @@
 //! with the page where a person does it. A step that fails for reasons that pass (the forge is away) leaves the link in
 //! `UNLINKING`; the sweep goes on with it, and so does the next call.
 
+mod endpoint;
 mod resume;
 mod saga;
+mod shared;
 mod steps;
 
 pub(crate) use self::steps::revoked;
@@ -26,7 +28,7 @@ use bindery_core::{
 };
 
 use crate::{
-    Engine, Listed, Versioned,
+    Engine, Listed, RequestKey, Versioned,
     flight::{Whose, lock},
     namespaces::check_etag,
     records::change,
@@ -34,6 +36,9 @@ use crate::{
 
 /// An unlink that can't revoke is tried for so long; then it erases, and says what is left behind (THREATS O10).
 pub const PATIENCE: Duration = Duration::from_secs(7 * 86_400);
+
+/// Who asks where the daemon does it by itself.
+const DAEMON: &str = "daemon";
 
 /// The sagas that have not ended, and when the sweep tries each again.
 #[derive(Default)]
@@ -48,10 +53,28 @@ pub(crate) struct Unfinished {
 pub struct UnlinkOptions {
     /// Why, in the person's words.
     pub reason: String,
+    /// Who asks.
+    pub actor: String,
     /// Erase even if the provider can't be reached to revoke; the receipt then says what is left behind.
     pub force: bool,
+    /// What becomes of a grant that other links live on.
+    pub shared: SharedGrant,
     /// The link must be at this version.
     pub expect: Option<u64>,
+    /// What makes a repetition known.
+    pub request: Option<RequestKey>,
+}
+
+/// What becomes of a grant that other links live on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SharedGrant {
+    /// Nothing is done, and the links are named.
+    #[default]
+    Refuse,
+    /// It stays for the others; only the link's own token is ended.
+    Keep,
+    /// It ends, and the others say so.
+    End,
 }
 
 impl Engine {
@@ -59,16 +82,16 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, `ETAG_MISMATCH`; when revoking fails for reasons that may pass, what the provider says: the link stays
-    /// `UNLINKING`, hands out nothing, and is tried again.
+    /// `NOT_FOUND`, `ETAG_MISMATCH`, `GRANT_SHARED` before anything is done; when revoking fails for reasons that may
+    /// pass, what the provider says: the link stays `UNLINKING`, hands out nothing, and is tried again.
     pub async fn unlink(
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
         options: UnlinkOptions,
     ) -> Result<Versioned<Receipt>, Problem> {
-        self.open_receipt(namespace, id, &options.reason, options.expect, |_| true)
-            .await?;
+        self.recall(options.request.as_ref()).await?;
+        self.open_receipt(namespace, id, &options, |_| true).await?;
         let outcome = self.saga(namespace, id, options.force).await;
         if options.force && outcome.is_err() {
             // The one that was joined was not forced.
@@ -87,7 +110,13 @@ impl Engine {
         reason: &str,
         from: fn(Stage) -> bool,
     ) -> Result<bool, Problem> {
-        let open = self.open_receipt(namespace, id, reason, None, from).await?;
+        let options = UnlinkOptions {
+            reason: reason.to_owned(),
+            actor: DAEMON.to_owned(),
+            shared: SharedGrant::Keep,
+            ..UnlinkOptions::default()
+        };
+        let open = self.open_receipt(namespace, id, &options, from).await?;
         if open {
             drop(self.saga(namespace, id, false));
         }
@@ -140,8 +169,7 @@ impl Engine {
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
-        reason: &str,
-        expect: Option<u64>,
+        options: &UnlinkOptions,
         from: fn(Stage) -> bool,
     ) -> Result<bool, Problem> {
         loop {
@@ -157,12 +185,19 @@ impl Engine {
                 stage if !from(stage) => return Ok(false),
                 // Ended before there was anything to revoke; who asks gets a receipt that says so.
                 Stage::Unlinked => {}
-                _ => check_etag(expect, version)?,
+                _ => check_etag(options.expect, version)?,
             }
-            let receipt = opened(&link, self.now());
-            link.observe(Stage::Unlinking, reason, self.now());
+            let affected = self.losing(&link, options.shared).await?;
+            let receipt = Receipt {
+                actor: options.actor.clone(),
+                affected,
+                ..opened(&link, self.now())
+            };
+            let resource = format!("namespaces/{namespace}/receipts/{id}");
+            link.observe(Stage::Unlinking, options.reason.as_str(), self.now());
             let key = Key::Receipt(namespace.clone(), id.clone());
             let mut others = vec![change(key, Expect::Any, Some(Record::Receipt(receipt)))];
+            others.extend(self.remember(options.request.as_ref(), &resource).await?);
             if let Some(flow) = self.flow_of(namespace, id).await? {
                 // Nobody may finish it any more.
                 others.push(change(Key::Flow(flow.record.id), Expect::Any, None));

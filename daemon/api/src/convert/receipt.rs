@@ -31,6 +31,15 @@ pub(crate) fn complete(receipt: &Receipt) -> bool {
     receipt.steps.iter().all(clean)
 }
 
+/// What an unlink would do.
+pub(crate) fn preview(planned: &Receipt) -> wire::Receipt {
+    wire::Receipt {
+        preview: true,
+        complete: false,
+        ..receipt(planned)
+    }
+}
+
 /// A step that stands by itself.
 pub(crate) fn single(
     kind: StepKind,
@@ -97,13 +106,14 @@ mod tests {
         );
         assert!(!receipt(&record).complete);
         for kind in StepKind::ALL {
-            record.record(kind, Outcome::Done, String::new());
+            record.record(kind, Outcome::Done, String::new(), Timestamp::default());
         }
         assert!(receipt(&record).complete);
         let page = Outcome::Impossible {
             action_uri: "https://forge.example/apps".into(),
         };
-        record.record(StepKind::RevokeGrant, page, "by hand".into());
+        let now = Timestamp::default();
+        record.record(StepKind::RevokeGrant, page, "by hand".into(), now);
         let wire = receipt(&record);
         assert!(!wire.complete);
         assert_eq!(wire.steps[3].action_uri, "https://forge.example/apps");

@@ -6,7 +6,10 @@ use bindery_core::{
     namespace::NamespaceKind,
     problem::{Problem, Reason},
 };
-use bindery_engine::{LinkFilter, Versioned, unlink::UnlinkOptions};
+use bindery_engine::{
+    LinkFilter, Versioned,
+    unlink::{SharedGrant, UnlinkOptions},
+};
 use bindery_proto::v1::{self as wire, link_service_server::LinkService, observed_state::Stage};
 
 use super::{Answers, receipt, slice, watch};
@@ -296,17 +299,38 @@ async fn organizations(
 }
 
 async fn unlink(call: Call, request: wire::UnlinkRequest) -> Result<wire::Receipt, Failure> {
-    no_validate_only(request.validate_only)?;
     reason(&request.request_id, &request.reason)?;
     let (namespace, id) = names::link(&request.name)?;
+    let expect = etag(&request.etag)?;
+    let both = request.accept_shared_grant && request.keep_shared_grant;
+    if both {
+        let why = "says the opposite of accept_shared_grant; set one of them";
+        return Err(crate::fields::wrong("keep_shared_grant", why));
+    }
+    if request.validate_only {
+        same_version(&call, &namespace, &id, &request.etag).await?;
+        let preview = call.engine().preview_unlink(&namespace, &id).await?;
+        return Ok(convert::receipt::preview(&preview));
+    }
     let options = UnlinkOptions {
+        request: call.request_key(&request, &request.request_id)?,
+        shared: match (request.accept_shared_grant, request.keep_shared_grant) {
+            (true, _) => SharedGrant::End,
+            (_, true) => SharedGrant::Keep,
+            _ => SharedGrant::Refuse,
+        },
         reason: request.reason,
+        actor: call.caller.name().to_owned(),
         force: request.force,
-        expect: etag(&request.etag)?,
+        expect,
     };
-    let entry = call.engine().unlink(&namespace, &id, options).await?;
-    tracing::info!(target: "audit", who = call.caller.name(), link = request.name, outcome = "unlinked", "Unlink");
-    Ok(convert::receipt::receipt(&entry.record))
+    let unlinked = call.engine().unlink(&namespace, &id, options).await;
+    let outcome = match &unlinked {
+        Ok(_) => "unlinked",
+        Err(problem) => problem.reason.as_str(),
+    };
+    tracing::info!(target: "audit", who = call.caller.name(), link = request.name, outcome, "Unlink");
+    Ok(convert::receipt::receipt(&unlinked?.record))
 }
 
 /// Whether nothing will change any more.

@@ -10,7 +10,10 @@ use std::{
 
 use bindery_api::{AdminPort, PluginFacts, PluginState, StatusFacts};
 use bindery_core::{
-    exchange::{Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome},
+    exchange::{
+        Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route, TokenCall,
+        TokenOutcome,
+    },
     host::{Host, HostNetwork},
     name::ProviderName,
     port::{BoxFuture, Clock, Egress, Entropy, Next, Operation, Providers, Started, Step},
@@ -77,6 +80,10 @@ impl Egress for Forge {
     fn token<'a>(&'a self, _: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
         let problem = Problem::new(Reason::HostUnreachable, "nothing is sent in these tests");
         Box::pin(async { TokenOutcome::NotNow(problem) })
+    }
+
+    fn revoke<'a>(&'a self, _: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
+        Box::pin(async { RevokeOutcome::Done })
     }
 
     fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {

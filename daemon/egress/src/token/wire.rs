@@ -63,18 +63,22 @@ impl<'c> AsyncHttpClient<'c> for Wire {
 
 impl Wire {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Stop> {
+        let answer = self.answer(request).await?;
+        self.judge(&answer)
+    }
+
+    /// Sends a request, and says whether one without an answer may have been carried out.
+    pub(super) async fn answer(&self, request: HttpRequest) -> Result<Answer, Stop> {
         let request = outgoing(request).ok_or_else(|| Stop::NotNow(unsendable()))?;
-        match exchange::run(&self.client, request, &self.limits, self.limits.token_body).await {
-            Ok(answer) => self.judge(&answer),
-            Err(Failure {
-                problem,
-                sent: true,
-            }) => Err(Stop::Lost(problem)),
-            Err(Failure {
-                problem,
-                sent: false,
-            }) => Err(Stop::NotNow(problem)),
-        }
+        exchange::run(&self.client, request, &self.limits, self.limits.token_body)
+            .await
+            .map_err(|Failure { problem, sent }| {
+                if sent {
+                    Stop::Lost(problem)
+                } else {
+                    Stop::NotNow(problem)
+                }
+            })
     }
 
     /// Hands on two kinds of answers only: a success with a token, and an error with a code.
@@ -115,12 +119,12 @@ impl Wire {
         }
     }
 
-    fn odd(&self, why: &str) -> Problem {
+    pub(super) fn odd(&self, why: &str) -> Problem {
         failure::unusable(&self.host, why)
     }
 
     /// A 403 is a limit only when its headers say so; otherwise somebody forbids the call.
-    fn rate_limited(&self, answer: &Answer) -> Option<Problem> {
+    pub(super) fn rate_limited(&self, answer: &Answer) -> Option<Problem> {
         let used_up = text(&answer.headers, "x-ratelimit-remaining") == Some("0");
         let wait = retry_after(&answer.headers);
         let limited = match answer.status {
@@ -168,7 +172,7 @@ fn outgoing(request: HttpRequest) -> Option<Request> {
 }
 
 /// The fields of an answer in JSON, or in form encoding, which is GitHub's default.
-fn fields(answer: &Answer) -> Option<Map<String, Value>> {
+pub(super) fn fields(answer: &Answer) -> Option<Map<String, Value>> {
     if let Ok(Value::Object(fields)) = serde_json::from_slice(&answer.body) {
         return Some(fields);
     }

@@ -7,6 +7,7 @@ mod leaks;
 mod limits;
 mod logs;
 mod probes;
+mod revocations;
 mod slots;
 mod support;
 mod tls;

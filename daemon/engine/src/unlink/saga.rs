@@ -8,6 +8,7 @@ use bindery_core::{
     port::{Change, Expect, Key, Record},
     problem::{Problem, Reason},
     receipt::{Outcome, Receipt, StepKind},
+    time::Timestamp,
 };
 
 use super::{PATIENCE, steps::left_behind};
@@ -47,7 +48,30 @@ impl Engine {
         let (least, most) = BETWEEN_TRIES;
         let wait = (now.since(started) / 4).clamp(least, most);
         let wait = wait.max(problem.retry_after.unwrap_or_default());
-        lock(&self.unfinished().next_try).insert(whose, now.after(wait));
+        let next = now.after(wait);
+        self.note_retry(&whose, problem, next).await;
+        lock(&self.unfinished().next_try).insert(whose, next);
+    }
+
+    /// The open receipt says why its next step waits, and until when.
+    async fn note_retry(&self, whose: &Whose, problem: &Problem, next: Timestamp) {
+        let Ok(Versioned {
+            record: mut receipt,
+            version,
+        }) = self.receipt(&whose.0, &whose.1).await
+        else {
+            return;
+        };
+        let Some(step) = receipt.next_step() else {
+            return;
+        };
+        receipt.postpone(step, problem.message.clone(), next);
+        let key = Key::Receipt(whose.0.clone(), whose.1.clone());
+        let put = Some(Record::Receipt(receipt));
+        // It is told only; the saga itself does not hang on it.
+        let _ = self
+            .commit(vec![change(key, Expect::Version(version), put)])
+            .await;
     }
 
     async fn run_saga(
@@ -66,7 +90,7 @@ impl Engine {
             };
             let link = self.link(namespace, id).await?.record;
             let force = force || self.now().since(receipt.started) >= PATIENCE;
-            let (outcome, message) = match self.step(step, &link, force).await {
+            let (outcome, message) = match self.step(step, &link, &receipt, force).await {
                 Ok(ended) => ended,
                 Err(problem) if force => left_behind(&problem),
                 Err(problem) => {
@@ -94,7 +118,7 @@ impl Engine {
         outcome: Outcome,
         message: String,
     ) -> Result<(), Problem> {
-        receipt.record(step, outcome, message);
+        receipt.record(step, outcome, message, self.now());
         let (namespace, id) = (receipt.namespace.clone(), receipt.link.clone());
         let last = receipt.next_step().is_none();
         if last {

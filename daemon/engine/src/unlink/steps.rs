@@ -1,21 +1,18 @@
 //! The steps of the saga, above all the revocation.
 
 use bindery_core::{
-    host::Host,
-    link::{Link, Stage},
-    port::Listing,
+    host::{Host, HostSecrets},
+    link::Link,
     problem::{Problem, Reason},
-    provider::{AuthKind, Input, Output, RevocationOutcome},
-    receipt::{Outcome, StepKind},
+    provider::{APP_PRIVATE_KEY, AuthKind, Description, Input, Output, RevocationOutcome},
+    receipt::{Outcome, Receipt, StepKind},
     secret::{Secret, SecretSet},
 };
 
 use crate::{
     Engine,
-    hosts::as_namespace_name,
     links::facts,
     operation::{Context, off_topic},
-    records::as_link,
 };
 
 impl Engine {
@@ -23,6 +20,7 @@ impl Engine {
         &self,
         step: StepKind,
         link: &Link,
+        receipt: &Receipt,
         force: bool,
     ) -> Result<(Outcome, String), Problem> {
         match step {
@@ -46,40 +44,71 @@ impl Engine {
                     format!("{count} tokens that were made for one hand-out each are revoked"),
                 ),
             }),
-            StepKind::RevokeGrant => self.revoke(link, force).await,
+            StepKind::RevokeGrant => self.revoke(link, receipt, force).await,
             StepKind::Erase => Ok((Outcome::Done, "the credentials are erased".to_owned())),
         }
     }
 
-    async fn revoke(&self, link: &Link, force: bool) -> Result<(Outcome, String), Problem> {
+    async fn revoke(
+        &self,
+        link: &Link,
+        receipt: &Receipt,
+        force: bool,
+    ) -> Result<(Outcome, String), Problem> {
         let host = self.host(&link.host).await?.record;
-        if self.find_grant(link, &host).await?.is_none() {
+        let Some(grant) = self.find_grant(link, &host).await? else {
             return Ok((
                 Outcome::AlreadyAbsent,
                 "the link never held a grant".to_owned(),
             ));
-        }
+        };
         let description = self.description(&host)?;
-        let shared = description.revocation.kills_siblings && self.has_sibling(link).await?;
+        let ended = match endpoint(link, &host, &description) {
+            Some(endpoint) => {
+                let lost = self.find_intent(&link.namespace, &link.id).await?;
+                let stale = match lost.filter(|intent| intent.record.lost) {
+                    // The pair that is kept may not be the one that lives: it is found out first.
+                    Some(_) => self.last_refresh(link).await.err().filter(may_pass),
+                    None => None,
+                };
+                let grant = self.find_grant(link, &host).await?.unwrap_or(grant).record;
+                let ended = self
+                    .revoke_pair(link, &host, &description, &endpoint, &grant)
+                    .await?;
+                proven(ended, stale, force)?
+            }
+            None => self.revoke_by_plugin(link, &host, receipt, force).await?,
+        };
+        self.tell_siblings(receipt, link).await?;
+        Ok(ended)
+    }
+
+    async fn revoke_by_plugin(
+        &self,
+        link: &Link,
+        host: &Host,
+        receipt: &Receipt,
+        force: bool,
+    ) -> Result<(Outcome, String), Problem> {
+        let shared = receipt.affected.is_empty() && !self.siblings(link).await?.is_empty();
         // A provider may know a grant only by a token that is still good; where none can be had, the old one is tried.
         let stale = self.last_refresh(link).await.err().filter(may_pass);
-        let token = self.last_token(link, &host).await?;
-        let whole_grant = link.auth_kind == AuthKind::OAuthCode && !shared;
-        let ended = match self.revoke_token(link, &host, &token, whole_grant).await {
-            Ok(output) => revoked(output, &host)?,
-            // The provider does not know the token any more: that is what was wanted.
-            Err(problem) if problem.reason == Reason::TokenRefused => (
+        let token = self.last_token(link, host).await?;
+        let whole_grant = link.auth_kind != AuthKind::AccessToken && !shared;
+        let mut ended = match self.revoke_token(link, host, &token, whole_grant).await {
+            Ok(output) => revoked(output, host)?,
+            Err(problem) if gone(link, &problem) => (
                 Outcome::AlreadyAbsent,
                 "the provider does not accept the token any more".to_owned(),
             ),
             Err(problem) => return Err(problem),
         };
-        match stale {
-            // That an old token is not known says nothing about the grant.
-            Some(problem) if ended.0 == Outcome::AlreadyAbsent && !force => Err(problem),
-            Some(problem) if ended.0 == Outcome::AlreadyAbsent => Ok(left_behind(&problem)),
-            _ => Ok(ended),
+        if shared {
+            ended
+                .1
+                .push_str("; the authorization stays, since other links live on it");
         }
+        proven(ended, stale, force)
     }
 
     async fn last_token(&self, link: &Link, host: &Host) -> Result<Secret, Problem> {
@@ -97,11 +126,22 @@ impl Engine {
         token: &Secret,
         whole_grant: bool,
     ) -> Result<Output, Problem> {
-        let client_secrets = self.host_secrets(host).await?.client_secrets;
+        let description = self.description(host)?;
+        if let Some(endpoint) = endpoint(link, host, &description) {
+            return self
+                .revoke_access(link, host, &description, &endpoint, token)
+                .await;
+        }
+        let HostSecrets {
+            client_secrets,
+            app_private_key,
+            ..
+        } = self.host_secrets(host).await?;
+        let app_key = app_private_key.filter(|_| link.auth_kind == AuthKind::AppInstallation);
         let mut left = client_secrets.iter();
         let mut next = left.next();
         loop {
-            let secrets = revocation_secrets(token, next);
+            let secrets = revocation_secrets(token, next, app_key.as_ref());
             let context = Context::new(host, facts(link, host), secrets)?;
             next = left.next();
             match self.run(context, Input::Revoke { whole_grant }).await {
@@ -110,29 +150,32 @@ impl Engine {
             }
         }
     }
+}
 
-    /// Another live link with the same identity on the same host. An identity that is not known may be the same.
-    async fn has_sibling(&self, link: &Link) -> Result<bool, Problem> {
-        let sibling = |other: &Link| {
-            let same = match (&link.identity, &other.identity) {
-                (Some(one), Some(other)) => one.stable_id == other.stable_id,
-                _ => other.generation > 0,
-            };
-            let live = !matches!(other.observed.stage, Stage::Unlinking | Stage::Unlinked);
-            same && live && other.host == link.host && other.auth_kind == AuthKind::OAuthCode
-        };
-        for namespace in self
-            .list_all(&Listing::Namespaces, as_namespace_name)
-            .await?
-        {
-            let links = self
-                .list_all(&Listing::Links(namespace.record), as_link)
-                .await?;
-            if links.iter().any(|entry| sibling(&entry.record)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+/// The RFC 7009 endpoint for the tokens of a link that came from a token endpoint.
+fn endpoint(link: &Link, host: &Host, description: &Description) -> Option<String> {
+    let oauth = matches!(link.auth_kind, AuthKind::OAuthCode | AuthKind::Device);
+    let uri = description.endpoints.revoke_uri(host.token_base());
+    uri.filter(|_| oauth)
+}
+
+/// The provider does not know the token, or the installation, any more: that is what was wanted.
+fn gone(link: &Link, problem: &Problem) -> bool {
+    let uninstalled =
+        link.auth_kind == AuthKind::AppInstallation && problem.reason == Reason::AppNotInstalled;
+    uninstalled || problem.reason == Reason::TokenRefused
+}
+
+/// That an old token is not known says nothing about the grant, as long as a refresh may still succeed.
+fn proven(
+    ended: (Outcome, String),
+    stale: Option<Problem>,
+    force: bool,
+) -> Result<(Outcome, String), Problem> {
+    match stale {
+        Some(problem) if ended.0 == Outcome::AlreadyAbsent && !force => Err(problem),
+        Some(problem) if ended.0 == Outcome::AlreadyAbsent => Ok(left_behind(&problem)),
+        _ => Ok(ended),
     }
 }
 
@@ -150,11 +193,18 @@ fn may_pass(problem: &Problem) -> bool {
     )
 }
 
-fn revocation_secrets(token: &Secret, client_secret: Option<&Secret>) -> SecretSet {
+fn revocation_secrets(
+    token: &Secret,
+    client_secret: Option<&Secret>,
+    app_key: Option<&Secret>,
+) -> SecretSet {
     let mut secrets = SecretSet::new();
     secrets.insert("access_token", token.duplicate());
     if let Some(client_secret) = client_secret {
         secrets.insert("client_secret", client_secret.duplicate());
+    }
+    if let Some(key) = app_key {
+        secrets.insert(APP_PRIVATE_KEY, key.duplicate());
     }
     secrets
 }

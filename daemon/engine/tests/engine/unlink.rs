@@ -1,13 +1,17 @@
 //! DESIGN §5.2, THREATS O10: an unlink is ordered, resumable, and says what it did.
 
 use bindery_core::{
-    link::Stage,
+    exchange::{RevokeOutcome, TokenHint},
+    link::{Cause, Stage},
     problem::Reason,
     provider::{FailureCode, Input, OperationKind, Output, Revocation, RevocationOutcome},
     receipt::{Outcome, StepKind},
     secret::Secret,
 };
-use bindery_engine::{hosts::HostUpdate, unlink::UnlinkOptions};
+use bindery_engine::{
+    hosts::HostUpdate,
+    unlink::{SharedGrant, UnlinkOptions},
+};
 use bindery_store::{Call, Fault};
 
 use crate::support::{World, acme, failure, host_name};
@@ -199,7 +203,7 @@ async fn o10_every_client_secret_is_tried() {
     world.plugin.revokes_for("s3cret");
     let unlinked = world
         .engine
-        .unlink(&acme(), &first, UnlinkOptions::default())
+        .unlink(&acme(), &first, sharing(SharedGrant::Keep))
         .await;
     let receipt = unlinked.expect("receipt").record;
     assert_eq!(outcome(&receipt, StepKind::RevokeGrant), Outcome::Done);
@@ -208,13 +212,71 @@ async fn o10_every_client_secret_is_tried() {
     world.plugin.revokes_for("unknown");
     let waits = world
         .engine
-        .unlink(&acme(), &second, UnlinkOptions::default())
+        .unlink(&acme(), &second, sharing(SharedGrant::Keep))
         .await;
     assert_eq!(waits.expect_err("refused").reason, Reason::ClientRefused);
     assert_eq!(world.plugin.count(OperationKind::Revoke), 4);
 }
 
-/// Revoking the whole authorization would kill another link of the same identity, so only the token is revoked then.
+/// The grants that were asked to be ended, and whether as a whole.
+fn whole_grants(world: &World) -> std::sync::Arc<std::sync::Mutex<Vec<bool>>> {
+    let whole = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&whole);
+    world.plugin.watch("Revoke", move |call| {
+        if let Input::Revoke { whole_grant } = call.input {
+            seen.lock().expect("lock").push(whole_grant);
+        }
+    });
+    whole
+}
+
+fn sharing(shared: SharedGrant) -> UnlinkOptions {
+    UnlinkOptions {
+        shared,
+        ..UnlinkOptions::default()
+    }
+}
+
+/// "Every token of this user dies with the grant" is said before anything is done: the links are named, and nothing happens
+/// until somebody accepts it. A preview names them as well.
+#[tokio::test]
+async fn a_shared_grant_is_said_before() {
+    let world = World::new().await;
+    let (first, second) = (world.bound(Some(3600)).await, world.bound(Some(3600)).await);
+    let refused = world
+        .engine
+        .unlink(&acme(), &first.id, UnlinkOptions::default())
+        .await
+        .expect_err("shared");
+    assert_eq!(refused.reason, Reason::GrantShared);
+    assert!(refused.metadata.contains(&("link", second.resource())));
+    assert_eq!(world.read(&first.id).await.observed.stage, Stage::Bound);
+    let preview = world.engine.preview_unlink(&acme(), &first.id).await;
+    assert_eq!(preview.expect("preview").affected, [second.resource()]);
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 0);
+    assert!(world.fetch(&first.id).await.is_ok());
+}
+
+/// Accepted, the grant ends as a whole, and the other links say at once that theirs is gone.
+#[tokio::test]
+async fn who_lost_a_shared_grant_says_so() {
+    let world = World::new().await;
+    let (first, second) = (world.bound(Some(3600)).await, world.bound(Some(3600)).await);
+    let whole = whole_grants(&world);
+    let options = sharing(SharedGrant::End);
+    let receipt = world.engine.unlink(&acme(), &first.id, options).await;
+    assert_eq!(
+        receipt.expect("receipt").record.affected,
+        [second.resource()]
+    );
+    assert_eq!(*whole.lock().expect("lock"), [true]);
+    assert_eq!(
+        world.read(&second.id).await.observed.stage,
+        Stage::NeedsReauthorization(Cause::GrantRevoked)
+    );
+}
+
+/// Where the grant is kept for the others only the token is revoked; the last one ends it.
 #[tokio::test]
 async fn siblings_survive() {
     let world = World::new().await;
@@ -222,25 +284,124 @@ async fn siblings_survive() {
         world.bound(Some(3600)).await.id,
         world.bound(Some(3600)).await.id,
     );
-    let whole = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let seen = std::sync::Arc::clone(&whole);
-    world.plugin.on("Revoke", move |call| {
-        if let Input::Revoke { whole_grant } = call.input {
-            seen.lock().expect("lock").push(whole_grant);
-        }
-        let done = Revocation {
-            outcome: RevocationOutcome::Done,
-            message: String::new(),
-            action_uri: String::new(),
-        };
-        Ok(Output::Revocation(done))
-    });
-    for link in [first, second] {
-        world
-            .engine
-            .unlink(&acme(), &link, UnlinkOptions::default())
-            .await
-            .expect("receipt");
+    let whole = whole_grants(&world);
+    for link in [first, second.clone()] {
+        let options = sharing(SharedGrant::Keep);
+        let receipt = world.engine.unlink(&acme(), &link, options).await;
+        receipt.expect("receipt");
     }
     assert_eq!(*whole.lock().expect("lock"), [false, true]);
+}
+
+/// One installation of an app that several links stand on is a shared grant as well.
+#[tokio::test]
+async fn a_shared_installation_is_said_before() {
+    let world = World::new().await;
+    world.give_app().await;
+    let (one, two, other) = (
+        world.installed("l1", "42").await,
+        world.installed("l2", "42").await,
+        world.installed("l3", "43").await,
+    );
+    let unlink = |link, shared| {
+        let world = &world;
+        async move { world.engine.unlink(&acme(), link, sharing(shared)).await }
+    };
+    let refused = unlink(&one, SharedGrant::Refuse).await.expect_err("shared");
+    assert_eq!(refused.reason, Reason::GrantShared);
+    assert!(unlink(&other, SharedGrant::Refuse).await.is_ok());
+    let whole = whole_grants(&world);
+    assert!(unlink(&one, SharedGrant::End).await.is_ok());
+    assert_eq!(*whole.lock().expect("lock"), [true]);
+    assert_eq!(
+        world.read(&two).await.observed.stage,
+        Stage::NeedsReauthorization(Cause::GrantRevoked)
+    );
+}
+
+/// A provider with a revocation endpoint: the refresh token ends first, then the access token, and the plugin is not asked.
+#[tokio::test]
+async fn o10_the_revocation_endpoint_ends_both_tokens() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world
+        .plugin
+        .describe_as(|known| known.endpoints.revoke = "{web}/oauth/revoke".to_owned());
+    let receipt = world
+        .engine
+        .unlink(&acme(), &link, UnlinkOptions::default())
+        .await
+        .expect("receipt")
+        .record;
+    assert_eq!(outcome(&receipt, StepKind::RevokeGrant), Outcome::Done);
+    let ended = world.forge.ended.lock().expect("lock").clone();
+    let pair = [
+        (TokenHint::Refresh, "r1".to_owned()),
+        (TokenHint::Access, "a1".to_owned()),
+    ];
+    assert_eq!(ended, pair);
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 0);
+}
+
+/// A client that the endpoint refuses has revoked nothing, and the receipt says what it waits for, and until when.
+#[tokio::test]
+async fn o10_a_refused_client_has_revoked_nothing() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world
+        .plugin
+        .describe_as(|known| known.endpoints.revoke = "{web}/oauth/revoke".to_owned());
+    let answers = [RevokeOutcome::ClientRefused, RevokeOutcome::ClientRefused];
+    world
+        .forge
+        .revocations
+        .lock()
+        .expect("lock")
+        .extend(answers);
+    let options = || UnlinkOptions {
+        actor: "uid:7".to_owned(),
+        ..UnlinkOptions::default()
+    };
+    let waits = world.engine.unlink(&acme(), &link, options()).await;
+    assert_eq!(waits.expect_err("refused").reason, Reason::ClientRefused);
+    let receipt = world.engine.receipt(&acme(), &link).await.expect("receipt");
+    let receipt = receipt.record;
+    assert_eq!(receipt.actor, "uid:7");
+    let step = |kind| receipt.steps.iter().find(|step| step.kind == kind);
+    let waiting = step(StepKind::RevokeGrant).expect("step");
+    assert!(waiting.retry.is_some() && waiting.finished.is_none());
+    assert!(
+        step(StepKind::StopHandOut)
+            .expect("step")
+            .finished
+            .is_some()
+    );
+    let forced = UnlinkOptions {
+        force: true,
+        ..options()
+    };
+    let left = world.engine.unlink(&acme(), &link, forced).await;
+    let reason = "CLIENT_REFUSED".to_owned();
+    assert_eq!(
+        outcome(&left.expect("receipt").record, StepKind::RevokeGrant),
+        Outcome::Failed { reason }
+    );
+}
+
+/// A preview of what no API can do names the page, and does nothing.
+#[tokio::test]
+async fn a_preview_names_the_page() {
+    let world = World::new().await;
+    let link = world.bound(Some(3600)).await.id;
+    world.plugin.describe_as(|known| {
+        known.revocation.oauth = false;
+        known.revocation.oauth_page = "{web}/settings/applications".to_owned();
+    });
+    let preview = world.engine.preview_unlink(&acme(), &link).await;
+    let action_uri = "https://forge.example/settings/applications".to_owned();
+    assert_eq!(
+        outcome(&preview.expect("preview"), StepKind::RevokeGrant),
+        Outcome::Impossible { action_uri }
+    );
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Bound);
 }

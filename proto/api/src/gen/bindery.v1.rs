@@ -7454,6 +7454,9 @@ pub struct UnlinkRequest {
     /// Does nothing and returns a preview of the receipt: the steps, and the links that share the grant.
     #[prost(bool, tag = "8")]
     pub validate_only: bool,
+    /// Where other links share the grant: ends only this link's own token, and leaves the grant to them.
+    #[prost(bool, tag = "9")]
+    pub keep_shared_grant: bool,
 }
 /// Asks for a receipt.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

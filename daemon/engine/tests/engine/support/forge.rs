@@ -11,8 +11,8 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, HttpResponse, ProbeReport, Route, TokenCall, TokenGrant,
-        TokenOutcome, Tokens,
+        Exchanged, HttpRequest, HttpResponse, ProbeReport, RevokeCall, RevokeOutcome, Route,
+        TokenCall, TokenGrant, TokenHint, TokenOutcome, Tokens,
     },
     host::{Host, HostNetwork},
     port::{BoxFuture, Egress},
@@ -30,6 +30,10 @@ pub(crate) struct ScriptedForge {
     /// Refresh tokens that were presented.
     pub(crate) presented: Mutex<Vec<String>>,
     serial: AtomicU64,
+    /// Tokens that were presented at the revocation endpoint.
+    pub(crate) ended: Mutex<Vec<(TokenHint, String)>>,
+    /// Answers of the revocation endpoint; without one, it is done.
+    pub(crate) revocations: Mutex<VecDeque<RevokeOutcome>>,
     /// Tokens that were minted or rotated.
     pub(crate) minted: AtomicU64,
     /// Names of the secrets that each request could use.
@@ -45,6 +49,8 @@ impl ScriptedForge {
             token_calls: AtomicUsize::new(0),
             presented: Mutex::default(),
             serial: AtomicU64::new(1),
+            ended: Mutex::default(),
+            revocations: Mutex::default(),
             minted: AtomicU64::new(0),
             named: Mutex::default(),
             released: Notify::new(),
@@ -119,6 +125,13 @@ impl Egress for ScriptedForge {
             let script = self.script.lock().expect("lock").pop_front();
             script.map_or_else(|| pair(n, 3600), |script| script(n))
         })
+    }
+
+    fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
+        let token = call.token.expose().to_owned();
+        self.ended.lock().expect("lock").push((call.hint, token));
+        let script = self.revocations.lock().expect("lock").pop_front();
+        Box::pin(async { script.unwrap_or(RevokeOutcome::Done) })
     }
 
     fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {

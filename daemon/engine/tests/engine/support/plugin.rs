@@ -29,6 +29,7 @@ pub(crate) struct ScriptedPlugin {
     pub(crate) calls: Mutex<Vec<OperationKind>>,
     client_secret: Mutex<Option<&'static str>>,
     held: watch::Sender<bool>,
+    description: Mutex<Arc<Description>>,
 }
 
 impl ScriptedPlugin {
@@ -39,7 +40,16 @@ impl ScriptedPlugin {
             calls: Mutex::default(),
             client_secret: Mutex::default(),
             held: watch::channel(false).0,
+            description: Mutex::new(Arc::new(description())),
         }
+    }
+
+    /// Changes what the plugin says of its provider.
+    pub(crate) fn describe_as(&self, change: impl FnOnce(&mut Description)) {
+        let mut known = self.description.lock().expect("lock");
+        let mut changed = Description::clone(&known);
+        change(&mut changed);
+        *known = Arc::new(changed);
     }
 
     /// Holds every answer until [`Self::release`].
@@ -162,11 +172,12 @@ pub(crate) fn failure(code: FailureCode) -> Failure {
 
 impl Providers for ScriptedPlugin {
     fn list(&self) -> Vec<Arc<Description>> {
-        vec![Arc::new(description())]
+        vec![Arc::clone(&self.description.lock().expect("lock"))]
     }
 
     fn describe(&self, provider: &ProviderName) -> Option<Arc<Description>> {
-        (provider.as_str() == "forge").then(|| Arc::new(description()))
+        let known = self.description.lock().expect("lock");
+        (provider.as_str() == "forge").then(|| Arc::clone(&known))
     }
 
     fn start<'a>(

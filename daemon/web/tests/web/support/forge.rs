@@ -7,7 +7,8 @@ use std::sync::{
 
 use bindery_core::{
     exchange::{
-        EffectResult, Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome, Tokens,
+        EffectResult, Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route,
+        TokenCall, TokenOutcome, Tokens,
     },
     host::{Host, HostNetwork},
     name::ProviderName,
@@ -89,6 +90,10 @@ impl Egress for Forge {
             }),
         };
         Box::pin(async { outcome })
+    }
+
+    fn revoke<'a>(&'a self, _call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
+        unreachable!("the provider of these tests has no revocation endpoint")
     }
 
     fn probe<'a>(&'a self, _url: &'a str, _network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
