@@ -191,6 +191,8 @@ pub enum TokenGrant<'a> {
     Refresh {
         /// The token.
         refresh_token: &'a Secret,
+        /// The redirect URI of the authorization request, where the provider wants it again.
+        redirect_uri: Option<&'a str>,
     },
 }
 

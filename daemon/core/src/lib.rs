@@ -18,6 +18,7 @@
 //! | [`port`] | the traits that the engine stands on |
 #![forbid(unsafe_code)]
 
+pub mod breaker;
 pub mod exchange;
 pub mod flow;
 pub mod host;

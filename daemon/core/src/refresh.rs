@@ -172,6 +172,21 @@ fn earliest(grant: &Grant, intent: Option<&Intent>, now: Timestamp) -> Option<Ti
         .map(|intent| intent.not_before)
 }
 
+/// When a token is replaced by itself: between 70 and 85 % of what is left of it, or of the time after which an idle
+/// refresh token dies, whichever comes first (THREATS R6). `None` where neither ends.
+#[must_use]
+pub fn due(
+    now: Timestamp,
+    expires: Option<Timestamp>,
+    refresh_expires: Option<Timestamp>,
+    random: u64,
+) -> Option<Timestamp> {
+    let ends = [expires, refresh_expires].into_iter().flatten();
+    let left = ends.map(|end| end.since(now)).min()?;
+    let per_mille = 700 + u32::try_from(random % 151).unwrap_or(0);
+    Some(now.after(left * per_mille / 1000))
+}
+
 /// The entry to write before the next request. One that was left in flight has lost its answer: only one request of a
 /// link is under way at a time, and what came of that one was never written.
 #[must_use]

@@ -114,12 +114,16 @@ async fn attempt(wire: &Wire, call: &TokenCall<'_>, secret: Option<&Secret>) -> 
             }
             request.request_async(wire).await
         }
-        TokenGrant::Refresh { refresh_token } => {
+        TokenGrant::Refresh {
+            refresh_token,
+            redirect_uri,
+        } => {
             let token = RefreshToken::new(refresh_token.expose().to_owned());
-            client
-                .exchange_refresh_token(&token)
-                .request_async(wire)
-                .await
+            let mut request = client.exchange_refresh_token(&token);
+            if let Some(redirect_uri) = redirect_uri {
+                request = request.add_extra_param("redirect_uri", *redirect_uri);
+            }
+            request.request_async(wire).await
         }
     };
     match result {
@@ -152,8 +156,8 @@ fn tokens(reply: &Reply, method: &AuthMethod) -> Tokens {
         refresh_token: refresh_token.map(|token| Secret::new(token.secret().clone())),
         expires_in: reply.expires_in(),
         scopes: reply
-            .scopes()
-            .map(|scopes| split(scopes, &method.response_scope_separator)),
+            .scopes_in(&method.scopes_member)
+            .map(|scopes| split(&scopes, &method.response_scope_separator)),
     }
 }
 

@@ -48,7 +48,12 @@ pub use crate::{
     memory::RequestKey,
     records::{LinkFilter, Listed, Versioned},
 };
-use crate::{flight::Flights, leases::Shared, refresh::Unsaved, unlink::Unfinished};
+use crate::{
+    flight::Flights,
+    leases::Shared,
+    refresh::{HostGates, Schedule, Unsaved},
+    unlink::Unfinished,
+};
 
 /// The adapters that the engine stands on.
 #[derive(Clone)]
@@ -104,6 +109,8 @@ struct Inner {
     unfinished: Unfinished,
     gates: Gates,
     shared: Shared,
+    host_gates: HostGates,
+    schedule: Schedule,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -139,6 +146,8 @@ impl Engine {
                 unfinished: Unfinished::default(),
                 gates: Gates::default(),
                 shared: Shared::default(),
+                host_gates: HostGates::default(),
+                schedule: Schedule::default(),
                 changes,
             }),
         }
@@ -216,6 +225,14 @@ impl Engine {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.inner.shared
+    }
+
+    pub(crate) fn host_gates(&self) -> &HostGates {
+        &self.inner.host_gates
+    }
+
+    pub(crate) fn schedule(&self) -> &Schedule {
+        &self.inner.schedule
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

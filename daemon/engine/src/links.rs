@@ -67,6 +67,7 @@ pub(crate) fn bind(link: &mut Link, grant: &Grant, found: Found, now: Timestamp)
     link.granted_scopes = found.facts.scopes.or_else(|| link.granted_scopes.take());
     link.token_expires = grant.expires;
     link.refreshable = link.renewable(grant);
+    (link.upkeep.next_refresh, link.upkeep.refresh_expires) = (None, None);
     link.generation = grant.generation;
     link.observe(Stage::Bound, "", now);
 }

@@ -137,17 +137,19 @@ impl Engine {
     /// Writes one link and tells those who watch it.
     pub(crate) async fn put_link(
         &self,
-        link: Link,
+        mut link: Link,
         expect: Expect,
         mut others: Vec<Change>,
     ) -> Result<(), Problem> {
+        self.plan_upkeep(&mut link).await;
         let (namespace, id) = (link.namespace.clone(), link.id.clone());
         others.push(Change {
             key: Key::Link(namespace.clone(), id.clone()),
             expect,
-            write: Some(Record::Link(link)),
+            write: Some(Record::Link(link.clone())),
         });
         self.commit(others).await?;
+        self.schedule_link(&link);
         self.announce(&namespace, &id);
         Ok(())
     }

@@ -3,9 +3,13 @@
 //! The rules are decided in [`bindery_core::refresh`]; the order of the steps is kept here.
 
 mod attempt;
+mod gate;
 mod minted;
 mod recover;
+mod schedule;
 mod store;
+
+pub(crate) use self::{gate::HostGates, schedule::Schedule};
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -21,6 +25,7 @@ use bindery_core::{
 
 use crate::{
     Engine, Versioned,
+    credentials::in_service,
     flight::{Flight, Whose},
 };
 
@@ -124,7 +129,7 @@ impl Engine {
     /// settled: all others are refused by then, so this one is alone.
     pub(crate) async fn last_refresh(&self, link: &Link) -> Result<(), Problem> {
         let want = Want::Remaining(Duration::ZERO);
-        self.refresh_once(&link.namespace, &link.id, want, |_| Ok(()))
+        self.refresh_once(&link.namespace, &link.id, want, |_, _| Ok(()))
             .await
     }
 
@@ -142,11 +147,11 @@ impl Engine {
         namespace: &NamespaceName,
         id: &LinkId,
         want: Want,
-        admit: fn(&Link) -> Result<(), Problem>,
+        admit: fn(&Link, &Host) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         self.save(namespace, id).await?;
         let stand = self.refresh_stand(namespace, id).await?;
-        admit(&stand.link.record)?;
+        admit(&stand.link.record, &stand.host)?;
         let (grant, intent) = (&stand.grant.record, stand.intent.as_ref());
         let (now, renewable) = (self.now(), stand.link.record.renewable(grant));
         let planned = match want {
@@ -196,7 +201,8 @@ fn good(grant: &Grant, now: Timestamp) -> bool {
 
 /// Only the token of a link in use is refreshed, and one that a check may bring back: for a disabled link nothing is
 /// touched at the provider, and after an unlink a new pair would be left behind.
-fn in_use(link: &Link) -> Result<(), Problem> {
+fn in_use(link: &Link, host: &Host) -> Result<(), Problem> {
+    in_service(host)?;
     match link.usable() {
         Err(problem) if problem.reason != Reason::LinkNeedsReauthorization => Err(problem),
         _ => Ok(()),

@@ -12,6 +12,7 @@ use bindery_core::{
 
 use crate::{
     Engine,
+    credentials::in_service,
     operation::{Outcome, off_topic},
 };
 
@@ -199,16 +200,21 @@ impl Engine {
         let link = self.link(namespace, id).await?.record;
         link.usable()?;
         let host = self.host(&link.host).await?.record;
+        in_service(&host)?;
         let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
         let outcome = match self.ask_once(&link, &host, &grant, input.clone()).await {
             Err(problem) if problem.reason == Reason::TokenRefused && link.refreshable => {
                 self.replace(&link, grant.generation).await?;
                 let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
-                self.ask_once(&link, &host, &grant, input).await?
+                self.ask_once(&link, &host, &grant, input).await
             }
-            outcome => outcome?,
+            outcome => outcome,
         };
-        Ok((outcome, host))
+        match outcome {
+            Ok(outcome) => Ok((outcome, host)),
+            // The link says at once what is in its way.
+            Err(problem) => Err(self.use_failed(&link, problem).await),
+        }
     }
 
     async fn ask_once(

@@ -41,8 +41,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Sweeps until the future is dropped.
+    /// Does what runs by itself until the future is dropped: sweeps, and replaces tokens before they end.
     pub async fn sweep_forever(&self) {
+        futures_util::future::join(self.sweep_on(), self.keep_up_forever()).await;
+    }
+
+    async fn sweep_on(&self) {
         loop {
             if let Err(problem) = self.sweep().await {
                 tracing::warn!(reason = problem.reason.as_str(), error = %problem, "Sweep failed; it is repeated");

@@ -19,3 +19,5 @@ mod refresh;
 mod support;
 #[path = "engine/unlink.rs"]
 mod unlink;
+#[path = "engine/upkeep.rs"]
+mod upkeep;

@@ -67,6 +67,24 @@ fn plan_follows_what_is_left() {
     }
 }
 
+/// R6: a token is replaced between 70 and 85 % of its life, spread over all of that; the end of an idle refresh token counts
+/// as well, also where the access token has none.
+#[test]
+fn r6_tokens_are_replaced_before_they_end() {
+    let all: Vec<_> = (0..1000)
+        .map(|random| due(at(0), Some(at(1000)), Some(at(90_000)), random))
+        .map(|when| when.expect("ends").unix_seconds())
+        .collect();
+    assert_eq!(
+        (all.iter().min(), all.iter().max()),
+        (Some(&700), Some(&850))
+    );
+    assert_eq!(due(at(0), None, Some(at(1000)), 0), Some(at(700)));
+    assert_eq!(due(at(0), Some(at(9000)), Some(at(1000)), 0), Some(at(700)));
+    assert_eq!(due(at(0), None, None, 0), None);
+    assert_eq!(due(at(10), Some(at(5)), None, 7), Some(at(10)));
+}
+
 /// R7: nothing is sent before the journal allows it, and a token that is still good is used meanwhile.
 #[test]
 fn r7_waits_are_kept() {

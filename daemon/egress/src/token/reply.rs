@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse, basic::BasicTokenType};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// RFC 6749 section 5.1, with the differences that occur: no `token_type` or one in capitals, a lifetime as text, scopes
 /// with other separators or as a list, `null` for absent.
@@ -21,6 +21,18 @@ pub(super) struct Reply {
     refresh_token: Option<RefreshToken>,
     #[serde(default, rename = "scope", deserialize_with = "scopes")]
     scopes: Option<Vec<Scope>>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+impl Reply {
+    /// The scopes in the member where this provider writes them.
+    pub(super) fn scopes_in(&self, member: &str) -> Option<Vec<Scope>> {
+        match member {
+            "" | "scope" => self.scopes.clone(),
+            other => read(self.others.get(other)?),
+        }
+    }
 }
 
 impl TokenResponse for Reply {
@@ -70,12 +82,16 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D:
 }
 
 fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Scope>>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(text) => Some(vec![Scope::new(text)]),
+    Ok(read(&Value::deserialize(deserializer)?))
+}
+
+fn read(value: &Value) -> Option<Vec<Scope>> {
+    match value {
+        Value::String(text) => Some(vec![Scope::new(text.clone())]),
         Value::Array(items) => {
             let texts = items.iter().filter_map(Value::as_str);
             Some(texts.map(|text| Scope::new(text.to_owned())).collect())
         }
         _ => None,
-    })
+    }
 }

@@ -55,6 +55,7 @@ pub(crate) async fn refresh(
     let refresh_token = Secret::new("OLDREFRESHTOKEN".to_owned());
     let grant = TokenGrant::Refresh {
         refresh_token: &refresh_token,
+        redirect_uri: None,
     };
     call(egress, endpoint, method, keys, grant, &loopback()).await
 }
@@ -364,4 +365,29 @@ async fn rate_limits() {
             "{status} {headers:?}"
         );
     }
+}
+
+/// Bitbucket Cloud writes the scopes into `scopes`, and Bitbucket Data Center wants the redirect URI again.
+#[tokio::test]
+async fn a_providers_own_members_are_kept() {
+    let body = r#"{"access_token":"a","scopes":"repository account"}"#;
+    let server = Server::http(move |_| reply(200, &[JSON], body)).await;
+    let own = AuthMethod {
+        scopes_member: "scopes".to_owned(),
+        ..method()
+    };
+    let refresh_token = Secret::new("r".to_owned());
+    let grant = TokenGrant::Refresh {
+        refresh_token: &refresh_token,
+        redirect_uri: Some("https://bindery.example/oauth/x/callback"),
+    };
+    let endpoint = server.url("/token");
+    let outcome = call(&egress(), &endpoint, &own, &["k"], grant, &loopback()).await;
+    let TokenOutcome::Granted(tokens) = outcome else {
+        panic!("expected tokens, got {outcome:?}");
+    };
+    let scopes = ["repository".to_owned(), "account".to_owned()];
+    assert_eq!(tokens.scopes.as_deref(), Some(scopes.as_slice()));
+    let sent = String::from_utf8_lossy(&server.seen()[0].body).into_owned();
+    assert!(sent.contains("redirect_uri=https%3A%2F%2Fbindery.example%2Foauth%2Fx%2Fcallback"));
 }

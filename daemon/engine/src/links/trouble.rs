@@ -80,20 +80,25 @@ impl Engine {
 
     /// Shows in a bound link what is in its way, if the failure says so.
     pub(crate) async fn note_trouble(&self, link: &Link, problem: &Problem) -> Result<(), Problem> {
-        let Sign::Trouble(cause) = sign(link, problem) else {
-            return Ok(());
-        };
         self.change_link(&link.namespace, &link.id, |link| {
-            if link.observed.stage == Stage::Bound && link.observed.trouble != Some(cause) {
-                link.observed.trouble = Some(cause);
-                link.observed.message = format!("{}: {}", explain(cause), problem.message);
-                link.observed.who = problem.who.or(who(cause));
-                link.observed.action_uri.clone_from(&problem.action_uri);
-            }
+            troubled(link, problem);
             Ok(())
         })
         .await
         .map(drop)
+    }
+}
+
+/// Shows in a bound link what is in its way, if the failure says so.
+pub(crate) fn troubled(link: &mut Link, problem: &Problem) {
+    let Sign::Trouble(cause) = sign(link, problem) else {
+        return;
+    };
+    if link.observed.stage == Stage::Bound && link.observed.trouble != Some(cause) {
+        link.observed.trouble = Some(cause);
+        link.observed.message = format!("{}: {}", explain(cause), problem.message);
+        link.observed.who = problem.who.or(who(cause));
+        link.observed.action_uri.clone_from(&problem.action_uri);
     }
 }
 

@@ -7,21 +7,24 @@ use bindery_core::{
     origin::OriginSet,
     port::{Expect, Key, Record},
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, Description},
+    provider::{AuthKind, AuthMethod, Description},
     refresh::{Intent, Verdict, judge, next_attempt},
+    time::Timestamp,
 };
 
 use super::{Pair, Stand, no_grant};
 use crate::{
     Engine,
     flight::lock,
-    links::explain,
+    links::{explain, trouble::troubled},
     records::{change, origins},
 };
 
 /// All that a call to the token endpoint needs.
 struct Client {
     description: std::sync::Arc<Description>,
+    method: AuthMethod,
+    redirect_uri: Option<String>,
     secrets: HostSecrets,
     allowed: OriginSet,
 }
@@ -36,11 +39,14 @@ impl Engine {
         } = stand;
         let (namespace, id) = (&link.record.namespace, &link.record.id);
         // All that can fail on this side fails before the journal says that something was sent.
-        let client = self.client(&host).await?;
+        let client = self.client(&host, link.record.auth_kind).await?;
+        let pass = self.pass(&host).await?;
         let intent = next_attempt(&grant.record, intent, namespace, id, self.now());
         // Not journalled means not sent.
         self.put_intent(&intent).await?;
         let outcome = self.present_refresh(&host, &client, &grant.record).await;
+        self.note_answer(&host, &outcome);
+        drop(pass);
         tracing::debug!(link.id = %id, outcome = outcome_name(&outcome), "Token refresh answered");
         let refused = matches!(outcome, TokenOutcome::ClientRefused);
         let random = u64::from_le_bytes(self.random());
@@ -55,24 +61,45 @@ impl Engine {
                 self.save(namespace, id).await
             }
             Verdict::Keep(intent, problem) => {
-                let wait = intent.not_before.since(self.now());
+                let (next, now) = (intent.not_before, self.now());
                 self.put_intent(&intent).await?;
-                self.note_failure(&link.record).await?;
-                Err(problem
-                    .unwrap_or_else(|| not_refreshed(&link.record, &host, refused))
-                    .retry(Some(wait)))
+                let problem =
+                    problem.unwrap_or_else(|| not_refreshed(&link.record, &host, refused));
+                self.note_failure(&link.record, &problem, next).await?;
+                Err(problem.retry(Some(next.since(now))))
             }
-            Verdict::Dead(cause) => Err(self.dead(&link.record, cause).await),
+            Verdict::Dead(cause) => {
+                let cause = self.sharpened(&link.record, cause);
+                Err(self.dead(&link.record, cause).await)
+            }
         }
     }
 
-    async fn client(&self, host: &Host) -> Result<Client, Problem> {
-        let description = self.description(&host)?;
-        if description.method(AuthKind::OAuthCode).is_none() {
-            let message = format!("provider {} does not offer OAuth", host.provider);
-            return Err(Problem::new(Reason::MethodNotSupported, message));
+    /// A refresh token that was not used for too long has died by itself: nobody revoked it.
+    fn sharpened(&self, link: &Link, cause: Cause) -> Cause {
+        let idle = link.upkeep.refresh_expires;
+        match cause {
+            Cause::GrantRevoked if idle.is_some_and(|end| end <= self.now()) => {
+                Cause::RefreshTokenExpired
+            }
+            other => other,
         }
+    }
+
+    async fn client(&self, host: &Host, kind: AuthKind) -> Result<Client, Problem> {
+        let description = self.description(host)?;
+        let method = description.method(kind).cloned().ok_or_else(|| {
+            let message = format!(
+                "provider {} does not offer this way of authorization any more",
+                host.provider
+            );
+            Problem::new(Reason::MethodNotSupported, message)
+        })?;
         Ok(Client {
+            redirect_uri: method
+                .redirect_uri_on_refresh
+                .then(|| self.redirect_uri(host)),
+            method,
             description,
             secrets: self.host_secrets(host).await?,
             allowed: origins(host)?,
@@ -80,10 +107,7 @@ impl Engine {
     }
 
     async fn present_refresh(&self, host: &Host, client: &Client, grant: &Grant) -> TokenOutcome {
-        let (Some(method), Some(refresh_token)) = (
-            client.description.method(AuthKind::OAuthCode),
-            grant.refresh_token.as_ref(),
-        ) else {
+        let Some(refresh_token) = grant.refresh_token.as_ref() else {
             return TokenOutcome::Refused {
                 error: "unsupported".to_owned(),
                 dead: false,
@@ -93,10 +117,13 @@ impl Engine {
             endpoint: &client.description.endpoints.token_uri(host.token_base()),
             client_id: host.oauth_client_id.as_deref().unwrap_or_default(),
             client_secrets: &client.secrets.client_secrets,
-            method,
+            method: &client.method,
             network: &host.network,
             origins: &client.allowed,
-            grant: TokenGrant::Refresh { refresh_token },
+            grant: TokenGrant::Refresh {
+                refresh_token,
+                redirect_uri: client.redirect_uri.as_deref(),
+            },
         };
         self.ports().egress.token(call).await
     }
@@ -111,10 +138,23 @@ impl Engine {
         .await
     }
 
-    pub(super) async fn note_failure(&self, link: &Link) -> Result<(), Problem> {
+    /// The link says that its token could not be replaced, why, and when that is tried again.
+    pub(super) async fn note_failure(
+        &self,
+        link: &Link,
+        problem: &Problem,
+        next: Timestamp,
+    ) -> Result<(), Problem> {
         let now = self.now();
         self.change_link(&link.namespace, &link.id, |link| {
             link.refresh_failed = Some(now);
+            link.upkeep.failures = link.upkeep.failures.saturating_add(1);
+            problem
+                .reason
+                .as_str()
+                .clone_into(&mut link.upkeep.failure_reason);
+            link.upkeep.next_refresh = Some(next);
+            troubled(link, problem);
             Ok(())
         })
         .await?;

@@ -49,10 +49,9 @@ impl Engine {
         let attempt = next_attempt(&stand.grant.record, stand.intent, namespace, id, now);
         let random = u64::from_le_bytes(self.random());
         let intent = postponed(attempt, Some(&problem), random, now);
-        let wait = intent.not_before.since(now);
+        let next = intent.not_before;
         self.put_intent(&intent).await?;
-        self.note_failure(link).await?;
-        self.note_trouble(link, &problem).await?;
-        Ok(problem.retry(Some(wait)))
+        self.note_failure(link, &problem, next).await?;
+        Ok(problem.retry(Some(next.since(now))))
     }
 }

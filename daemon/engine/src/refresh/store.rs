@@ -71,6 +71,10 @@ impl Engine {
             link.token_expires = pair.grant.expires;
             link.refreshable = link.renewable(&pair.grant);
             link.refreshed = Some(pair.grant.obtained);
+            link.upkeep.failures = 0;
+            link.upkeep.failure_reason.clear();
+            link.upkeep.next_refresh = None;
+            link.upkeep.refresh_expires = self.idle_end(&link, pair.grant.obtained).await;
             link.generation = pair.grant.generation;
             link.granted_scopes = pair.scopes.clone().or(link.granted_scopes);
             recovered(&mut link);

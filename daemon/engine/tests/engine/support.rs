@@ -157,6 +157,25 @@ impl World {
 
     /// A bound link whose token expires after `seconds`; `None` for a token that never does.
     pub(crate) async fn bound(&self, seconds: Option<u64>) -> Link {
+        let id = self
+            .bound_with(move |n| match seconds {
+                Some(seconds) => pair(n, seconds),
+                None => TokenOutcome::Granted(Tokens {
+                    access_token: Secret::new(format!("a{n}")),
+                    refresh_token: None,
+                    expires_in: None,
+                    scopes: None,
+                }),
+            })
+            .await;
+        self.read(&id).await
+    }
+
+    /// A bound link whose first tokens are as `script` says.
+    pub(crate) async fn bound_with(
+        &self,
+        script: impl Fn(u64) -> TokenOutcome + Send + Sync + 'static,
+    ) -> LinkId {
         let created = self
             .engine
             .create_link(oauth_link(), None)
@@ -164,15 +183,7 @@ impl World {
             .expect("link");
         let uri = created.authorization.expect("authorization").uri;
         let flow = uri.rsplit('/').next().expect("flow").to_owned();
-        self.forge.answer(move |n| match seconds {
-            Some(seconds) => pair(n, seconds),
-            None => TokenOutcome::Granted(Tokens {
-                access_token: Secret::new(format!("a{n}")),
-                refresh_token: None,
-                expires_in: None,
-                scopes: None,
-            }),
-        });
+        self.forge.answer(script);
         self.consent(&flow, "cookie").await.expect("callback");
         let view = self
             .engine
@@ -183,7 +194,7 @@ impl World {
             .engine
             .confirm_in_browser(&flow, view.confirm_code.expose(), "cookie")
             .await;
-        confirmed.expect("confirmed").link.record
+        confirmed.expect("confirmed").link.record.id
     }
 
     /// A pending link and the id of its flow.

@@ -108,7 +108,7 @@ impl Egress for ScriptedForge {
     fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
         Box::pin(async move {
             self.token_calls.fetch_add(1, Ordering::SeqCst);
-            if let TokenGrant::Refresh { refresh_token } = &call.grant {
+            if let TokenGrant::Refresh { refresh_token, .. } = &call.grant {
                 self.presented
                     .lock()
                     .expect("lock")
