@@ -8,7 +8,10 @@ mod verdict;
 
 use std::collections::HashSet;
 
-use bindery_plugin_sdk::{Cx, Response, Result, join_all, v1};
+use bindery_plugin_sdk::{
+    Cx, Response, Result, Url, join_all,
+    v1::{self, Code},
+};
 use serde::Deserialize;
 
 use self::verdict::{Verdict, barred, granted, invited, sign_on};
@@ -47,26 +50,52 @@ pub(crate) async fn list(cx: &Cx, input: &v1::ListOrganizations) -> Result<()> {
         true => Judge::ByInstallation(app::Installed::read(cx).await?),
         false => Judge::ByAsking,
     };
-    let seen = pages(cx, input, &judge).await?;
-    if let Judge::ByInstallation(installed) = &judge {
-        cx.emit(installed.rest(cx, &seen));
+    let own = cx
+        .api(&["user", "orgs"])?
+        .query("per_page", page_size(input.page_size));
+    let mut seen = HashSet::new();
+    pages(cx, own, &judge, &mut seen).await?;
+    match &judge {
+        Judge::ByInstallation(installed) => cx.emit(installed.rest(cx, &seen)),
+        Judge::ByAsking if may_be_kept_out(cx) => kept_out(cx, &judge, &mut seen).await?,
+        Judge::ByAsking => {}
     }
     Ok(())
 }
 
-async fn pages(cx: &Cx, input: &v1::ListOrganizations, judge: &Judge) -> Result<HashSet<u64>> {
-    let mut seen = HashSet::new();
-    let mut url = cx
-        .api(&["user", "orgs"])?
-        .query("per_page", page_size(input.page_size));
+/// Restrictions on applications are for applications, not for tokens that a person made.
+fn may_be_kept_out(cx: &Cx) -> bool {
+    let known = cx.credential();
+    let kind = known.auth_kind();
+    let by_application = matches!(kind, v1::AuthKind::OauthCode | v1::AuthKind::Device);
+    by_application && !known.login.is_empty()
+}
+
+/// An organization that has not approved the application is left out of the list. Where the person shows the membership
+/// to everybody, the public list tells of it all the same. No public list is no failure.
+async fn kept_out(cx: &Cx, judge: &Judge, seen: &mut HashSet<u64>) -> Result<()> {
+    let login = cx.credential().login.as_str();
+    let shown = cx
+        .api(&["users", login, "orgs"])?
+        .query("per_page", page_size(0));
+    match pages(cx, shown, judge, seen).await {
+        Err(failure) if matches!(failure.code(), Code::NotFound | Code::PermissionDenied) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Emits what was not seen before.
+async fn pages(cx: &Cx, mut url: Url, judge: &Judge, seen: &mut HashSet<u64>) -> Result<()> {
     loop {
         let response = call::get(cx, url).await?;
-        let found: Vec<Organization> = response.json()?;
-        seen.extend(found.iter().map(|one| one.id));
+        let mut found: Vec<Organization> = response.json()?;
+        found.retain(|one| seen.insert(one.id));
         let cursor = next_cursor(cx, &response)?;
-        cx.emit(page(cx, &response, &found, judge).await?);
+        if !found.is_empty() || call::left_out(&response).is_some() {
+            cx.emit(page(cx, &response, &found, judge).await?);
+        }
         if cursor.is_empty() {
-            return Ok(seen);
+            return Ok(());
         }
         url = url_of(cx, &cursor)?;
     }

@@ -77,6 +77,11 @@ fn recorded_organizations() {
         &format!("{API}/user/memberships/orgs/github"),
         corpus.body("github/api/go-scm.membership.json"),
     )
+    .on(
+        "GET",
+        &format!("{API}/users/octocat/orgs?per_page=100"),
+        corpus.body("github/api/go-scm.orgs.json"),
+    )
     .run(v1::ListOrganizations::default());
     assert_eq!(
         run.organizations()[0].access(),
@@ -195,7 +200,13 @@ fn requests_are_as_described() {
     check(&api, &driver("/meta", refused()).run(v1::Probe {}));
     check(
         &api,
-        &driver("/user/orgs?per_page=100", empty()).run(v1::ListOrganizations::default()),
+        &driver("/user/orgs?per_page=100", empty())
+            .on(
+                "GET",
+                &format!("{API}/users/octocat/orgs?per_page=100"),
+                empty(),
+            )
+            .run(v1::ListOrganizations::default()),
     );
     let all = "/user/repos?affiliation=owner%2Ccollaborator%2Corganization_member&sort=full_name&per_page=100";
     check(

@@ -86,6 +86,7 @@ impl Call<'_> {
             ["user", "repos"] => self.user_repos(),
             ["user", id, "repos"] => self.public_repos(self.login_of(id)?),
             ["users", login] => self.public_user(login),
+            ["users", login, "orgs"] => self.public_orgs(login),
             ["users", login, "repos"] => self.public_repos(login.to_owned()),
             ["orgs", login] => self.org(login),
             ["orgs", login, "repos"] => self.org_repos(login),

@@ -31,6 +31,18 @@ impl Call<'_> {
         Ok(partial(reply, &hidden))
     }
 
+    /// Memberships that a person shows to everybody, whatever an organization restricts
+    pub(super) fn public_orgs(&self, login: &str) -> Outcome {
+        let world = self.inner.world();
+        let missing = || Reply::not_found("/orgs/orgs#list-organizations-for-a-user");
+        let user = world.user(login).ok_or_else(missing)?;
+        let shown = world.orgs.iter();
+        let shown = shown.filter(|org| org.shown.contains(&user.login));
+        let shown = shown.map(|org| json::org(self.inner, org));
+        let path = format!("/user/{}/orgs", user.id);
+        Ok(self.page(&path, shown.collect()))
+    }
+
     pub(super) fn user_repos(&self) -> Outcome {
         let token = self
             .caller

@@ -131,6 +131,7 @@ impl GitHub {
             restricted: options.restricted,
             sso: options.sso,
             members: BTreeMap::new(),
+            shown: BTreeSet::new(),
             approved: BTreeSet::new(),
             requested: BTreeSet::new(),
             created,
@@ -146,6 +147,16 @@ impl GitHub {
             .org_mut(org)
             .context("there is no such organization")?;
         org.members.insert(login.to_owned(), role);
+        Ok(())
+    }
+
+    /// Let somebody show to everybody that they are a member
+    pub fn publicize_membership(&self, org: &str, login: &str) -> anyhow::Result<()> {
+        let mut world = self.inner.world();
+        let org = world
+            .org_mut(org)
+            .context("there is no such organization")?;
+        org.shown.insert(login.to_owned());
         Ok(())
     }
 

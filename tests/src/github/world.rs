@@ -57,6 +57,8 @@ pub(super) struct Org {
     pub(super) restricted: bool,
     pub(super) sso: Option<Sso>,
     pub(super) members: BTreeMap<String, Role>,
+    /// Members who show it to everybody
+    pub(super) shown: BTreeSet<String>,
     /// Client ids that an owner let in although the organization is restricted
     pub(super) approved: BTreeSet<String>,
     pub(super) requested: BTreeSet<String>,

@@ -354,3 +354,27 @@ async fn https_and_an_api_host_of_its_own() -> anyhow::Result<()> {
     assert_eq!(meta.json.get("installed_version"), None);
     Ok(())
 }
+
+/// A restricted organization is left out of the app's list, and stays in the list that everybody sees
+#[tokio::test]
+async fn a_public_membership_tells_of_a_restricted_organization() -> anyhow::Result<()> {
+    let scene = Scene::start(Options::default()).await?;
+    let restricted = OrgOptions {
+        restricted: true,
+        ..OrgOptions::default()
+    };
+    scene.github.add_org("closed", restricted);
+    scene.github.add_member("closed", "ada", Role::Member)?;
+    let token = scene.tokens(SCOPE).await?.text_at("access_token")?;
+    let logins = async |path: &str| -> anyhow::Result<Vec<String>> {
+        let answer = scene.get(path, Auth::Bearer(&token)).await?;
+        let orgs = answer.json.as_array().cloned().unwrap_or_default();
+        let names = orgs.iter().filter_map(|org| org["login"].as_str());
+        Ok(names.map(str::to_owned).collect())
+    };
+    assert_eq!(logins("/user/orgs").await?, ["analytical"]);
+    assert_eq!(logins("/users/ada/orgs").await?, Vec::<String>::new());
+    scene.github.publicize_membership("closed", "ada")?;
+    assert_eq!(logins("/users/ada/orgs").await?, ["closed"]);
+    Ok(())
+}

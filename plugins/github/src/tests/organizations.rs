@@ -5,6 +5,9 @@ use crate::v1::{Actor, OrganizationAccess as Access};
 
 const LIST: &str = "/user/orgs?per_page=100";
 
+/// What the person shows to everybody.
+const SHOWN: &str = "/users/octocat/orgs?per_page=100";
+
 fn membership(name: &str) -> String {
     api(&format!("/user/memberships/orgs/{name}"))
 }
@@ -17,6 +20,7 @@ fn one(reply: Reply) -> v1::Organization {
             Reply::json(200, r#"[{"id":3,"login":"acme"}]"#),
         )
         .on("GET", &membership("acme"), reply)
+        .on("GET", &api(SHOWN), Reply::status(404))
         .run(v1::ListOrganizations::default());
     assert!(run.outcome.is_ok(), "{:?}", run.outcome);
     run.organizations()[0].clone()
@@ -133,6 +137,7 @@ fn a_due_sign_on_is_told() {
             &membership("open"),
             Reply::json(200, r#"{"state":"active"}"#),
         )
+        .on("GET", &api(SHOWN), Reply::status(404))
         .run(v1::ListOrganizations::default());
     let access: Vec<_> = run.organizations().iter().map(|one| one.access()).collect();
     assert_eq!(access, [Access::SsoRequired, Access::Granted]);
@@ -158,6 +163,7 @@ fn a_hidden_membership_is_asked_for_otherwise() {
             )
             .on("GET", &membership("acme"), Reply::status(404))
             .on("GET", &api("/orgs/acme"), reply)
+            .on("GET", &api(SHOWN), Reply::status(404))
             .run(v1::ListOrganizations::default());
         assert_eq!(run.organizations()[0].access(), access);
     }
@@ -185,6 +191,7 @@ fn organizations_keep_their_order() {
     });
     let run = script
         .one_by_one_in_reverse()
+        .on("GET", &api(SHOWN), Reply::status(404))
         .run(v1::ListOrganizations::default());
     let names: Vec<_> = run
         .organizations()
@@ -214,4 +221,58 @@ fn what_is_not_about_one_organization_ends_it() {
             .run(v1::ListOrganizations::default());
         assert_eq!(run.failure().code(), code);
     }
+}
+
+/// An organization that keeps the application out is missing in the list; a membership that everybody sees tells of it.
+#[test]
+fn github_restricted_organizations_are_found_where_they_are_public() {
+    let shown = Reply::json(
+        200,
+        r#"[{"id":3,"login":"acme"},{"id":4,"login":"closed"}]"#,
+    );
+    let run = driver()
+        .on(
+            "GET",
+            &api(LIST),
+            Reply::json(200, r#"[{"id":3,"login":"acme"}]"#),
+        )
+        .on(
+            "GET",
+            &membership("acme"),
+            Reply::json(200, r#"{"state":"active","role":"admin"}"#),
+        )
+        .on("GET", &api(SHOWN), shown)
+        .on("GET", &membership("closed"), Reply::json(403, RESTRICTED))
+        .run(v1::ListOrganizations::default());
+    let found: Vec<_> = run
+        .organizations()
+        .iter()
+        .map(|one| (one.login.clone(), one.access(), one.role.clone()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("acme".to_owned(), Access::Granted, "admin".to_owned()),
+            (
+                "closed".to_owned(),
+                Access::RestrictedByPolicy,
+                String::new()
+            ),
+        ]
+    );
+}
+
+/// A token that a person made is not held up by restrictions on applications, so nothing more is asked for it.
+#[test]
+fn github_personal_tokens_are_not_restricted() {
+    let run = driver()
+        .credential(v1::Credential {
+            auth_kind: v1::AuthKind::AccessToken.into(),
+            token_kind: "personal_access_token".to_owned(),
+            login: "octocat".to_owned(),
+            ..v1::Credential::default()
+        })
+        .on("GET", &api(LIST), Reply::json(200, "[]"))
+        .run(v1::ListOrganizations::default());
+    assert!(run.outcome.is_ok() && run.organizations().is_empty());
 }

@@ -183,6 +183,11 @@ fn github_sso_has_two_forms() {
     );
     let run = driver()
         .on("GET", &api("/user/orgs?per_page=100"), thinned)
+        .on(
+            "GET",
+            &api("/users/octocat/orgs?per_page=100"),
+            Reply::status(404),
+        )
         .run(v1::ListOrganizations::default());
     let page = &run.organization_pages()[0];
     assert!(page.partial && page.partial_reason.ends_with(": 2"));
