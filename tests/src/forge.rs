@@ -34,7 +34,7 @@ impl std::fmt::Debug for Client {
 }
 
 /// What the stand-in's short tokens live: long enough for the steps of a link, short enough to wait for.
-const SHORT: Duration = Duration::from_secs(8);
+pub(crate) const SHORT: Duration = Duration::from_secs(8);
 /// Nothing here takes longer, or it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -67,6 +67,14 @@ pub trait Forge {
     fn accepts(&mut self, token: &str) -> impl Future<Output = Result<bool>> + Send;
     /// Whether unlinking can revoke by API.
     fn revokes_by_api(&self) -> bool;
+    /// Settings of the host that the plugin needs.
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+    /// Where git finds `octo/hello`.
+    fn clone_url(&self) -> String {
+        format!("{}/octo/hello.git", self.web_url())
+    }
 }
 
 /// The GitHub stand-in.

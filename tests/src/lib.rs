@@ -3,6 +3,7 @@
 use std::io::Write;
 
 pub mod artifacts;
+pub mod bitbucket;
 pub mod browser;
 pub mod canary;
 pub mod daemon;

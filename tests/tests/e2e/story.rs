@@ -138,7 +138,7 @@ async fn looks_around<F: Forge>(world: &World<F>, link: &str) -> Result<()> {
 /// `git clone` works with what was handed out.
 fn clones<F: Forge>(world: &World<F>, credential: &Credential) -> Result<()> {
     let target = tempfile::tempdir()?;
-    let mut url = url::Url::parse(&format!("{}/octo/hello.git", world.forge.web_url()))?;
+    let mut url = url::Url::parse(&world.forge.clone_url())?;
     ensure!(
         url.set_username(&credential.git_username).is_ok(),
         "no user name"
@@ -268,6 +268,12 @@ async fn unlinks<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
         .map(|observed| observed.stage());
     ensure!(stage == Some(Stage::Unlinked), "another stage: {stage:?}");
     Ok(())
+}
+
+/// On the twin of Bitbucket Cloud: scopes of the consumer, tokens of 2,600 characters, no PKCE, no revocation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_of_bitbucket_cloud() -> Result<()> {
+    story(bindery_tests::bitbucket::BitbucketCloudForge::start().await?).await
 }
 
 /// A link by access token is bound at once, and one that lacks a scope is refused with the scope's name.

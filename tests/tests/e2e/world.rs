@@ -129,6 +129,11 @@ pub(crate) fn host_of<F: Forge>(forge: &F) -> Host {
             api: forge.api_url(),
             ..Default::default()
         }),
+        settings: forge
+            .settings()
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         allowed_private_cidrs: vec!["127.0.0.0/8".to_owned()],
         port_policy: Some(host::PortPolicy {
             http_ports,
