@@ -77,16 +77,20 @@ fn build() -> Result<Artifacts> {
         .find(|path| path.join("deps").is_dir())
         .context("the test does not run from a cargo target folder")?
         .to_owned();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["build", "--workspace", "--locked", "--quiet"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--locked", "--quiet"]);
     if folder.ends_with("release") {
         command.arg("--release");
     }
     ensure!(command.status()?.success(), "cargo build failed");
     Ok(Artifacts { folder })
+}
+
+fn cargo() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
 }
 
 impl Artifacts {
@@ -100,6 +104,28 @@ impl Artifacts {
     #[must_use]
     pub fn daemon(&self) -> PathBuf {
         self.folder.join("binderyd")
+    }
+
+    /// Builds a control of the tests: `binderyd`, composed to misbehave on purpose, by its feature.
+    ///
+    /// # Errors
+    ///
+    /// When it does not build.
+    pub fn control(&self, feature: &str, binary: &str) -> Result<PathBuf> {
+        let mut build = cargo();
+        build.args([
+            "build",
+            "--package",
+            "bindery-daemon",
+            "--locked",
+            "--quiet",
+        ]);
+        build.args(["--features", feature, "--bin", binary]);
+        if self.folder.ends_with("release") {
+            build.arg("--release");
+        }
+        ensure!(build.status()?.success(), "{binary} does not build");
+        Ok(self.folder.join(binary))
     }
 
     /// `bindery`.

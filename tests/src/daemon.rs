@@ -282,6 +282,24 @@ impl Daemon {
         Ok(())
     }
 
+    /// Waits until it has ended, as it was told to.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or does not end.
+    pub async fn ended(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let child = self.child.as_mut().context("binderyd does not run")?;
+        while child.try_wait()?.is_none() {
+            if started.elapsed() > PATIENCE {
+                bail!("binderyd does not end");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.child = None;
+        Ok(())
+    }
+
     /// Process id.
     #[must_use]
     pub fn id(&self) -> Option<u32> {

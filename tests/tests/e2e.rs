@@ -8,6 +8,8 @@ mod bad_input;
 mod concurrency;
 #[path = "e2e/doorkeeper.rs"]
 mod doorkeeper;
+#[path = "e2e/deaths.rs"]
+mod deaths;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/kills.rs"]

@@ -247,9 +247,25 @@ impl Client {
     ///
     /// [`Error::NotFound`], [`Error::NotBound`], [`Error::LinkDisabled`], and those that every call has.
     pub async fn check_link(&self, name: impl Display) -> Result<CheckLinkResponse, Error> {
+        self.check(name.to_string(), false).await
+    }
+
+    /// Refreshes the token of a link now, even where the daemon would wait, and then checks the link.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::check_link`].
+    pub async fn check_link_refreshed(
+        &self,
+        name: impl Display,
+    ) -> Result<CheckLinkResponse, Error> {
+        self.check(name.to_string(), true).await
+    }
+
+    async fn check(&self, name: String, force_refresh: bool) -> Result<CheckLinkResponse, Error> {
         let request = CheckLinkRequest {
-            name: name.to_string(),
-            force_refresh: false,
+            name,
+            force_refresh,
         };
         call!(
             self,

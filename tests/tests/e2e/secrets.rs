@@ -62,7 +62,7 @@ async fn l1_l3_no_secret_is_left_anywhere() -> Result<()> {
 /// The control of the search: it finds each of the places where `binderyd-leaky` leaks on purpose.
 #[tokio::test(flavor = "multi_thread")]
 async fn l1_the_control_leaks_are_found() -> Result<()> {
-    let harvest = story(Some(leaky()?)).await?;
+    let harvest = story(Some(artifacts().control("leak", "binderyd-leaky")?)).await?;
     let leaks = harvest.leaks();
     let found: BTreeSet<&str> = leaks.iter().map(|leak| leak.place.as_str()).collect();
     println!("{}, found in {found:?}", harvest.summary());
@@ -90,30 +90,6 @@ async fn l1_the_control_leaks_are_found() -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Builds the control.
-fn leaky() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build
-        .args([
-            "build",
-            "--package",
-            "bindery-daemon",
-            "--features",
-            "leak",
-            "--bin",
-            "binderyd-leaky",
-        ])
-        .args(["--locked", "--quiet"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    let folder = artifacts().folder();
-    if folder.ends_with("release") {
-        build.arg("--release");
-    }
-    ensure!(build.status()?.success(), "binderyd-leaky does not build");
-    Ok(folder.join("binderyd-leaky"))
 }
 
 /// All secrets of a story, and everything that it left behind.

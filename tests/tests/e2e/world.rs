@@ -68,6 +68,11 @@ impl<F: Forge> World<F> {
     pub(crate) async fn crash(&mut self) -> Result<()> {
         self.daemon.kill()?;
         self.daemon.resume().await?;
+        self.connect().await
+    }
+
+    /// Connects to the daemon again.
+    pub(crate) async fn connect(&mut self) -> Result<()> {
         self.client = Client::builder()
             .endpoint(self.daemon.endpoint())
             .connect()

@@ -1,0 +1,24 @@
+//! A control of the tests: the daemon, composed so that it dies where it is told to. Never ship it.
+//!
+//! The same sources as `binderyd` but for one module: `seam`, which passes everything through there, and is `death` here.
+//! It is built with the feature `mortal` only. A test runs it, and has it die by SIGKILL at each step of a refresh and of an
+//! unlink.
+#![forbid(unsafe_code)]
+
+mod admin;
+mod args;
+mod config;
+mod failure;
+mod listeners;
+mod log;
+mod plugins;
+mod ports;
+mod run;
+#[path = "death.rs"]
+mod seam;
+mod start;
+mod vault;
+
+fn main() -> std::process::ExitCode {
+    start::main()
+}

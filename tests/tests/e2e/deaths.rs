@@ -1,0 +1,175 @@
+//! Kill -9 at each step of a refresh and of an unlink: nothing is lost silently, and what was begun goes on.
+//!
+//! `binderyd-mortal` counts what its engine does outside of itself (a commit, a request), and dies before or after the one
+//! that the test chooses. The same round is repeated with the next step, until a round ends before its step comes.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use bindery_client::{Error, UnlinkRequest, names::LinkName, proto::v1::observed_state::Stage};
+use bindery_tests::{
+    artifacts::artifacts,
+    daemon::Options,
+    forge::{Forge, GitHubForge},
+};
+
+use crate::world::World;
+
+/// A refresh or an unlink has no more steps than this, or it never ends.
+const MOST_STEPS: u32 = 200;
+
+/// The daemon has found out what is left of a link within this time, or it never does.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// R2, R3, R4: a daemon that dies at any step of a refresh, at a forge where every refresh kills the old pair, comes back
+/// with a link that works, or that says why it does not: never with a token that the forge refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn r3_no_step_of_a_strict_refresh_loses_a_link_silently() -> Result<()> {
+    refreshes(GitHubForge::start(true, None).await?).await
+}
+
+/// O10: a daemon that dies at any step of an unlink goes on with it by itself, to the same receipt.
+#[tokio::test(flavor = "multi_thread")]
+async fn o10_an_unlink_goes_on_after_a_death_at_any_step() -> Result<()> {
+    unlinks(GitHubForge::start(false, None).await?).await
+}
+
+async fn refreshes<F: Forge>(forge: F) -> Result<()> {
+    let mut world = mortal(forge).await?;
+    world.forge.lengthen()?;
+    let (mut works, mut stated) = (0, 0);
+    for step in 0..MOST_STEPS {
+        let link = world.link().await?;
+        arm(&world, step)?;
+        let refreshed = world.client.check_link_refreshed(&link).await;
+        if disarm(&mut world, refreshed).await?.is_some() {
+            println!("{step} deaths: {works} links work, {stated} say why they don't");
+            return Ok(());
+        }
+        let verdict = verdict(&mut world, &link).await;
+        match verdict.with_context(|| format!("step {step}"))? {
+            Verdict::Works => works += 1,
+            Verdict::Stated => stated += 1,
+        }
+        let gone = UnlinkRequest::new(&link).force(true);
+        world.client.unlink(gone).await?;
+    }
+    bail!("a refresh has more than {MOST_STEPS} steps")
+}
+
+async fn unlinks<F: Forge>(forge: F) -> Result<()> {
+    let mut world = mortal(forge).await?;
+    for step in 0..MOST_STEPS {
+        let link = world.link().await?;
+        let token = world.token(&link).await?;
+        arm(&world, step)?;
+        let unlinked = world.client.unlink(UnlinkRequest::new(&link)).await;
+        let over = disarm(&mut world, unlinked).await?.is_some();
+        let begun = world.get(&link).await?.observed.unwrap_or_default().stage() != Stage::Bound;
+        if !begun {
+            world.client.unlink(UnlinkRequest::new(&link)).await?;
+        }
+        let ended = ends(&mut world, &link, &token).await;
+        ended.with_context(|| format!("step {step}"))?;
+        if over {
+            println!("{step} deaths, and every unlink that was begun has ended");
+            return Ok(());
+        }
+    }
+    bail!("an unlink has more than {MOST_STEPS} steps")
+}
+
+async fn mortal<F: Forge>(forge: F) -> Result<World<F>> {
+    let options = Options {
+        plugins: vec![F::PLUGIN],
+        binary: Some(artifacts().control("mortal", "binderyd-mortal")?),
+        ..Options::default()
+    };
+    World::with(forge, options).await
+}
+
+/// The daemon dies at this step from now on.
+fn arm<F>(world: &World<F>, step: u32) -> Result<()> {
+    Ok(std::fs::write(
+        world.daemon.path("data/die-at"),
+        step.to_string(),
+    )?)
+}
+
+/// What a call gave that ended before the step came; `None` after a death, from which the daemon has come back.
+async fn disarm<F: Forge, T>(world: &mut World<F>, outcome: Result<T, Error>) -> Result<Option<T>> {
+    let survived = match outcome {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            world
+                .daemon
+                .ended()
+                .await
+                .with_context(|| format!("it lives, and says: {error}"))?;
+            None
+        }
+    };
+    std::fs::remove_file(world.daemon.path("data/die-at"))?;
+    if survived.is_none() {
+        world.daemon.resume().await?;
+        world.connect().await?;
+    }
+    Ok(survived)
+}
+
+/// How a link stands after a death.
+enum Verdict {
+    /// The forge takes what is handed out.
+    Works,
+    /// The link says that a person must act, and why.
+    Stated,
+}
+
+/// Asks until there is a verdict. A token that the forge refuses is none that may be handed out.
+async fn verdict<F: Forge>(world: &mut World<F>, link: &str) -> Result<Verdict> {
+    let started = Instant::now();
+    loop {
+        match world.fetch(link).await {
+            Ok(credential) => {
+                let taken = world.forge.accepts(credential.token.expose()).await?;
+                ensure!(taken, "a token was handed out that the forge refuses");
+                return Ok(Verdict::Works);
+            }
+            Err(Error::NeedsReauthorization { cause, .. }) => {
+                ensure!(!cause.is_empty(), "no cause");
+                return Ok(Verdict::Stated);
+            }
+            Err(error) if started.elapsed() > PATIENCE => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
+
+/// The receipt is complete, the link hands out nothing, and the forge does not take its token.
+async fn ends<F: Forge>(world: &mut World<F>, link: &str, token: &str) -> Result<()> {
+    let receipt = link.parse::<LinkName>()?.receipt();
+    let started = Instant::now();
+    while world
+        .client
+        .get_receipt(&receipt)
+        .await?
+        .finish_time
+        .is_none()
+    {
+        ensure!(started.elapsed() < PATIENCE, "the unlink does not go on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ensure!(
+        world.client.get_receipt(&receipt).await?.complete,
+        "something is left behind"
+    );
+    ensure!(
+        world.fetch(link).await.is_err(),
+        "an unlinked link hands out a token"
+    );
+    ensure!(
+        !world.forge.accepts(token).await?,
+        "the token is still good"
+    );
+    Ok(())
+}
