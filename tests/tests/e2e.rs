@@ -6,10 +6,10 @@
 mod bad_input;
 #[path = "e2e/concurrency.rs"]
 mod concurrency;
-#[path = "e2e/doorkeeper.rs"]
-mod doorkeeper;
 #[path = "e2e/deaths.rs"]
 mod deaths;
+#[path = "e2e/doorkeeper.rs"]
+mod doorkeeper;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/kills.rs"]

@@ -209,6 +209,21 @@ pub enum Stage {
     Unlinked,
 }
 
+impl Stage {
+    /// The stage as callers see it: `PENDING_AUTHORIZATION`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingAuthorization => "PENDING_AUTHORIZATION",
+            Self::PendingConfirmation => "PENDING_CONFIRMATION",
+            Self::Bound => "BOUND",
+            Self::NeedsReauthorization(_) => "NEEDS_REAUTHORIZATION",
+            Self::Unlinking => "UNLINKING",
+            Self::Unlinked => "UNLINKED",
+        }
+    }
+}
+
 /// What is wrong with a link: why it must be authorized again, or what troubles it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Cause {
@@ -284,6 +299,35 @@ impl Cause {
         Self::FlowExpired,
         Self::FlowCancelled,
     ];
+
+    /// The cause as callers see it: `GRANT_REVOKED`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GrantRevoked => "GRANT_REVOKED",
+            Self::TokenExpired => "TOKEN_EXPIRED",
+            Self::RotationLost => "ROTATION_LOST",
+            Self::TokenRefused => "TOKEN_REFUSED",
+            Self::NotConfirmed => "NOT_CONFIRMED",
+            Self::RefreshTokenExpired => "REFRESH_TOKEN_EXPIRED",
+            Self::RefreshOutcomeUnknown => "REFRESH_OUTCOME_UNKNOWN",
+            Self::ScopeMissing => "SCOPE_MISSING",
+            Self::IdentitySuspended => "IDENTITY_SUSPENDED",
+            Self::AppUninstalled => "APP_UNINSTALLED",
+            Self::AppSuspended => "APP_SUSPENDED",
+            Self::IdentityChanged => "IDENTITY_CHANGED",
+            Self::ClientRefused => "CLIENT_REFUSED",
+            Self::HostOriginChanged => "HOST_ORIGIN_CHANGED",
+            Self::HostUnreachable => "HOST_UNREACHABLE",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
+            Self::PluginFailed => "PLUGIN_FAILED",
+            Self::HostDisabled => "HOST_DISABLED",
+            Self::ConsentDenied => "CONSENT_DENIED",
+            Self::FlowExpired => "FLOW_EXPIRED",
+            Self::FlowCancelled => "FLOW_CANCELLED",
+        }
+    }
 }
 
 /// The credentials of a link. Sealed, bound to the host and its allowed origins.
@@ -373,9 +417,10 @@ impl Link {
                 return Err(Problem::new(
                     Reason::LinkNotBound,
                     format!("{name} is not bound yet; finish its authorization"),
-                ));
+                )
+                .with("stage", self.observed.stage.as_str()));
             }
-            Stage::NeedsReauthorization(_) => {
+            Stage::NeedsReauthorization(cause) => {
                 return Err(Problem::new(
                     Reason::LinkNeedsReauthorization,
                     format!("{name} must be authorized again: {}", self.observed.message),
@@ -383,7 +428,8 @@ impl Link {
                 .act(
                     self.observed.who.unwrap_or(Who::User),
                     self.observed.action_uri.clone(),
-                ));
+                )
+                .with("cause", cause.as_str()));
             }
             Stage::Bound => {}
         }

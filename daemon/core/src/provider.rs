@@ -41,7 +41,7 @@ pub struct Description {
     /// Web bases that this edition is at; one label may be `*`.
     pub edition_webs: Vec<String>,
     /// Editions of the server that differ in what is data. An edition has none itself.
-    pub editions: Vec<Arc<Description>>,
+    pub editions: Vec<Arc<Self>>,
     /// Page where a person installs the app, over `{web}` and `{app_slug}`; empty where there are no apps.
     pub app_install_uri: String,
 }

@@ -51,7 +51,7 @@ pub use crate::{
 use crate::{
     flight::Flights,
     leases::Shared,
-    refresh::{HostGates, Schedule, Unsaved},
+    refresh::{Doubts, HostGates, Schedule, Unsaved},
     unlink::Unfinished,
 };
 
@@ -105,6 +105,7 @@ struct Inner {
     config: EngineConfig,
     refreshes: Flights,
     unsaved: Unsaved,
+    doubts: Doubts,
     sagas: Flights,
     unfinished: Unfinished,
     gates: Gates,
@@ -142,6 +143,7 @@ impl Engine {
                 config,
                 refreshes: Flights::default(),
                 unsaved: Unsaved::default(),
+                doubts: Doubts::default(),
                 sagas: Flights::default(),
                 unfinished: Unfinished::default(),
                 gates: Gates::default(),
@@ -209,6 +211,10 @@ impl Engine {
 
     pub(crate) fn unsaved(&self) -> &Unsaved {
         &self.inner.unsaved
+    }
+
+    pub(crate) fn doubts(&self) -> &Doubts {
+        &self.inner.doubts
     }
 
     pub(crate) fn sagas(&self) -> &Flights {

@@ -3,13 +3,14 @@
 //! The rules are decided in [`bindery_core::refresh`]; the order of the steps is kept here.
 
 mod attempt;
+mod doubt;
 mod gate;
 mod minted;
 mod recover;
 mod schedule;
 mod store;
 
-pub(crate) use self::{gate::HostGates, schedule::Schedule};
+pub(crate) use self::{doubt::Doubts, gate::HostGates, schedule::Schedule};
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -83,12 +84,12 @@ impl Engine {
         let grant = self.grant(link, host).await?;
         match outcome {
             // A token that is still good is better than an error.
-            Err(problem) if !good(&grant, self.now()) => Err(problem),
+            Err(problem) if !good(&grant, self.now()) || self.in_doubt(link) => Err(problem),
             _ => Ok(grant),
         }
     }
 
-    /// The grant of a link as it is, if its token has at least `min_remaining` left.
+    /// The grant of a link as it is, if its token has at least `min_remaining` left, and is not in doubt.
     pub(crate) async fn lasting_grant(
         &self,
         link: &Link,
@@ -96,6 +97,9 @@ impl Engine {
         min_remaining: Duration,
     ) -> Result<Option<Grant>, Problem> {
         let grant = self.grant(link, host).await?;
+        if self.in_doubt(link) {
+            return Ok(None);
+        }
         let planned = plan(
             &grant,
             link.renewable(&grant),
@@ -158,6 +162,13 @@ impl Engine {
             Want::Remaining(least) => plan(grant, renewable, intent, least, now),
             Want::NewerThan(generation) => plan_newer(grant, renewable, intent, generation, now),
         };
+        let mut planned = planned;
+        if is_current(planned) && self.in_doubt(&stand.link.record) {
+            if self.survived(&stand.link.record, &stand.host, grant).await {
+                return Ok(());
+            }
+            planned = plan_newer(grant, renewable, intent, grant.generation, self.now());
+        }
         match planned {
             Plan::UseCurrent | Plan::UseShort { .. } => Ok(()),
             Plan::Wait { not_before } => {
@@ -193,6 +204,10 @@ impl Engine {
             intent,
         })
     }
+}
+
+const fn is_current(plan: Plan) -> bool {
+    matches!(plan, Plan::UseCurrent | Plan::UseShort { .. })
 }
 
 fn good(grant: &Grant, now: Timestamp) -> bool {

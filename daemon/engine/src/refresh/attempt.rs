@@ -129,7 +129,11 @@ impl Engine {
     }
 
     pub(super) async fn put_intent(&self, intent: &Intent) -> Result<(), Problem> {
-        let key = Key::Intent(intent.namespace.clone(), intent.link.clone());
+        let whose = (intent.namespace.clone(), intent.link.clone());
+        let key = Key::Intent(whose.0.clone(), whose.1.clone());
+        if intent.lost {
+            self.doubts().raise(whose);
+        }
         self.commit(vec![change(
             key,
             Expect::Any,
@@ -163,6 +167,8 @@ impl Engine {
 
     pub(crate) async fn dead(&self, link: &Link, cause: Cause) -> Problem {
         tracing::warn!(link.id = %link.id, cause = explain(cause), "Link must be authorized again");
+        self.doubts()
+            .dispel(&(link.namespace.clone(), link.id.clone()));
         match self.mark_dead(&link.namespace, &link.id, cause).await {
             Ok(link) => link
                 .record

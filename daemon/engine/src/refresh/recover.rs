@@ -19,6 +19,10 @@ impl Engine {
         };
         for entry in self.list_all(&Listing::Intents, pick).await? {
             let intent = entry.record;
+            if intent.lost {
+                self.doubts()
+                    .raise((intent.namespace.clone(), intent.link.clone()));
+            }
             if intent.in_flight {
                 tracing::warn!(link.id = %intent.link, "A token refresh was cut off by the last stop; its outcome is unknown");
                 self.put_intent(&intent.recovered()).await?;

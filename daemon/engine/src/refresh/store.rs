@@ -26,6 +26,9 @@ impl Engine {
             return Ok(());
         };
         let outcome = self.store_pair(namespace, id, &pair).await;
+        if outcome.is_ok() {
+            self.doubts().dispel(&whose);
+        }
         if let Err(problem) = &outcome
             && problem.reason != Reason::StoreConflict
         {

@@ -150,3 +150,24 @@ fn mangled_requests_are_refused() {
         wire::ErrorReason::NotServedYet
     );
 }
+
+/// Stages and causes in errors have the names that they have in a link.
+#[test]
+fn stages_and_causes_have_one_name() {
+    for known in Cause::ALL {
+        let name = cause(known).as_str_name();
+        assert_eq!(name.strip_prefix("CAUSE_"), Some(known.as_str()));
+    }
+    for stage in [
+        Stage::PendingAuthorization,
+        Stage::PendingConfirmation,
+        Stage::Bound,
+        Stage::NeedsReauthorization(Cause::RotationLost),
+        Stage::Unlinking,
+        Stage::Unlinked,
+    ] {
+        let shown = link(&record(stage), None).observed.expect("observed");
+        let name = shown.stage().as_str_name();
+        assert_eq!(name.strip_prefix("STAGE_"), Some(stage.as_str()));
+    }
+}
