@@ -178,7 +178,8 @@ table! {
         "Unlink"(UnlinkRequest) => Link, Namespaced(name);
         "GetReceipt"(GetReceiptRequest) => Read, Namespaced(name);
         "ListReceipts"(ListReceiptsRequest) => Read, Across(parent);
-        later "UpdateLink", "CompleteLink", "ReauthorizeLink", "ListExpiring";
+        "ListExpiring"(ListExpiringRequest) => Read, Across(parent);
+        later "UpdateLink", "CompleteLink", "ReauthorizeLink";
     }
     "RepositoryService" {
         "ListRepositories"(ListRepositoriesRequest) => Read, Namespaced(parent);

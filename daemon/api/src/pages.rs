@@ -35,6 +35,7 @@ macro_rules! paged {
 }
 
 paged!(
+    ListExpiringRequest,
     ListHostsRequest,
     ListLeasesRequest,
     ListLinksRequest,

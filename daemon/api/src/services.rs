@@ -2,6 +2,7 @@
 
 pub(crate) mod credential;
 pub(crate) mod event;
+mod expiring;
 pub(crate) mod host;
 mod lease;
 pub(crate) mod link;

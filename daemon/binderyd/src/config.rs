@@ -11,6 +11,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use ipnet::IpNet;
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) policy_file: Option<PathBuf>,
     /// Registered return addresses.
     pub(crate) return_addresses: BTreeMap<String, String>,
+    /// Time between two checks of a link; zero for none.
+    pub(crate) check_interval: Duration,
     /// Space that is kept in reserve for the store, in bytes.
     pub(crate) ballast_bytes: u64,
     /// Below this much free space no new link is taken, in bytes.
@@ -192,6 +195,7 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
             .policy
             .file
             .map(|path| absolute("policy.file", path, errors)),
+        check_interval: Duration::from_secs(60 * u64::from(raw.linking.check_interval_minutes)),
         return_addresses: return_addresses(raw.linking.return_addresses, errors),
         ballast_bytes: mebibytes(raw.store.ballast_mib),
         floor_bytes: mebibytes(raw.store.floor_mib),

@@ -97,7 +97,9 @@ fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine 
         public_url: config.web.public_url.clone(),
         return_addresses: config.return_addresses.clone(),
     };
-    Engine::new(seam::ports(ports, &config.data_dir), linking)
+    let engine = Engine::new(seam::ports(ports, &config.data_dir), linking);
+    engine.set_check_interval(config.check_interval);
+    engine
 }
 
 fn policy(config: &Config) -> Result<PolicyHandle, Failure> {

@@ -393,7 +393,7 @@ fn secrets_change(host: &Host, secrets: HostSecrets) -> Result<Change, Problem> 
     Ok(change(key, Expect::Any, Some(Record::HostSecrets(secrets))))
 }
 
-fn as_host(record: Record) -> Option<Host> {
+pub(crate) fn as_host(record: Record) -> Option<Host> {
     if let Record::Host(host) = record {
         Some(host)
     } else {

@@ -9,6 +9,7 @@
 //! | [`links`] | create, read, enable, disable, check |
 //! | [`flows`] | start page, callback, confirmation |
 //! | [`credentials`], [`leases`] | hand-out of tokens, and taking them back |
+//! | [`expiring`] | what ends soon |
 //! | [`repositories`] | repositories, refs, organizations |
 //! | [`unlink`] | the saga that ends in a receipt |
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
@@ -16,6 +17,7 @@
 
 pub mod credentials;
 mod digest;
+pub mod expiring;
 mod flight;
 pub mod flows;
 pub mod hosts;
@@ -51,6 +53,7 @@ pub use crate::{
 use crate::{
     flight::Flights,
     leases::Shared,
+    links::Checks,
     refresh::{Doubts, HostGates, Schedule, Unsaved},
     unlink::Unfinished,
 };
@@ -112,6 +115,7 @@ struct Inner {
     shared: Shared,
     host_gates: HostGates,
     schedule: Schedule,
+    checks: Checks,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -150,6 +154,7 @@ impl Engine {
                 shared: Shared::default(),
                 host_gates: HostGates::default(),
                 schedule: Schedule::default(),
+                checks: Checks::default(),
                 changes,
             }),
         }
@@ -239,6 +244,10 @@ impl Engine {
 
     pub(crate) fn schedule(&self) -> &Schedule {
         &self.inner.schedule
+    }
+
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.inner.checks
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

@@ -3,10 +3,14 @@
 mod check;
 mod create;
 mod desire;
+mod finding;
 mod oauth;
+mod rotation;
 mod scopes;
+mod survey;
 mod token;
 pub(crate) mod trouble;
+mod watch;
 
 use bindery_core::{
     host::Host,
@@ -19,9 +23,12 @@ use bindery_core::{
 
 use crate::{Engine, operation::off_topic};
 
+pub(crate) use self::watch::Checks;
+pub use self::watch::INTERVAL as CHECK_INTERVAL;
 pub use self::{
     check::Checked,
     create::{Authorization, Created, Method, NewLink},
+    finding::{Finding, Severity},
     scopes::PermissionKey,
 };
 pub(crate) use self::{

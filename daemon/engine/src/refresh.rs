@@ -7,10 +7,9 @@ mod doubt;
 mod gate;
 mod minted;
 mod recover;
+mod rotate;
 mod schedule;
 mod store;
-
-pub(crate) use self::{doubt::Doubts, gate::HostGates, schedule::Schedule};
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -29,6 +28,9 @@ use crate::{
     credentials::in_service,
     flight::{Flight, Whose},
 };
+
+use self::rotate::rotates;
+pub(crate) use self::{doubt::Doubts, gate::HostGates, schedule::Schedule};
 
 /// How often a caller that joined a refresh which was not meant for it looks again.
 const ROUNDS: usize = 2;
@@ -160,13 +162,17 @@ impl Engine {
         let (now, renewable) = (self.now(), stand.link.record.renewable(grant));
         let planned = match want {
             Want::Remaining(least) => plan(grant, renewable, intent, least, now),
-            Want::NewerThan(generation) => plan_newer(grant, renewable, intent, generation, now),
+            Want::NewerThan(generation) => {
+                let renewable = renewable || rotates(&stand.link.record);
+                plan_newer(grant, renewable, intent, generation, now)
+            }
         };
         let mut planned = planned;
         if is_current(planned) && self.in_doubt(&stand.link.record) {
             if self.survived(&stand.link.record, &stand.host, grant).await {
                 return Ok(());
             }
+            let renewable = renewable || rotates(&stand.link.record);
             planned = plan_newer(grant, renewable, intent, grant.generation, self.now());
         }
         match planned {
@@ -178,6 +184,7 @@ impl Engine {
             Plan::Send if stand.link.record.auth_kind == AuthKind::AppInstallation => {
                 self.renew_by_minting(stand).await
             }
+            Plan::Send if rotates(&stand.link.record) => self.rotate(stand).await,
             Plan::Send => self.attempt(stand).await,
         }
     }

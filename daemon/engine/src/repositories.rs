@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bindery_core::{
     host::Host,
-    link::{Grant, Link},
+    link::{Grant, Link, SeenRepository},
     name::{LinkId, NamespaceName},
     problem::{Problem, Reason},
     provider::{Input, Organization, Output, Ref, RefKind, Repository},
@@ -201,6 +201,7 @@ impl Engine {
         link.usable()?;
         let host = self.host(&link.host).await?.record;
         in_service(&host)?;
+        let known = is_known(&link, &input);
         let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
         let outcome = match self.ask_once(&link, &host, &grant, input.clone()).await {
             Err(problem) if problem.reason == Reason::TokenRefused && link.refreshable => {
@@ -213,7 +214,7 @@ impl Engine {
         match outcome {
             Ok(outcome) => Ok((outcome, host)),
             // The link says at once what is in its way.
-            Err(problem) => Err(self.use_failed(&link, problem).await),
+            Err(problem) => Err(self.read_sign(&link, known, problem).await),
         }
     }
 
@@ -227,6 +228,18 @@ impl Engine {
         let context = self.link_context(link, host, &grant.access_token).await?;
         self.run(context, input).await
     }
+}
+
+/// Whether it is about a repository that the link reached before.
+fn is_known(link: &Link, input: &Input) -> bool {
+    let (Input::GetRepository { repository } | Input::ListRefs { repository, .. }) = input else {
+        return false;
+    };
+    let same = |seen: &SeenRepository| match repository.strip_prefix("id:") {
+        Some(id) => seen.stable_id == id,
+        None => seen.full_name == *repository,
+    };
+    link.seen.repositories.iter().any(same)
 }
 
 fn outputs(outcome: Outcome) -> impl Iterator<Item = Output> {

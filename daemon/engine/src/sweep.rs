@@ -43,7 +43,8 @@ impl Engine {
 
     /// Does what runs by itself until the future is dropped: sweeps, and replaces tokens before they end.
     pub async fn sweep_forever(&self) {
-        futures_util::future::join(self.sweep_on(), self.keep_up_forever()).await;
+        let upkeep = futures_util::future::join(self.keep_up_forever(), self.check_forever());
+        futures_util::future::join(self.sweep_on(), upkeep).await;
     }
 
     async fn sweep_on(&self) {

@@ -3,6 +3,8 @@
 //! The forge is scripted at the egress port and the plugin at the provider port, so that every answer, and its absence,
 //! can be chosen; both are tested against real ones elsewhere.
 
+#[path = "engine/checks.rs"]
+mod checks;
 #[path = "engine/installations.rs"]
 mod installations;
 #[path = "engine/leases.rs"]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bindery_core::{
     problem::{Problem, Who},
-    provider::{AuthKind, Permission, PermissionScopes},
+    provider::{AuthKind, Permission},
     time::Timestamp,
 };
-use bindery_engine::links::PermissionKey;
+use bindery_engine::links::{Finding, PermissionKey, Severity};
 use bindery_proto::v1 as wire;
 
 pub(crate) fn time(when: Timestamp) -> prost_types::Timestamp {
@@ -81,19 +81,17 @@ pub(crate) fn finding(problem: Problem) -> wire::Finding {
     }
 }
 
-/// A permission that the granted scopes do not carry.
-pub(crate) fn missing(entry: &PermissionScopes) -> wire::Finding {
-    let message = format!(
-        "the token lacks {} for {}; authorize the link again with more permissions",
-        entry.scopes.join(" and "),
-        permission(entry.permission).as_str_name()
-    );
+/// What a preflight found.
+pub(crate) fn found(known: Finding) -> wire::Finding {
+    let severity = match known.severity {
+        Severity::Info => wire::Severity::Info,
+        Severity::Warning => wire::Severity::Warning,
+        Severity::Error => wire::Severity::Error,
+    };
     wire::Finding {
-        severity: wire::Severity::Warning.into(),
-        reason: wire::ErrorReason::ScopeMissing.as_str_name().to_owned(),
-        message,
-        who_must_act: wire::WhoMustAct::User.into(),
-        ..wire::Finding::default()
+        severity: severity.into(),
+        until_time: known.until.map(time),
+        ..finding(known.problem)
     }
 }
 

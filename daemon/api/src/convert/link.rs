@@ -55,6 +55,7 @@ pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -
         create_time: Some(time(link.created)),
         update_time: Some(time(link.updated)),
         check_time: link.seen.at.map(time),
+        rotate_token: link.upkeep.rotate_token,
         etag: entry.version.to_string(),
         ..wire::Link::default()
     }

@@ -12,7 +12,7 @@ use bindery_engine::{
 };
 use bindery_proto::v1::{self as wire, link_service_server::LinkService, observed_state::Stage};
 
-use super::{Answers, receipt, slice, watch};
+use super::{Answers, expiring, receipt, slice, watch};
 use crate::{
     call::{Call, service},
     convert::{self, common, link::Descriptions},
@@ -36,11 +36,11 @@ service! {
     serve list_organizations(wire::ListOrganizationsRequest) -> wire::ListOrganizationsResponse = organizations;
     serve unlink(wire::UnlinkRequest) -> wire::Receipt = unlink;
     serve get_receipt(wire::GetReceiptRequest) -> wire::Receipt = receipt::get;
+    serve list_expiring(wire::ListExpiringRequest) -> wire::ListExpiringResponse = expiring::list;
     serve list_receipts(wire::ListReceiptsRequest) -> wire::ListReceiptsResponse = receipt::list;
     later update_link(wire::UpdateLinkRequest) -> wire::Link;
     later complete_link(wire::CompleteLinkRequest) -> wire::Link;
     later reauthorize_link(wire::ReauthorizeLinkRequest) -> wire::ReauthorizeLinkResponse;
-    later list_expiring(wire::ListExpiringRequest) -> wire::ListExpiringResponse;
     also {
         type WatchLinkStream = Answers<wire::WatchLinkResponse>;
     }
@@ -264,11 +264,9 @@ async fn check(
         .engine()
         .check_link(&namespace, &id, request.force_refresh)
         .await?;
-    let mut findings: Vec<_> = checked.problem.into_iter().map(common::finding).collect();
-    findings.extend(checked.missing.iter().map(common::missing));
     Ok(wire::CheckLinkResponse {
         link: Some(shown(&call, &checked.link).await?),
-        findings,
+        findings: checked.findings.into_iter().map(common::found).collect(),
     })
 }
 

@@ -85,6 +85,7 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "LinkService/ListOrganizations": ListOrganizationsRequest { parent: s(LINK) } => "OK";
         "LinkService/Unlink": UnlinkRequest { name: s(LINK) } => "OK";
         "LinkService/GetReceipt": GetReceiptRequest { name: s("namespaces/acme/receipts/old") } => "OK";
+        "LinkService/ListExpiring": ListExpiringRequest { parent: s("namespaces/acme") } => "OK";
         "LinkService/ListReceipts": ListReceiptsRequest { parent: s("namespaces/acme") } => "OK";
         "RepositoryService/ListRepositories": ListRepositoriesRequest { parent: s(LINK) } => "OK";
         "RepositoryService/GetRepository": GetRepositoryRequest { name: s(REPOSITORY) } => "OK";

@@ -150,10 +150,21 @@ pub(crate) struct Policy {
     pub(crate) file: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Linking {
+    pub(crate) check_interval_minutes: u32,
     pub(crate) return_addresses: BTreeMap<String, String>,
+}
+
+impl Default for Linking {
+    fn default() -> Self {
+        let minutes = bindery_engine::links::CHECK_INTERVAL.as_secs() / 60;
+        Self {
+            check_interval_minutes: u32::try_from(minutes).unwrap_or(u32::MAX),
+            return_addresses: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

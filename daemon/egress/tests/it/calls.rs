@@ -208,6 +208,7 @@ async fn o3_endpoints_are_checked() {
     let token = Secret::new("OLDREFRESHTOKEN".to_owned());
     let grant = || TokenGrant::Refresh {
         refresh_token: &token,
+        redirect_uri: None,
     };
     let closed = HostNetwork {
         allow_plaintext: true,
@@ -311,6 +312,7 @@ async fn unsent_is_not_now() {
     for (egress, network, expected) in cases {
         let grant = TokenGrant::Refresh {
             refresh_token: &token,
+            redirect_uri: None,
         };
         match call(&egress, &url, &method(), &["one", "two"], grant, network).await {
             TokenOutcome::NotNow(problem) => assert_eq!(problem.reason, expected),

@@ -4,23 +4,33 @@ use std::time::Duration;
 
 use bindery_core::{
     host::Host,
-    link::{Cause, Link, Stage},
+    link::{Cause, Link, Note, Stage},
     name::{LinkId, NamespaceName},
-    problem::{Problem, Reason},
+    namespace::{Namespace, NamespaceKind},
+    problem::{Problem, Reason, Who},
+    provider::{AccountKind, AuthKind, Description, Identity},
+    time::Timestamp,
 };
 
-use super::{Found, missing, trouble::who};
-use crate::{Engine, Versioned};
+use super::{
+    Finding, Found, Severity, missing, scope_problem,
+    trouble::{recovered, who},
+};
+use crate::{Engine, Versioned, credentials::in_service};
+
+/// A token that ends sooner is worth a warning.
+const SOON: Duration = Duration::from_secs(7 * 86_400);
+
+/// Findings that a link keeps until the next check.
+const NOTES: usize = 16;
 
 /// What a live check found.
 #[derive(Debug)]
 pub struct Checked {
     /// The link afterwards.
     pub link: Versioned<Link>,
-    /// What is wrong, if anything.
-    pub problem: Option<Problem>,
-    /// Permissions that the granted scopes do not carry, with the scopes that would.
-    pub missing: Vec<bindery_core::provider::PermissionScopes>,
+    /// What was found, the most severe first; empty where all is well.
+    pub findings: Vec<Finding>,
 }
 
 impl Engine {
@@ -44,19 +54,68 @@ impl Engine {
             _ => {}
         }
         let host = self.host(&link.host).await?.record;
-        let description = self.description(&host)?;
-        let problem = match self.look(&link, &host, force).await {
-            Seen::Found(found) => self.note_found(&link, found).await?,
-            Seen::Refused(problem) => Some(self.note_refusal(&link, problem).await?),
-            Seen::Unclear(problem) => Some(problem),
+        let mut findings = match in_service(&host) {
+            Err(problem) => vec![self.note_unclear(&link, problem).await?],
+            Ok(()) => match self.look(&link, &host, force).await {
+                Seen::Found(found) => self.note_found(&link, &host, found).await?,
+                Seen::Refused(problem) => vec![self.note_refusal(&link, problem).await?],
+                Seen::Unclear(problem) => vec![self.note_unclear(&link, problem).await?],
+            },
         };
-        let link = self.link(namespace, id).await?;
-        let missing = missing(&description, &link.record);
-        Ok(Checked {
-            link,
-            problem,
-            missing,
+        findings.extend(self.standing(namespace, id).await?);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let link = self.note_checked(namespace, id, &findings).await?;
+        Ok(Checked { link, findings })
+    }
+
+    /// What can be said of a link without asking anybody: scopes, what ends soon, whose account it is.
+    async fn standing(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+    ) -> Result<Vec<Finding>, Problem> {
+        let link = self.link(namespace, id).await?.record;
+        let host = self.host(&link.host).await?.record;
+        let (description, now) = (self.description(&host)?, self.now());
+        let mut all: Vec<_> = lacking(&description, &link, &host).into_iter().collect();
+        all.extend(ends_soon(&link, now));
+        if let (Some(identity), Some(namespace)) =
+            (&link.identity, self.find_namespace(namespace).await?)
+        {
+            all.extend(personal(&namespace.record, &link, identity));
+        }
+        Ok(all)
+    }
+
+    /// When it was checked, and what was wrong, kept until the next check.
+    async fn note_checked(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        findings: &[Finding],
+    ) -> Result<Versioned<Link>, Problem> {
+        let now = self.now();
+        self.change_link(namespace, id, |link| {
+            link.seen.at = Some(now);
+            link.seen.notes = findings.iter().take(NOTES).map(note).collect();
+            Ok(())
         })
+        .await
+    }
+
+    /// It could not be found out: a bound link stays bound, and says what is in the way.
+    async fn note_unclear(&self, link: &Link, problem: Problem) -> Result<Finding, Problem> {
+        let problem = self.use_failed(link, problem).await;
+        let passes = matches!(
+            problem.reason,
+            Reason::ProviderRateLimited | Reason::RefreshOutcomeUnknown
+        );
+        let severity = if passes {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
+        Ok(Finding::new(severity, problem))
     }
 
     async fn look(&self, link: &Link, host: &Host, force: bool) -> Seen {
@@ -92,20 +151,25 @@ impl Engine {
         (grant.generation, seen)
     }
 
-    async fn note_found(&self, link: &Link, found: Found) -> Result<Option<Problem>, Problem> {
-        let now = self.now();
-        let other = link
-            .identity
-            .as_ref()
-            .filter(|known| known.stable_id != found.identity.stable_id)
-            .cloned();
-        if let Some(known) = other {
+    async fn note_found(
+        &self,
+        link: &Link,
+        host: &Host,
+        found: Found,
+    ) -> Result<Vec<Finding>, Problem> {
+        let known = link.identity.as_ref();
+        if let Some(known) = known.filter(|known| known.stable_id != found.identity.stable_id) {
             let message = format!(
                 "the token now belongs to {}, and the link is bound to {}; authorize it again",
                 found.identity.login, known.login
             );
-            return Ok(Some(Problem::new(Reason::IdentityMismatch, message)));
+            self.mark_dead(&link.namespace, &link.id, Cause::IdentityChanged)
+                .await?;
+            let problem = Problem::new(Reason::IdentityMismatch, message).act(Who::User, "");
+            return Ok(vec![Finding::new(Severity::Error, problem)]);
         }
+        let survey = self.survey(link, host).await;
+        let now = self.now();
         self.change_link(&link.namespace, &link.id, |link| {
             link.identity = Some(found.identity.clone());
             link.granted_scopes = found
@@ -113,19 +177,25 @@ impl Engine {
                 .scopes
                 .clone()
                 .or_else(|| link.granted_scopes.clone());
+            if link.auth_kind == AuthKind::AccessToken && found.facts.expires.is_some() {
+                link.token_expires = found.facts.expires;
+            }
+            link.seen.organizations.clone_from(&survey.organizations);
+            survey.note_repositories(link);
+            recovered(link);
             if matches!(link.observed.stage, Stage::NeedsReauthorization(_)) {
                 link.observe(Stage::Bound, "", now);
             }
             Ok(())
         })
         .await?;
-        Ok(None)
+        Ok(survey.findings)
     }
 
-    async fn note_refusal(&self, link: &Link, problem: Problem) -> Result<Problem, Problem> {
+    async fn note_refusal(&self, link: &Link, problem: Problem) -> Result<Finding, Problem> {
         self.mark_dead(&link.namespace, &link.id, Cause::TokenRefused)
             .await?;
-        Ok(problem)
+        Ok(Finding::new(Severity::Error, problem))
     }
 
     /// Notes that a person must authorize a link again.
@@ -145,6 +215,63 @@ impl Engine {
             Ok(())
         })
         .await
+    }
+}
+
+/// Scopes that the link's permissions need and that were not granted.
+fn lacking(description: &Description, link: &Link, host: &Host) -> Option<Finding> {
+    if link.auth_kind == AuthKind::AppInstallation {
+        return None;
+    }
+    let missing = missing(description, link);
+    let problem = || scope_problem(&missing, description, host);
+    (!missing.is_empty()).then(|| Finding::new(Severity::Warning, problem()))
+}
+
+/// The builds of a team should not end with one person's account.
+fn personal(namespace: &Namespace, link: &Link, identity: &Identity) -> Option<Finding> {
+    let team = !matches!(namespace.kind, NamespaceKind::User);
+    let machine = matches!(
+        identity.kind,
+        AccountKind::Bot | AccountKind::App | AccountKind::Organization
+    );
+    let machine = machine || link.service_account || link.auth_kind == AuthKind::AppInstallation;
+    (team && !machine).then(|| {
+        let message = format!(
+            "{} is a personal account: the builds of namespaces/{} end with it; link a service account",
+            identity.login, namespace.name
+        );
+        let problem = Problem::new(Reason::PersonalAccount, message).act(Who::User, "");
+        Finding::new(Severity::Warning, problem)
+    })
+}
+
+/// Only a token that nobody renews is worth a word.
+fn ends_soon(link: &Link, now: Timestamp) -> Option<Finding> {
+    let ends = link
+        .token_expires
+        .filter(|_| !link.refreshable && !link.upkeep.rotate_token)?;
+    let left = ends.since(now);
+    (link.observed.stage == Stage::Bound && left < SOON).then(|| {
+        let message = format!(
+            "the token ends in {} hours; make a new one and authorize the link again before",
+            left.as_secs() / 3600
+        );
+        let problem = Problem::new(Reason::ExpiresSoon, message).act(Who::User, "");
+        Finding {
+            until: Some(ends),
+            ..Finding::new(Severity::Warning, problem)
+        }
+    })
+}
+
+fn note(finding: &Finding) -> Note {
+    Note {
+        reason: finding.problem.reason.as_str().to_owned(),
+        message: finding.problem.message.clone(),
+        action_uri: finding.problem.action_uri.clone(),
+        who: finding.problem.who,
+        until: finding.until,
     }
 }
 

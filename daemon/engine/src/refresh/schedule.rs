@@ -81,12 +81,13 @@ impl Schedule {
         }
     }
 
-    fn first(&self) -> Option<Timestamp> {
+    /// The next deadline.
+    pub(crate) fn first(&self) -> Option<Timestamp> {
         lock(&self.inner).order.first().map(|(when, ..)| *when)
     }
 
     /// Links that are due, which are taken out.
-    fn take_due(&self, now: Timestamp) -> Vec<Whose> {
+    pub(crate) fn take_due(&self, now: Timestamp) -> Vec<Whose> {
         let mut all = lock(&self.inner);
         let mut due: Vec<_> = all.known.iter().filter(|(_, when)| **when <= now).collect();
         due.sort_by_key(|(_, when)| **when);
@@ -101,7 +102,7 @@ impl Schedule {
     }
 
     /// Takes a place of a host, or says when there may be one.
-    fn take_place(&self, host: &HostName, now: Timestamp) -> Result<(), Timestamp> {
+    pub(crate) fn take_place(&self, host: &HostName, now: Timestamp) -> Result<(), Timestamp> {
         let mut all = lock(&self.inner);
         let pace = all.hosts.entry(host.clone()).or_default();
         if pace.running >= AT_ONCE {
@@ -115,7 +116,13 @@ impl Schedule {
         Ok(())
     }
 
-    fn leave_place(&self, host: &HostName) {
+    /// Resolves when a deadline was set.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Gives a place back.
+    pub(crate) fn leave_place(&self, host: &HostName) {
         if let Some(pace) = lock(&self.inner).hosts.get_mut(host) {
             pace.running = pace.running.saturating_sub(1);
         }
@@ -165,6 +172,7 @@ impl Engine {
         let whose = (link.namespace.clone(), link.id.clone());
         let when = link.upkeep.next_refresh.filter(|_| is_kept_up(link));
         self.schedule().set(whose, when);
+        self.schedule_check(link);
     }
 
     /// Replaces tokens before they end, until the future is dropped.
@@ -185,7 +193,7 @@ impl Engine {
                 .map_or(latest, |first| first.min(latest));
             let (sleep, changed) = (
                 self.ports().clock.sleep_until(next),
-                self.schedule().changed.notified(),
+                self.schedule().changed(),
             );
             pin_mut!(sleep, changed);
             select(sleep, changed).await;

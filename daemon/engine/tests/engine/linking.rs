@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bindery_core::{
-    link::{Desired, Stage},
+    link::{Cause, Desired, Stage},
     problem::Reason,
     provider::{FailureCode, OperationKind, Output, TokenFacts},
 };
@@ -448,10 +448,9 @@ async fn o7_another_identity_is_noticed() {
         .check_link(&acme(), &link, false)
         .await
         .expect("checked");
-    assert_eq!(
-        checked.problem.expect("mismatch").reason,
-        Reason::IdentityMismatch
-    );
+    assert_eq!(checked.findings[0].problem.reason, Reason::IdentityMismatch);
+    let stage = checked.link.record.observed.stage;
+    assert_eq!(stage, Stage::NeedsReauthorization(Cause::IdentityChanged));
     assert_eq!(
         world.read(&link).await.identity.expect("identity").login,
         "octo"

@@ -6519,6 +6519,10 @@ pub struct Link {
     /// Changes with every change; hand it in to change only what was read.
     #[prost(string, tag = "22")]
     pub etag: ::prost::alloc::string::String,
+    /// Replaces a token that a person made by a new one before it ends, where the provider can. Other methods
+    /// refresh by themselves, and refuse it.
+    #[prost(bool, tag = "23")]
+    pub rotate_token: bool,
 }
 /// What people want a link to be.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
