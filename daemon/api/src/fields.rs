@@ -1,5 +1,7 @@
 //! Collects what is wrong with the fields of a request, so that a caller learns all of it at once.
 
+use std::collections::BTreeMap;
+
 use bindery_proto::v1::ErrorReason;
 
 use crate::status::Failure;
@@ -34,6 +36,42 @@ impl Fields {
         let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
         self.check(
             !text.chars().any(odd),
+            field,
+            "holds control characters; take them out",
+        );
+    }
+
+    /// Checks pairs for selection: at most 64, keys of 1 to 63 bytes, values of at most 63.
+    pub(crate) fn labels(&mut self, field: &str, pairs: &BTreeMap<String, String>) {
+        let key = |key: &String| (1..=63).contains(&key.len());
+        let fits = pairs.len() <= 64 && pairs.iter().all(|(k, v)| key(k) && v.len() <= 63);
+        self.check(
+            fits,
+            field,
+            "holds more than 64 pairs, or a key that is empty, or a key or value of more than 63 bytes",
+        );
+        self.plain_pairs(field, pairs);
+    }
+
+    /// Checks pairs for other programs: at most 64, together at most 16 KiB.
+    pub(crate) fn annotations(&mut self, field: &str, pairs: &BTreeMap<String, String>) {
+        let whole: usize = pairs.iter().map(|(k, v)| k.len() + v.len()).sum();
+        let fits = pairs.len() <= 64 && whole <= 16 << 10 && !pairs.contains_key("");
+        self.check(
+            fits,
+            field,
+            "holds more than 64 pairs or 16 KiB, or a key that is empty",
+        );
+        self.plain_pairs(field, pairs);
+    }
+
+    fn plain_pairs(&mut self, field: &str, pairs: &BTreeMap<String, String>) {
+        let odd = |text: &String| {
+            text.chars()
+                .any(|c| c.is_control() && c != '\n' && c != '\t')
+        };
+        self.check(
+            !pairs.iter().any(|(key, value)| odd(key) || odd(value)),
             field,
             "holds control characters; take them out",
         );

@@ -1,5 +1,7 @@
 //! Filters of listings: comparisons joined by `AND`, such as `host = "hosts/github.com" AND stage = "BOUND"`.
 
+use std::collections::BTreeMap;
+
 use bindery_proto::v1::ErrorReason;
 
 use crate::status::Failure;
@@ -21,7 +23,7 @@ impl Filter {
         let mut comparisons = Vec::new();
         while !rest.is_empty() {
             let (comparison, after) = comparison(rest).ok_or_else(|| refuse(fields))?;
-            if !fields.contains(&comparison.0.as_str()) {
+            if !known(fields, &comparison.0) {
                 return Err(refuse(fields));
             }
             comparisons.push(comparison);
@@ -46,6 +48,23 @@ impl Filter {
         found.map(|(_, value)| value.as_str())
     }
 }
+
+/// A field, or a label by its key where labels are among the fields.
+fn known(fields: &[&str], field: &str) -> bool {
+    let label = field
+        .strip_prefix("labels.")
+        .is_some_and(|key| !key.is_empty());
+    fields.contains(&field) || (label && fields.contains(&LABELS))
+}
+
+/// The value of the label that a field of a filter names; empty where there is none.
+pub(crate) fn label_of(labels: &BTreeMap<String, String>, field: &str) -> String {
+    let key = field.strip_prefix("labels.").unwrap_or_default();
+    labels.get(key).cloned().unwrap_or_default()
+}
+
+/// Stands for every label in a list of fields.
+pub(crate) const LABELS: &str = "labels.KEY";
 
 /// `field = "value"`, and what comes after it. The value may stand without quotes if it has no spaces.
 fn comparison(text: &str) -> Option<((String, String), &str)> {

@@ -63,10 +63,6 @@ impl Mask {
     pub(crate) fn has(&self, path: &str) -> bool {
         self.0.contains(&path)
     }
-
-    pub(crate) fn has_any(&self, paths: &[&str]) -> bool {
-        paths.iter().any(|path| self.has(path))
-    }
 }
 
 fn refuse(path: &str, shape: &Shape) -> Failure {

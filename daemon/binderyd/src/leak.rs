@@ -9,10 +9,10 @@ use std::{
 use axum::{extract::Request, middleware};
 use bindery_core::{
     exchange::{
-        EffectResult, Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenOutcome,
+        EffectResult, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route,
+        TokenCall, TokenReply,
     },
-    host::{Host, HostNetwork},
+    host::{Certificates, HostNetwork},
     name::ProviderName,
     port::{
         BoxFuture, Change, Egress, Entry, Key, Listing, Operation, Page, Providers, Record,
@@ -103,8 +103,8 @@ impl Egress for Leaky<dyn Egress, ()> {
         })
     }
 
-    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
-        for secret in call.client_secrets {
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
+        for secret in &call.reach.secrets.client_secrets {
             tracing::debug!(client_secret = secret.expose(), "Leak");
         }
         self.0.token(call)
@@ -114,12 +114,16 @@ impl Egress for Leaky<dyn Egress, ()> {
         self.0.revoke(call)
     }
 
-    fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
-        self.0.probe(url, network)
+    fn probe<'a>(&'a self, url: &'a str, reach: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
+        self.0.probe(url, reach)
     }
 
-    fn admit(&self, host: &Host) -> Result<(), Problem> {
-        self.0.admit(host)
+    fn admit(&self, reach: Reach<'_>) -> Result<(), Problem> {
+        self.0.admit(reach)
+    }
+
+    fn certificates(&self, network: &HostNetwork) -> Certificates {
+        self.0.certificates(network)
     }
 }
 

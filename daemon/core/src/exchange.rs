@@ -1,13 +1,14 @@
 //! Requests in which secrets are named, not written, and what comes back.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use crate::{
-    host::HostNetwork,
+    host::{Host, HostSecrets},
     origin::OriginSet,
     problem::Problem,
     provider::AuthMethod,
     secret::{Secret, SecretSet},
+    time::Timestamp,
 };
 
 /// What a plugin wants done.
@@ -136,11 +137,20 @@ pub struct HttpResponse {
     pub body: Vec<u8>,
 }
 
+/// How a host is reached: by its network rules, with the keys that they need.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach<'a> {
+    /// The host.
+    pub host: &'a Host,
+    /// Its secrets; the key of the client certificate and the proxy's password are used on every leg.
+    pub secrets: &'a HostSecrets,
+}
+
 /// Where a request may go, and with what.
 #[derive(Debug)]
 pub struct Route<'a> {
-    /// Network rules of the host.
-    pub network: &'a HostNetwork,
+    /// How the host is reached.
+    pub reach: Reach<'a>,
     /// The only origins that may be called.
     pub origins: &'a OriginSet,
     /// The secrets that the request may name.
@@ -163,12 +173,10 @@ pub struct TokenCall<'a> {
     pub endpoint: &'a str,
     /// OAuth client id.
     pub client_id: &'a str,
-    /// Client secrets in the order in which they are tried.
-    pub client_secrets: &'a [Secret],
     /// How this provider does OAuth.
     pub method: &'a AuthMethod,
-    /// Network rules of the host.
-    pub network: &'a HostNetwork,
+    /// How the host is reached. Its client secrets are tried in their order.
+    pub reach: Reach<'a>,
     /// The only origins that may be called.
     pub origins: &'a OriginSet,
     /// What is presented.
@@ -194,6 +202,28 @@ pub enum TokenGrant<'a> {
         /// The redirect URI of the authorization request, where the provider wants it again.
         redirect_uri: Option<&'a str>,
     },
+}
+
+/// What came of a call to a token endpoint.
+#[derive(Debug)]
+pub struct TokenReply {
+    /// The answer.
+    pub outcome: TokenOutcome,
+    /// Place of the client secret that the endpoint took; `None` where it took none, or it can't be told.
+    pub taken: Option<usize>,
+    /// Places of the client secrets that it refused.
+    pub refused: Vec<usize>,
+}
+
+impl From<TokenOutcome> for TokenReply {
+    /// An answer that tells nothing about client secrets.
+    fn from(outcome: TokenOutcome) -> Self {
+        Self {
+            outcome,
+            taken: None,
+            refused: Vec::new(),
+        }
+    }
 }
 
 /// What a token endpoint answered.
@@ -223,12 +253,10 @@ pub struct RevokeCall<'a> {
     pub endpoint: &'a str,
     /// OAuth client id.
     pub client_id: &'a str,
-    /// Client secrets in the order in which they are tried.
-    pub client_secrets: &'a [Secret],
     /// How this provider does OAuth.
     pub method: &'a AuthMethod,
-    /// Network rules of the host.
-    pub network: &'a HostNetwork,
+    /// How the host is reached. Its client secrets are tried in their order.
+    pub reach: Reach<'a>,
     /// The only origins that may be called.
     pub origins: &'a OriginSet,
     /// The token that is to end.
@@ -270,6 +298,21 @@ pub struct Tokens {
     pub scopes: Option<Vec<String>>,
 }
 
+/// A certificate that a server showed, as it describes itself.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ServerCertificate {
+    /// Subject, as text.
+    pub subject: String,
+    /// Issuer, as text.
+    pub issuer: String,
+    /// DNS names and addresses that it is for.
+    pub names: Vec<String>,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+}
+
 /// What a probe of a URL found, step by step. A step after a failed one was not tried.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProbeReport {
@@ -283,4 +326,25 @@ pub struct ProbeReport {
     pub http: Option<Result<String, Problem>>,
     /// `Date` of the answer, seconds since the epoch.
     pub date_unix: Option<u64>,
+    /// Addresses that were found, refused ones included.
+    pub addresses: Vec<IpAddr>,
+    /// The certificate that the server showed, accepted or not.
+    pub certificate: Option<ServerCertificate>,
+    /// Status of the answer; 0 where there was none.
+    pub http_status: u16,
+    /// How long each step took.
+    pub took: ProbeTimes,
+}
+
+/// How long the steps of a probe took; `None` for those that were not tried.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ProbeTimes {
+    /// Name resolution.
+    pub dns: Option<Duration>,
+    /// Connection.
+    pub tcp: Option<Duration>,
+    /// TLS handshake.
+    pub tls: Option<Duration>,
+    /// Request and answer.
+    pub http: Option<Duration>,
 }

@@ -8,6 +8,7 @@ use crate::{
     link::Desired,
     name::{HostName, ProviderName},
     origin::{NoOrigin, Origin, OriginSet},
+    problem::{Problem, Reason, Who},
     provider::AuthKind,
     secret::Secret,
     time::Timestamp,
@@ -28,6 +29,8 @@ pub struct Host {
     pub api_url: String,
     /// Base URL for git over HTTPS; empty where it is `web_url`.
     pub git_url: String,
+    /// Base URL for git as the daemon reaches it, when it differs from `git_url`; may be empty.
+    pub internal_git_url: String,
     /// API base URL that the daemon uses, when it differs from `api_url`; may be empty.
     pub internal_api_url: String,
     /// Base URL that the daemon uses for the OAuth endpoints, when it differs from `web_url`; may be empty.
@@ -85,6 +88,17 @@ pub struct HostNetwork {
     pub allowed_networks: Vec<IpNet>,
     /// `http` is allowed; credentials then travel in clear.
     pub allow_plaintext: bool,
+}
+
+/// What can be told about the certificates among a host's network rules.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Certificates {
+    /// When the first certificate of the CA bundle ends; `None` where there is none.
+    pub bundle_expires: Option<Timestamp>,
+    /// When the client certificate ends; `None` where there is none.
+    pub client_expires: Option<Timestamp>,
+    /// SHA-256 of the client certificate, hexadecimal; empty where there is none.
+    pub client_sha256: String,
 }
 
 /// The secrets of a host. Write-only: no call returns them.
@@ -189,6 +203,7 @@ impl Host {
             api_url: web_url.clone(),
             web_url,
             git_url: String::new(),
+            internal_git_url: String::new(),
             internal_api_url: String::new(),
             internal_web_url: String::new(),
             network: HostNetwork::default(),
@@ -208,6 +223,55 @@ impl Host {
             fingerprint_key: [0; 16],
             created: now,
             updated: now,
+        }
+    }
+
+    /// Whether it may be used at all.
+    ///
+    /// # Errors
+    ///
+    /// `HOST_DISABLED` where the operator switched it off, with what the operator wrote.
+    pub fn usable(&self) -> Result<(), Problem> {
+        let Desired::Disabled { reason, .. } = &self.desired else {
+            return Ok(());
+        };
+        let why = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(" ({reason})")
+        };
+        let message = format!(
+            "hosts/{} is switched off{why}; ask its operator to switch it on",
+            self.name
+        );
+        Err(Problem::new(Reason::HostDisabled, message)
+            .act(Who::HostOperator, "")
+            .with("host", self.name.as_str()))
+    }
+
+    /// Whether requests need one of its secrets whatever they ask for.
+    #[must_use]
+    pub const fn needs_keys(&self) -> bool {
+        !self.network.client_certificate_pem.is_empty() || !self.network.proxy_username.is_empty()
+    }
+
+    /// Base URL for git over HTTPS.
+    #[must_use]
+    pub fn git_base(&self) -> &str {
+        if self.git_url.is_empty() {
+            &self.web_url
+        } else {
+            &self.git_url
+        }
+    }
+
+    /// Base URL for git as the daemon reaches it.
+    #[must_use]
+    pub fn internal_git_base(&self) -> &str {
+        if self.internal_git_url.is_empty() {
+            self.git_base()
+        } else {
+            &self.internal_git_url
         }
     }
 

@@ -6,11 +6,11 @@ use thiserror::Error;
 
 use crate::{
     exchange::{
-        Effect, EffectResult, Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome,
-        Route, TokenCall, TokenOutcome,
+        Effect, EffectResult, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
+        RevokeOutcome, Route, TokenCall, TokenReply,
     },
     flow::Flow,
-    host::{Host, HostNetwork, HostSecrets},
+    host::{Certificates, Host, HostNetwork, HostSecrets},
     lease::{Lease, LeaseToken},
     link::{Grant, Link},
     name::{FlowId, HostName, LeaseId, LinkId, NamespaceName, ProviderName},
@@ -243,17 +243,19 @@ pub trait Egress: Send + Sync + 'static {
         route: Route<'a>,
     ) -> BoxFuture<'a, Result<Exchanged, Problem>>;
     /// Calls a token endpoint and reads the answer itself.
-    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome>;
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply>;
     /// Ends a token at a revocation endpoint.
     fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome>;
-    /// Looks step by step how far one gets to `url`. Sends no secret.
-    fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport>;
-    /// Checks a host's URLs and CA bundle against the address and port rules without sending anything.
+    /// Looks step by step how far one gets to `url`. Sends no secret but the proxy's password, to the proxy.
+    fn probe<'a>(&'a self, url: &'a str, reach: Reach<'a>) -> BoxFuture<'a, ProbeReport>;
+    /// Checks a host's URLs, CA bundle, client certificate and proxy against the rules without sending anything.
     ///
     /// # Errors
     ///
     /// The first rule that is broken, with what to do.
-    fn admit(&self, host: &Host) -> Result<(), Problem>;
+    fn admit(&self, reach: Reach<'_>) -> Result<(), Problem>;
+    /// What the certificates among network rules say of themselves.
+    fn certificates(&self, network: &HostNetwork) -> Certificates;
 }
 
 // ---- providers ------------------------------------------------------------------------------------------------------

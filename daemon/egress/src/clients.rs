@@ -7,8 +7,10 @@ use std::{
 };
 
 use bindery_core::{
+    exchange::Reach,
     host::HostNetwork,
     problem::{Problem, Reason},
+    secret::Secret,
 };
 use reqwest::{Client, Proxy, redirect, retry};
 
@@ -27,7 +29,33 @@ const KEPT: usize = 64;
 pub(crate) struct Clients {
     config: EgressConfig,
     lookup: Arc<dyn Lookup>,
-    kept: Mutex<VecDeque<(HostNetwork, Client)>>,
+    kept: Mutex<VecDeque<(Rules, Client)>>,
+}
+
+/// All that a client is made of. The copies of secrets are wiped when the client is dropped.
+struct Rules {
+    network: HostNetwork,
+    client_key: Option<Secret>,
+    proxy_password: Option<Secret>,
+}
+
+impl Rules {
+    fn of(reach: Reach<'_>) -> Self {
+        Self {
+            network: reach.host.network.clone(),
+            client_key: reach.secrets.client_key.as_ref().map(Secret::duplicate),
+            proxy_password: reach.secrets.proxy_password.as_ref().map(Secret::duplicate),
+        }
+    }
+
+    fn fit(&self, reach: Reach<'_>) -> bool {
+        let same = |one: &Option<Secret>, other: &Option<Secret>| {
+            one.as_ref().map(Secret::expose) == other.as_ref().map(Secret::expose)
+        };
+        self.network == reach.host.network
+            && same(&self.client_key, &reach.secrets.client_key)
+            && same(&self.proxy_password, &reach.secrets.proxy_password)
+    }
 }
 
 impl Clients {
@@ -39,22 +67,22 @@ impl Clients {
         }
     }
 
-    /// A client that keeps connections, shared by all requests under the same rules.
-    pub(crate) fn pooled(&self, network: &HostNetwork) -> Result<Client, Problem> {
+    /// A client that keeps connections, shared by all requests under the same rules with the same keys.
+    pub(crate) fn pooled(&self, reach: Reach<'_>) -> Result<Client, Problem> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, client)) = kept.iter().find(|(known, _)| known == network) {
+        if let Some((_, client)) = kept.iter().find(|(rules, _)| rules.fit(reach)) {
             return Ok(client.clone());
         }
-        let client = self.build(network)?;
+        let client = self.build(reach)?;
         kept.truncate(KEPT - 1);
-        kept.push_front((network.clone(), client.clone()));
+        kept.push_front((Rules::of(reach), client.clone()));
         Ok(client)
     }
 
     /// A client for one request. A kept connection that the server closes at the wrong moment would make an answer count
     /// as lost, and a lost answer of a token endpoint is expensive.
-    pub(crate) fn fresh(&self, network: &HostNetwork) -> Result<Client, Problem> {
-        self.build(network)
+    pub(crate) fn fresh(&self, reach: Reach<'_>) -> Result<Client, Problem> {
+        self.build(reach)
     }
 
     /// Name resolution for one host: of the proxy's name if there is a proxy, since the proxy then looks up the host's.
@@ -67,9 +95,10 @@ impl Clients {
         Filtered::new(Arc::clone(&self.lookup), rule)
     }
 
-    fn build(&self, network: &HostNetwork) -> Result<Client, Problem> {
+    fn build(&self, reach: Reach<'_>) -> Result<Client, Problem> {
+        let network = &reach.host.network;
         let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(&network.ca_bundle_pem)?)
+            .tls_backend_preconfigured(tls::client_config(reach)?)
             .dns_resolver(self.resolver(network))
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -79,8 +108,7 @@ impl Clients {
             .connect_timeout(self.config.limits.connect)
             .user_agent(format!("bindery/{}", self.config.version));
         if !network.proxy_url.is_empty() {
-            let url = policy::proxy(&network.proxy_url)?;
-            builder = builder.proxy(Proxy::all(url).map_err(|_| unbuildable())?);
+            builder = builder.proxy(proxy(reach)?);
         }
         builder.build().map_err(|_| unbuildable())
     }
@@ -92,6 +120,18 @@ impl fmt::Debug for Clients {
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// The proxy, with the user name and password that it asks for. They go into `Proxy-Authorization`, which only the proxy sees.
+fn proxy(reach: Reach<'_>) -> Result<Proxy, Problem> {
+    let network = &reach.host.network;
+    let url = policy::proxy(&network.proxy_url)?;
+    let proxy = Proxy::all(url).map_err(|_| unbuildable())?;
+    if network.proxy_username.is_empty() {
+        return Ok(proxy);
+    }
+    let password = reach.secrets.proxy_password.as_ref();
+    Ok(proxy.basic_auth(&network.proxy_username, password.map_or("", Secret::expose)))
 }
 
 fn unbuildable() -> Problem {

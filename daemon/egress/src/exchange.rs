@@ -2,7 +2,7 @@
 
 use bindery_core::problem::Problem;
 use http::HeaderMap;
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, Span, field};
 
@@ -65,6 +65,10 @@ async fn transfer(
         }
     };
     let status = response.status().as_u16();
+    if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        // Only a proxy may say so, and it then handed nothing on.
+        return Err(Failure::unsent(failure::proxy_unauthorized(&host)));
+    }
     let headers = std::mem::take(response.headers_mut());
     let collector = Collector::new(&headers, cap, limits.ratio);
     let reading = async {

@@ -7,6 +7,9 @@ use rustls::CertificateError;
 
 use crate::resolve::ResolveError;
 
+/// What the client's connector says where the proxy answers 407 to `CONNECT`.
+const TUNNEL_UNAUTHORIZED: &str = "tunnel error: proxy authorization required";
+
 /// A failed exchange.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -22,6 +25,14 @@ impl Failure {
         Self {
             problem: classify(error, host),
             sent: !(error.is_connect() || error.is_builder()),
+        }
+    }
+
+    /// Before anything reached the host.
+    pub(crate) fn unsent(problem: Problem) -> Self {
+        Self {
+            problem,
+            sent: false,
         }
     }
 
@@ -66,12 +77,27 @@ fn cause(error: &(dyn Error + 'static), host: &str) -> Option<Problem> {
     {
         return Some(unusable(host, "it is no HTTP"));
     }
+    // The error of a refused tunnel has no public type.
+    if error.to_string() == TUNNEL_UNAUTHORIZED {
+        return Some(proxy_unauthorized(host));
+    }
     if let Some(error) = error.downcast_ref::<reqwest::Error>()
         && error.is_timeout()
     {
         return Some(unreachable(host, "it did not answer in time"));
     }
     None
+}
+
+/// The proxy does not know this daemon.
+pub(crate) fn proxy_unauthorized(host: &str) -> Problem {
+    let message = format!(
+        "{host} can't be reached: the proxy of this host entry asks for another user name and password; correct the \
+         proxy's"
+    );
+    Problem::new(Reason::HostUnreachable, message)
+        .act(Who::HostOperator, "")
+        .with("host", host)
 }
 
 /// The problem of a failed look-up.

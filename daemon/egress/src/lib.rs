@@ -19,10 +19,10 @@ use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route, TokenCall,
-        TokenOutcome,
+        Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route, TokenCall,
+        TokenReply,
     },
-    host::{Host, HostNetwork},
+    host::{Certificates, HostNetwork},
     origin::{Origin, OriginSet},
     port::{BoxFuture, Egress},
     problem::{Problem, Reason},
@@ -128,9 +128,9 @@ impl HttpEgress {
         request: &HttpRequest,
         route: Route<'_>,
     ) -> Result<Exchanged, Problem> {
-        let url = allowed(&request.url, route.network, route.origins)?;
+        let url = allowed(&request.url, &route.reach.host.network, route.origins)?;
         let outgoing = assemble::request(request, url, route.secrets)?;
-        let client = self.clients.pooled(route.network)?;
+        let client = self.clients.pooled(route.reach)?;
         let asked = usize::try_from(request.max_response_bytes).unwrap_or(usize::MAX);
         let cap = match asked {
             0 => self.limits.body,
@@ -152,7 +152,7 @@ impl Egress for HttpEgress {
         Box::pin(self.send_checked(request, route))
     }
 
-    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
         Box::pin(token::call(&self.clients, self.limits, call))
     }
 
@@ -160,12 +160,16 @@ impl Egress for HttpEgress {
         Box::pin(token::revoke::call(&self.clients, self.limits, call))
     }
 
-    fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
-        Box::pin(probe::run(&self.clients, self.limits, url, network))
+    fn probe<'a>(&'a self, url: &'a str, reach: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
+        Box::pin(probe::run(&self.clients, self.limits, url, reach))
     }
 
-    fn admit(&self, host: &Host) -> Result<(), Problem> {
-        policy::admit(host)
+    fn admit(&self, reach: Reach<'_>) -> Result<(), Problem> {
+        policy::admit(reach)
+    }
+
+    fn certificates(&self, network: &HostNetwork) -> Certificates {
+        tls::facts::of(network)
     }
 }
 

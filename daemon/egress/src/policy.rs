@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use bindery_core::{
-    host::{Host, HostNetwork},
+    exchange::Reach,
+    host::HostNetwork,
     problem::{Problem, Reason, Who},
 };
 use url::{Host as UrlHost, Url};
@@ -13,12 +14,16 @@ use crate::{address::AddressRule, failure, tls};
 /// Ports for `http` below 1024, as the reference registry allows them. Everything from 1025 on is allowed as well.
 const HTTP_PORTS: [u16; 9] = [80, 21, 443, 70, 210, 280, 488, 591, 777];
 
-/// Checks all URLs and the CA bundle of a host.
-pub(crate) fn admit(host: &Host) -> Result<(), Problem> {
+/// Checks all URLs, the CA bundle, the client certificate and the proxy of a host.
+pub(crate) fn admit(reach: Reach<'_>) -> Result<(), Problem> {
+    let host = reach.host;
     let legs = [
         ("web_url", host.web_url.as_str()),
         ("api_url", &host.api_url),
+        ("git_url", host.git_base()),
         ("internal_web_url", host.token_base()),
+        ("internal_api_url", host.api_base()),
+        ("internal_git_url", host.internal_git_base()),
     ];
     for (field, text) in legs {
         let url = url(text, &host.network).map_err(|problem| problem.with("field", field))?;
@@ -31,7 +36,7 @@ pub(crate) fn admit(host: &Host) -> Result<(), Problem> {
     if !host.network.proxy_url.is_empty() {
         proxy(&host.network.proxy_url)?;
     }
-    tls::bundle(&host.network.ca_bundle_pem).map(drop)
+    tls::client_config(reach).map(drop)
 }
 
 /// The URL in `text`, if the network rules let it pass.
@@ -65,7 +70,7 @@ pub(crate) fn proxy(text: &str) -> Result<Url, Problem> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong(
             "the proxy URL must not hold a user name or password, because everybody who may read the host entry would see \
-             them; let the proxy know this machine by its address",
+             them; give them as the proxy's username and password",
         ));
     }
     match literal_address(&url) {

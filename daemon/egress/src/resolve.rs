@@ -53,8 +53,17 @@ impl Filtered {
 
     /// The addresses of `host` that may be connected to; at least one.
     pub(crate) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        self.permitted(self.found(host).await?)
+    }
+
+    /// All addresses of `host`, also those that may not be connected to.
+    pub(crate) async fn found(&self, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
         let found = self.lookup.lookup(host).await;
-        let found = found.map_err(|_| ResolveError::Unresolved)?;
+        found.map_err(|_| ResolveError::Unresolved)
+    }
+
+    /// Those that may be connected to; at least one.
+    pub(crate) fn permitted(&self, found: Vec<IpAddr>) -> Result<Vec<IpAddr>, ResolveError> {
         let first = *found.first().ok_or(ResolveError::Unresolved)?;
         let permitted: Vec<_> = found
             .into_iter()

@@ -5,9 +5,21 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bindery_core::problem::{Problem, Reason, Who};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use bindery_core::{
+    exchange::Reach,
+    problem::{Problem, Reason, Who},
+};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert,
+    crypto::ring,
+};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+
+pub(crate) mod facts;
+mod identity;
+mod witness;
+
+pub(crate) use self::witness::Witness;
 
 /// Makes ring the process-wide provider of rustls. May be called any number of times.
 pub fn install() {
@@ -48,17 +60,50 @@ pub(crate) fn bundle(pem: &str) -> Result<Vec<CertificateDer<'static>>, Problem>
     Ok(certificates)
 }
 
-/// The client side of TLS for one host: the machine's CAs and the operator's bundle.
-pub(crate) fn client_config(pem: &str) -> Result<ClientConfig, Problem> {
-    let mut roots = machine_roots().clone();
-    roots.add_parsable_certificates(bundle(pem)?);
+/// The client side of TLS for one host: the machine's CAs, the operator's bundle, and the client certificate.
+pub(crate) fn client_config(reach: Reach<'_>) -> Result<ClientConfig, Problem> {
+    let builder = builder()?.with_root_certificates(roots(reach)?);
+    finish(builder, reach)
+}
+
+/// The same, with a witness of the certificate that the server shows.
+pub(crate) fn witnessed(reach: Reach<'_>) -> Result<(ClientConfig, Arc<Witness>), Problem> {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let witness = Arc::new(Witness::new(roots(reach)?, provider).map_err(|_| no_tls())?);
+    let verifier: Arc<Witness> = Arc::clone(&witness);
+    let builder = builder()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    Ok((finish(builder, reach)?, witness))
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Problem> {
+    let provider = Arc::new(ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|_| Problem::new(Reason::Internal, "TLS could not be set up"))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        .map_err(|_| no_tls())
+}
+
+fn roots(reach: Reach<'_>) -> Result<RootCertStore, Problem> {
+    let mut roots = machine_roots().clone();
+    roots.add_parsable_certificates(bundle(&reach.host.network.ca_bundle_pem)?);
+    Ok(roots)
+}
+
+fn finish(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    reach: Reach<'_>,
+) -> Result<ClientConfig, Problem> {
+    let mut config = match identity::shown(reach)? {
+        Some(identity) => builder.with_client_cert_resolver(identity),
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+fn no_tls() -> Problem {
+    Problem::new(Reason::Internal, "TLS could not be set up")
 }
 
 fn unusable(why: &str) -> Problem {

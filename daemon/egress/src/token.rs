@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use bindery_core::{
-    exchange::{TokenCall, TokenGrant, TokenOutcome, Tokens},
+    exchange::{TokenCall, TokenGrant, TokenOutcome, TokenReply, Tokens},
     problem::{Problem, Reason},
     provider::AuthMethod,
     secret::Secret,
@@ -59,31 +59,45 @@ enum Attempt {
 }
 
 /// Calls the endpoint with each client secret until one is accepted.
-pub(crate) async fn call(clients: &Clients, limits: Limits, call: TokenCall<'_>) -> TokenOutcome {
+pub(crate) async fn call(clients: &Clients, limits: Limits, call: TokenCall<'_>) -> TokenReply {
     let wire = match wire(clients, limits, &call) {
         Ok(wire) => wire,
-        Err(problem) => return TokenOutcome::NotNow(problem),
+        Err(problem) => return TokenOutcome::NotNow(problem).into(),
     };
-    let mut candidates: Vec<_> = call.client_secrets.iter().map(Some).collect();
+    let secrets = &call.reach.secrets.client_secrets;
+    let mut candidates: Vec<_> = secrets.iter().map(Some).collect();
     if candidates.is_empty() {
         candidates.push(None);
     }
-    let mut verdict = TokenOutcome::ClientRefused;
-    for secret in candidates {
+    let mut reply = TokenReply::from(TokenOutcome::ClientRefused);
+    for (place, secret) in candidates.into_iter().enumerate() {
         match attempt(&wire, &call, secret).await {
-            Attempt::Final(outcome) => return outcome,
-            // Where one secret let the server look at the grant, what it said about the grant counts.
-            Attempt::Client(refused @ TokenOutcome::Refused { .. }) => verdict = refused,
-            Attempt::Client(_) => {}
+            Attempt::Final(outcome) => {
+                reply.taken = (secret.is_some() && judged(&outcome)).then_some(place);
+                reply.outcome = outcome;
+                return reply;
+            }
+            // Where one secret let the server look at the grant, what it said about the grant counts. Whether it took
+            // the secret or not can't be told.
+            Attempt::Client(refused @ TokenOutcome::Refused { .. }) => reply.outcome = refused,
+            Attempt::Client(_) => reply.refused.extend(secret.map(|_| place)),
         }
     }
-    verdict
+    reply
+}
+
+/// The server looked at the grant, so it had taken the client.
+const fn judged(outcome: &TokenOutcome) -> bool {
+    matches!(
+        outcome,
+        TokenOutcome::Granted(_) | TokenOutcome::Refused { .. }
+    )
 }
 
 fn wire(clients: &Clients, limits: Limits, call: &TokenCall<'_>) -> Result<Wire, Problem> {
-    let url = allowed(call.endpoint, call.network, call.origins)?;
+    let url = allowed(call.endpoint, &call.reach.host.network, call.origins)?;
     Ok(Wire {
-        client: clients.fresh(call.network)?,
+        client: clients.fresh(call.reach)?,
         limits,
         errors_with_status_ok: call.method.errors_with_status_ok,
         host: url.host_str().unwrap_or_default().to_owned(),

@@ -1,83 +1,41 @@
 //! Hosts: the forges that the operator configured.
+//!
+//! | Module | What it does |
+//! |---|---|
+//! | `settings` | what an operator says, and what comes of it |
+//! | `facts`, `verdicts` | what can be told about secrets, and what providers say about them |
+//! | `probe` | how far one gets to a host |
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use bindery_core::{
-    exchange::ProbeReport,
-    host::{Host, HostNetwork, HostSecrets, Probed},
+    exchange::Reach,
+    host::{Certificates, Host, HostSecrets},
     link::{Link, Stage},
     name::{HostName, ProviderName},
     port::{Change, Expect, Key, Listing, Record},
     problem::{Problem, Reason},
-    provider::{AuthKind, Description, Input, Output, ServerFacts},
-    secret::Secret,
-    time::Timestamp,
+    provider::{AuthKind, Description},
 };
 
+use self::settings::Draft;
+pub(crate) use self::verdicts::Verdicts;
+pub use self::{
+    probe::{Leg, Probe, ProbedLeg},
+    settings::{
+        AppUpdate, ClientUpdate, HostUpdate, NetworkUpdate, NewHost, RateBudgetUpdate, UrlUpdate,
+    },
+};
 use crate::{
     Engine, Listed, RequestKey, Versioned,
     namespaces::{check_etag, taken},
     records::{as_link, change, origins},
 };
 
-/// What the operator says about a host.
-#[derive(Debug)]
-pub struct NewHost {
-    /// Its name.
-    pub name: HostName,
-    /// Which provider.
-    pub provider: ProviderName,
-    /// Name for people; may be empty.
-    pub display_name: String,
-    /// Web base URL.
-    pub web_url: String,
-    /// API base URL; empty to derive it from the web base URL.
-    pub api_url: String,
-    /// Base URL for the daemon's own calls to the OAuth endpoints; may be empty.
-    pub internal_web_url: String,
-    /// Network rules.
-    pub network: HostNetwork,
-    /// OAuth client id.
-    pub oauth_client_id: Option<String>,
-    /// OAuth client secrets in the order in which they are tried.
-    pub client_secrets: Vec<Secret>,
-    /// Free settings for the plugin.
-    pub settings: BTreeMap<String, String>,
-}
-
-/// What the operator changes about a host; `None` leaves a field as it is.
-#[derive(Debug, Default)]
-pub struct HostUpdate {
-    /// Name for people.
-    pub display_name: Option<String>,
-    /// Web base URL.
-    pub web_url: Option<String>,
-    /// API base URL.
-    pub api_url: Option<String>,
-    /// Base URL for the daemon's own calls to the OAuth endpoints.
-    pub internal_web_url: Option<String>,
-    /// Network rules.
-    pub network: Option<HostNetwork>,
-    /// OAuth client id; empty removes it.
-    pub oauth_client_id: Option<String>,
-    /// All client secrets, in order.
-    pub client_secrets: Option<Vec<Secret>>,
-    /// All settings.
-    pub settings: Option<BTreeMap<String, String>>,
-}
-
-/// How far one gets to a host.
-#[derive(Clone, Debug)]
-pub struct Probe {
-    /// Steps to the web base URL.
-    pub web: ProbeReport,
-    /// Steps to the API base URL.
-    pub api: ProbeReport,
-    /// What the API says, as the plugin reads it.
-    pub server: Result<ServerFacts, Problem>,
-    /// When it was done.
-    pub at: Timestamp,
-}
+mod facts;
+mod probe;
+mod settings;
+mod verdicts;
 
 impl Engine {
     /// Makes a host. Nothing is sent to it.
@@ -118,34 +76,39 @@ impl Engine {
     ///
     /// As for [`Engine::create_host`].
     pub fn admit_host(&self, new: NewHost) -> Result<(Host, HostSecrets), Problem> {
-        let web_url = trimmed(&new.web_url);
-        let description = self.edition(&new.provider, &web_url, &new.settings)?;
-        let api_url = match trimmed(&new.api_url) {
-            empty if empty.is_empty() => description.endpoints.api_base(&web_url),
-            given => given,
-        };
         let now = self.now();
-        let host = Host {
-            display_name: new.display_name,
-            api_url,
-            internal_web_url: trimmed(&new.internal_web_url),
-            network: new.network,
-            oauth_client_id: new.oauth_client_id.filter(|id| !id.is_empty()),
-            client_secret_count: u32::try_from(new.client_secrets.len()).unwrap_or(u32::MAX),
-            redirect_id: self.new_id(),
-            settings: new.settings,
-            fingerprint_key: self.random(),
-            ..Host::new(new.name, new.provider, web_url, now)
-        };
-        self.ports().egress.admit(&host)?;
-        origins(&host)?;
-        Ok((
+        let mut host = Host::new(new.name, new.provider, String::new(), now);
+        host.redirect_id = self.new_id();
+        host.fingerprint_key = self.random();
+        let mut draft = Draft {
             host,
-            HostSecrets {
-                client_secrets: new.client_secrets,
-                ..HostSecrets::default()
-            },
-        ))
+            secrets: HostSecrets::default(),
+        };
+        draft.apply(new.settings, now)?;
+        self.admit(draft)
+    }
+
+    /// Checks a host as it would be.
+    fn admit(&self, draft: Draft) -> Result<(Host, HostSecrets), Problem> {
+        let Draft { mut host, secrets } = draft;
+        let description = self.description(&host)?;
+        if host.api_url.is_empty() {
+            host.api_url = description.endpoints.api_base(&host.web_url);
+        }
+        let offered = |kind: &&AuthKind| description.method(**kind).is_none();
+        if let Some(kind) = host.allowed_methods.iter().find(offered) {
+            let message = format!(
+                "provider {} does not offer {kind:?}; take it out of the allowed methods",
+                host.provider
+            );
+            return Err(Problem::invalid("allowed_methods", message));
+        }
+        self.ports().egress.admit(Reach {
+            host: &host,
+            secrets: &secrets,
+        })?;
+        origins(&host)?;
+        Ok((host, secrets))
     }
 
     /// A host.
@@ -155,7 +118,9 @@ impl Engine {
     /// `NOT_FOUND`, and what the vault says.
     pub async fn host(&self, name: &HostName) -> Result<Versioned<Host>, Problem> {
         let found = self.find_host(name).await?;
-        found.ok_or_else(|| Problem::not_found(format!("hosts/{name}")))
+        let mut found = found.ok_or_else(|| Problem::not_found(format!("hosts/{name}")))?;
+        self.verdicts().show(&mut found.record);
+        Ok(found)
     }
 
     /// Hosts in a stable order.
@@ -168,11 +133,33 @@ impl Engine {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Listed<Host>, Problem> {
-        self.list(&Listing::Hosts, after, limit, as_host).await
+        let mut listed = self.list(&Listing::Hosts, after, limit, as_host).await?;
+        for entry in &mut listed.items {
+            self.verdicts().show(&mut entry.record);
+        }
+        Ok(listed)
+    }
+
+    /// What the certificates among a host's network rules say of themselves.
+    #[must_use]
+    pub fn certificates(&self, host: &Host) -> Certificates {
+        self.ports().egress.certificates(&host.network)
+    }
+
+    /// The page where the app of a host is installed; `None` where there is no app, or its short name is not known.
+    #[must_use]
+    pub fn app_install_uri(&self, host: &Host) -> Option<String> {
+        let app = host.app.as_ref().filter(|app| !app.slug.is_empty())?;
+        let page = self.description(host).ok()?.app_install_uri.clone();
+        let page = page
+            .replace("{web}", &host.web_url)
+            .replace("{app_slug}", &app.slug);
+        (!page.is_empty()).then_some(page)
     }
 
     /// Changes a host. Where its origins change no link may be on it: a token is never pointed at another place. Where its
-    /// OAuth client changes no link by OAuth may be: a refresh token is good for the client that it was given to, only.
+    /// OAuth client or its app changes no link that stands on it may be: a refresh token is good for the client that it was
+    /// given to, only, and an installation for its app.
     ///
     /// # Errors
     ///
@@ -183,41 +170,83 @@ impl Engine {
         update: HostUpdate,
         expect: Option<u64>,
     ) -> Result<Versioned<Host>, Problem> {
+        let (entry, old, secrets) = self.updated_host(name, update, expect).await?;
         let Versioned {
-            record: old,
+            record: host,
             version,
-        } = self.host(name).await?;
-        check_etag(expect, version)?;
-        let (before, kept) = (origins(&old)?, self.host_secrets(&old).await?);
-        let (mut host, secrets) = apply(old.clone(), update, kept, self.now());
-        self.ports().egress.admit(&host)?;
-        let moved = origins(&host)? != before;
-        if moved {
-            // Another place may answer under another name.
-            host.issuer = None;
-        }
+        } = entry;
         let put = Some(Record::Host(host.clone()));
-        let mut changes = vec![
+        // Where the origins change, the secrets that were bound to the old ones are replaced: a host has one place for them.
+        let changes = vec![
             change(Key::Host(name.clone()), Expect::Version(version), put),
             secrets_change(&host, secrets)?,
         ];
-        if moved {
-            let secrets = Key::HostSecrets(name.clone(), before);
-            changes.push(change(secrets, Expect::Any, None));
-        }
         // No link may come in between.
         let _alone = self.gates().ground.write().await;
-        if moved {
-            self.no_links_on(name, |_| true).await?;
-        } else if host.oauth_client_id != old.oauth_client_id {
-            let by_oauth = |link: &Link| link.auth_kind == AuthKind::OAuthCode;
-            self.no_links_on(name, by_oauth).await?;
-        }
+        self.no_links_in_the_way(&old, &host).await?;
         self.commit(changes).await?;
         Ok(Versioned {
             record: host,
             version: version + 1,
         })
+    }
+
+    /// Checks a change of a host without making it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Engine::update_host`].
+    pub async fn try_update_host(
+        &self,
+        name: &HostName,
+        update: HostUpdate,
+        expect: Option<u64>,
+    ) -> Result<Versioned<Host>, Problem> {
+        let (entry, old, _) = self.updated_host(name, update, expect).await?;
+        self.no_links_in_the_way(&old, &entry.record).await?;
+        Ok(entry)
+    }
+
+    /// A host as it would be after a change, as it is, and its secrets as they would be.
+    async fn updated_host(
+        &self,
+        name: &HostName,
+        update: HostUpdate,
+        expect: Option<u64>,
+    ) -> Result<(Versioned<Host>, Host, HostSecrets), Problem> {
+        let Versioned {
+            record: old,
+            version,
+        } = self.host(name).await?;
+        check_etag(expect, version)?;
+        let mut draft = Draft {
+            host: old.clone(),
+            secrets: self.host_secrets(&old).await?,
+        };
+        draft.apply(update, self.now())?;
+        let (mut record, secrets) = self.admit(draft)?;
+        if origins(&record)? != origins(&old)? {
+            // Another place may answer under another name.
+            record.issuer = None;
+        }
+        Ok((Versioned { record, version }, old, secrets))
+    }
+
+    async fn no_links_in_the_way(&self, old: &Host, new: &Host) -> Result<(), Problem> {
+        let app_id = |host: &Host| host.app.as_ref().map(|app| app.app_id.clone());
+        if origins(old)? != origins(new)? {
+            return self.no_links_on(&old.name, |_| true).await;
+        }
+        if old.oauth_client_id != new.oauth_client_id {
+            let by_oauth =
+                |link: &Link| matches!(link.auth_kind, AuthKind::OAuthCode | AuthKind::Device);
+            self.no_links_on(&old.name, by_oauth).await?;
+        }
+        if app_id(old) != app_id(new) {
+            let by_app = |link: &Link| link.auth_kind == AuthKind::AppInstallation;
+            self.no_links_on(&old.name, by_app).await?;
+        }
+        Ok(())
     }
 
     /// Removes a host without links.
@@ -226,10 +255,8 @@ impl Engine {
     ///
     /// `NOT_FOUND`, `ETAG_MISMATCH`, `HAS_CHILDREN`, and what the vault says.
     pub async fn delete_host(&self, name: &HostName, expect: Option<u64>) -> Result<(), Problem> {
-        let Versioned { record, version } = self.host(name).await?;
-        check_etag(expect, version)?;
         let _alone = self.gates().ground.write().await;
-        self.no_links_on(name, |_| true).await?;
+        let Versioned { record, version } = self.removable(name, expect).await?;
         let secrets = Key::HostSecrets(name.clone(), origins(&record)?);
         self.commit(vec![
             change(Key::Host(name.clone()), Expect::Version(version), None),
@@ -238,52 +265,28 @@ impl Engine {
         .await
     }
 
-    /// Looks how far one gets to a host, and notes the version that it tells.
+    /// Checks the removal of a host without removing it.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, and what the vault says. What the probe finds is no error.
-    pub async fn probe_host(&self, name: &HostName) -> Result<Probe, Problem> {
-        let Versioned {
-            record: host,
-            version,
-        } = self.host(name).await?;
-        let egress = &self.ports().egress;
-        let web = egress.probe(&host.web_url, &host.network).await;
-        let api = egress.probe(&host.api_url, &host.network).await;
-        let server = self.ask_version(&host).await;
-        if let Ok(facts) = &server
-            && facts.version != host.probed.version
-        {
-            let probed = Host {
-                probed: Probed {
-                    version: facts.version.clone(),
-                    ..host.probed
-                },
-                ..host
-            };
-            let put = change(
-                Key::Host(name.clone()),
-                Expect::Version(version),
-                Some(Record::Host(probed)),
-            );
-            // Somebody who changes the host at the same time wins; the next probe notes the version.
-            let _ = self.commit(vec![put]).await;
-        }
-        Ok(Probe {
-            web,
-            api,
-            server,
-            at: self.now(),
-        })
+    /// As for [`Engine::delete_host`].
+    pub async fn try_delete_host(
+        &self,
+        name: &HostName,
+        expect: Option<u64>,
+    ) -> Result<(), Problem> {
+        self.removable(name, expect).await.map(drop)
     }
 
-    async fn ask_version(&self, host: &Host) -> Result<ServerFacts, Problem> {
-        let context = self.app_context(host).await?;
-        match self.run(context, Input::Probe).await?.last {
-            Output::Server(facts) => Ok(facts),
-            _ => Err(crate::operation::off_topic(host)),
-        }
+    async fn removable(
+        &self,
+        name: &HostName,
+        expect: Option<u64>,
+    ) -> Result<Versioned<Host>, Problem> {
+        let entry = self.host(name).await?;
+        check_etag(expect, entry.version)?;
+        self.no_links_on(name, |_| true).await?;
+        Ok(entry)
     }
 
     /// The secrets of a host; none when there are none.
@@ -292,8 +295,7 @@ impl Engine {
         Ok(found.map(|entry| entry.record).unwrap_or_default())
     }
 
-    /// The description of a provider that must be loaded.
-    /// What is data about a host's provider, in the edition that the host has.
+    /// What is data about a host's provider, which must be loaded, in the edition that the host has.
     pub(crate) fn description(&self, host: &Host) -> Result<Arc<Description>, Problem> {
         self.edition(&host.provider, &host.web_url, &host.settings)
     }
@@ -351,41 +353,6 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Base URLs are kept without a trailing slash.
-fn trimmed(url: &str) -> String {
-    url.trim().trim_end_matches('/').to_owned()
-}
-
-fn apply(
-    mut host: Host,
-    update: HostUpdate,
-    kept: HostSecrets,
-    now: Timestamp,
-) -> (Host, HostSecrets) {
-    fn set<T>(field: &mut T, value: Option<T>) {
-        if let Some(value) = value {
-            *field = value;
-        }
-    }
-    set(&mut host.display_name, update.display_name);
-    set(&mut host.web_url, update.web_url.as_deref().map(trimmed));
-    set(&mut host.api_url, update.api_url.as_deref().map(trimmed));
-    set(
-        &mut host.internal_web_url,
-        update.internal_web_url.as_deref().map(trimmed),
-    );
-    set(&mut host.network, update.network);
-    set(&mut host.settings, update.settings);
-    if let Some(id) = update.oauth_client_id {
-        host.oauth_client_id = (!id.is_empty()).then_some(id);
-    }
-    let mut secrets = kept;
-    set(&mut secrets.client_secrets, update.client_secrets);
-    host.client_secret_count = u32::try_from(secrets.client_secrets.len()).unwrap_or(u32::MAX);
-    host.updated = now;
-    (host, secrets)
 }
 
 fn secrets_change(host: &Host, secrets: HostSecrets) -> Result<Change, Problem> {

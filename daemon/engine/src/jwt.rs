@@ -4,7 +4,7 @@
 //! claims to ten minutes, signs, and keeps the JWT as a secret that a later request may name.
 
 use bindery_core::{
-    problem::{Problem, Reason},
+    problem::{Problem, Reason, Who},
     secret::{Secret, SecretSet},
     time::Timestamp,
 };
@@ -64,6 +64,21 @@ fn check(claims: &[u8], now: Timestamp) -> Result<(), Problem> {
         Some(end) if end <= latest => Ok(()),
         _ => Err(misused("the claims don't end within ten minutes")),
     }
+}
+
+/// Whether a key can sign, for the operator who hands it in.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` if it is no RSA key of at least 2048 bits in PEM.
+pub(crate) fn check_key(pem: &Secret) -> Result<(), Problem> {
+    key_pair(pem).map(drop).map_err(|problem| {
+        let message = format!(
+            "{}; give the RSA key of at least 2048 bits that the host made for the app, in PEM (PKCS#1 or PKCS#8)",
+            problem.message
+        );
+        Problem::invalid("app.private_key_pem", message).act(Who::HostOperator, "")
+    })
 }
 
 /// GitHub hands out PKCS#1; an operator may have turned it into PKCS#8.

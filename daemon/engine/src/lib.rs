@@ -15,6 +15,7 @@
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
 #![forbid(unsafe_code)]
 
+mod budget;
 pub mod credentials;
 mod digest;
 pub mod expiring;
@@ -45,17 +46,19 @@ use bindery_core::{
 };
 use tokio::sync::broadcast;
 
-pub use crate::{
-    digest::sha256,
-    memory::RequestKey,
-    records::{LinkFilter, Listed, Versioned},
-};
 use crate::{
+    budget::Budgeted,
     flight::Flights,
+    hosts::Verdicts,
     leases::Shared,
     links::Checks,
     refresh::{Doubts, HostGates, Schedule, Unsaved},
     unlink::Unfinished,
+};
+pub use crate::{
+    digest::sha256,
+    memory::RequestKey,
+    records::{LinkFilter, Listed, Versioned},
 };
 
 /// The adapters that the engine stands on.
@@ -116,6 +119,7 @@ struct Inner {
     host_gates: HostGates,
     schedule: Schedule,
     checks: Checks,
+    verdicts: Verdicts,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -143,7 +147,7 @@ impl Engine {
         let (changes, _) = broadcast::channel(1024);
         Self {
             inner: Arc::new(Inner {
-                ports,
+                ports: Budgeted::over(ports),
                 config,
                 refreshes: Flights::default(),
                 unsaved: Unsaved::default(),
@@ -155,6 +159,7 @@ impl Engine {
                 host_gates: HostGates::default(),
                 schedule: Schedule::default(),
                 checks: Checks::default(),
+                verdicts: Verdicts::default(),
                 changes,
             }),
         }
@@ -228,6 +233,10 @@ impl Engine {
 
     pub(crate) fn unfinished(&self) -> &Unfinished {
         &self.inner.unfinished
+    }
+
+    pub(crate) fn verdicts(&self) -> &Verdicts {
+        &self.inner.verdicts
     }
 
     pub(crate) fn gates(&self) -> &Gates {

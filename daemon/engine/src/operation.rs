@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bindery_core::{
-    exchange::{Answer, Effect, EffectKind, EffectResult, HttpRequest, Route},
-    host::Host,
+    exchange::{Answer, Effect, EffectKind, EffectResult, HttpRequest, Reach, Route},
+    host::{Host, HostSecrets},
     origin::OriginSet,
     port::{Next, Operation, Started, Step},
     problem::{Problem, Reason, Who},
@@ -26,6 +26,9 @@ pub(crate) struct Context<'a> {
     origins: OriginSet,
     facts: CredentialFacts,
     secrets: Arc<SecretSet>,
+    /// What the network rules need; nothing where they need nothing.
+    keys: Arc<HostSecrets>,
+    keyed: bool,
 }
 
 impl<'a> Context<'a> {
@@ -39,7 +42,16 @@ impl<'a> Context<'a> {
             origins: origins(host)?,
             facts,
             secrets: Arc::new(secrets),
+            keys: Arc::default(),
+            keyed: false,
         })
+    }
+
+    /// The same with the host's secrets, where they are at hand already or the host is not stored.
+    pub(crate) fn with_keys(mut self, keys: HostSecrets) -> Self {
+        self.keys = Arc::new(keys);
+        self.keyed = true;
+        self
     }
 }
 
@@ -55,13 +67,20 @@ pub(crate) struct Outcome {
 
 impl Engine {
     /// Runs an operation to its end.
-    pub(crate) async fn run(&self, context: Context<'_>, input: Input) -> Result<Outcome, Problem> {
+    pub(crate) async fn run(
+        &self,
+        mut context: Context<'_>,
+        input: Input,
+    ) -> Result<Outcome, Problem> {
         let span = tracing::debug_span!("call", provider = %context.host.provider, operation = ?input.kind());
         let limit = self
             .ports()
             .clock
             .sleep_until(self.now().after(WHOLE_OPERATION));
         let host = context.host;
+        if host.needs_keys() && !context.keyed {
+            context.keys = Arc::new(self.host_secrets(host).await?);
+        }
         let work = self.drive(context, input).instrument(span);
         futures_util::pin_mut!(work);
         match futures_util::future::select(work, limit).await {
@@ -98,8 +117,9 @@ impl Engine {
                 Next::Effects(effects) => effects,
             };
             for effect in effects {
-                let (origins, secrets) = (context.origins.clone(), Arc::clone(&context.secrets));
-                running.push(self.carry_out(host, origins, secrets, effect));
+                let origins = context.origins.clone();
+                let (secrets, keys) = (Arc::clone(&context.secrets), Arc::clone(&context.keys));
+                running.push(self.carry_out(host, origins, secrets, keys, effect));
             }
             let results = run.collect(&mut running, &mut context).await;
             step = resume(operation.as_mut(), results, host).await?;
@@ -124,10 +144,21 @@ impl Engine {
         host: &Host,
         origins: OriginSet,
         secrets: Arc<SecretSet>,
+        keys: Arc<HostSecrets>,
         effect: Effect,
     ) -> (EffectResult, SecretSet) {
         let (answer, captured) = match effect.kind {
-            EffectKind::Http(request) => self.exchange(host, &origins, &secrets, &request).await,
+            EffectKind::Http(request) => {
+                let route = Route {
+                    reach: Reach {
+                        host,
+                        secrets: &keys,
+                    },
+                    origins: &origins,
+                    secrets: &secrets,
+                };
+                self.exchange(route, &request).await
+            }
             EffectKind::VerifyMac {
                 secret,
                 algorithm,
@@ -163,18 +194,7 @@ impl Engine {
         )
     }
 
-    async fn exchange(
-        &self,
-        host: &Host,
-        origins: &OriginSet,
-        secrets: &SecretSet,
-        request: &HttpRequest,
-    ) -> (Answer, SecretSet) {
-        let route = Route {
-            network: &host.network,
-            origins,
-            secrets,
-        };
+    async fn exchange(&self, route: Route<'_>, request: &HttpRequest) -> (Answer, SecretSet) {
         match self.ports().egress.send(request, route).await {
             Ok(exchanged) => (Answer::Http(exchanged.response), exchanged.captured),
             Err(problem) => (Answer::Failed(problem), SecretSet::new()),
@@ -319,9 +339,8 @@ const fn reason(code: FailureCode) -> Reason {
         FailureCode::NotFound => Reason::ProviderNotFound,
         FailureCode::RateLimited => Reason::ProviderRateLimited,
         // A conflict at the provider passes; one of the store's own is something else.
-        FailureCode::Upstream | FailureCode::MalformedResponse | FailureCode::Conflict => {
-            Reason::ProviderUnavailable
-        }
+        FailureCode::Upstream | FailureCode::Conflict => Reason::ProviderUnavailable,
+        FailureCode::MalformedResponse => Reason::HostAnswerUnusable,
         FailureCode::Transport => Reason::HostUnreachable,
         FailureCode::ScopeMissing => Reason::ScopeMissing,
         FailureCode::OrganizationRestricted => Reason::OrganizationRestricted,

@@ -64,6 +64,7 @@ impl Engine {
     /// What the vault says.
     pub async fn sweep(&self) -> Result<(), Problem> {
         self.save_all().await;
+        self.keep_verdicts().await;
         // One part that fails holds the others back no longer than itself.
         let parts = [
             self.end_flows().await,

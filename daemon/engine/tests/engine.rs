@@ -5,6 +5,8 @@
 
 #[path = "engine/checks.rs"]
 mod checks;
+#[path = "engine/hosts.rs"]
+mod hosts;
 #[path = "engine/installations.rs"]
 mod installations;
 #[path = "engine/leases.rs"]

@@ -162,6 +162,7 @@ impl HostService for World {
             server_version: "1.24.0".to_owned(),
             clock_skew: None,
             probe_time: now(),
+            findings: Vec::new(),
         }))
     }
 }

@@ -11,10 +11,10 @@ use std::{
 use bindery_api::{AdminPort, PluginFacts, PluginState, StatusFacts};
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route, TokenCall,
-        TokenOutcome,
+        Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route, TokenCall,
+        TokenOutcome, TokenReply,
     },
-    host::{Host, HostNetwork},
+    host::{Certificates, HostNetwork},
     name::ProviderName,
     port::{BoxFuture, Clock, Egress, Entropy, Next, Operation, Providers, Started, Step},
     problem::{Problem, Reason},
@@ -77,16 +77,16 @@ impl Egress for Forge {
         })
     }
 
-    fn token<'a>(&'a self, _: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+    fn token<'a>(&'a self, _: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
         let problem = Problem::new(Reason::HostUnreachable, "nothing is sent in these tests");
-        Box::pin(async { TokenOutcome::NotNow(problem) })
+        Box::pin(async { TokenOutcome::NotNow(problem).into() })
     }
 
     fn revoke<'a>(&'a self, _: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
         Box::pin(async { RevokeOutcome::Done })
     }
 
-    fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
+    fn probe<'a>(&'a self, _: &'a str, _: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
         let failed = Problem::new(
             Reason::HostUnreachable,
             "no answer; check address and firewall",
@@ -99,14 +99,18 @@ impl Egress for Forge {
         Box::pin(async { report })
     }
 
-    fn admit(&self, host: &Host) -> Result<(), Problem> {
-        match host.web_url.starts_with("https://") {
+    fn admit(&self, reach: Reach<'_>) -> Result<(), Problem> {
+        match reach.host.web_url.starts_with("https://") {
             true => Ok(()),
             false => Err(Problem::new(
                 Reason::InvalidArgument,
                 "the URL must start with https://",
             )),
         }
+    }
+
+    fn certificates(&self, _: &HostNetwork) -> Certificates {
+        Certificates::default()
     }
 }
 

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use bindery_api::{Api, Limits, PolicyHandle, Surface, TlsHandle, serve_tls, serve_unix};
 use bindery_core::{
-    host::HostNetwork,
     lease::{Access, Lease},
     name::{HostName, LeaseId, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
@@ -296,18 +295,14 @@ fn lease(namespace: &NamespaceName) -> Lease {
 }
 
 fn host() -> NewHost {
-    NewHost {
-        name: HostName::parse("forge").expect("name"),
-        provider: ProviderName::parse("gitea").expect("name"),
-        display_name: String::new(),
-        web_url: "https://forge.example".into(),
-        api_url: String::new(),
-        internal_web_url: String::new(),
-        network: HostNetwork::default(),
-        oauth_client_id: Some("client".into()),
-        client_secrets: vec![Secret::new("BNDRYCANARYclient".into())],
-        settings: BTreeMap::new(),
-    }
+    let (name, provider) = (
+        HostName::parse("forge").expect("name"),
+        ProviderName::parse("gitea").expect("name"),
+    );
+    let mut host = NewHost::new(name, provider, "https://forge.example");
+    host.settings.client.id = Some("client".into());
+    host.settings.client.secrets = Some(vec![Secret::new("BNDRYCANARYclient".into())]);
+    host
 }
 
 fn certificates(folder: &TempDir) -> TlsHandle {

@@ -31,7 +31,8 @@ pub(crate) async fn call(clients: &Clients, limits: Limits, call: RevokeCall<'_>
         Ok(wire) => wire,
         Err(problem) => return RevokeOutcome::Failed(problem),
     };
-    let mut candidates: Vec<_> = call.client_secrets.iter().map(Some).collect();
+    let secrets = &call.reach.secrets.client_secrets;
+    let mut candidates: Vec<_> = secrets.iter().map(Some).collect();
     if candidates.is_empty() {
         candidates.push(None);
     }
@@ -44,9 +45,9 @@ pub(crate) async fn call(clients: &Clients, limits: Limits, call: RevokeCall<'_>
 }
 
 fn way_out(clients: &Clients, limits: Limits, call: &RevokeCall<'_>) -> Result<Wire, Problem> {
-    let url = allowed(call.endpoint, call.network, call.origins)?;
+    let url = allowed(call.endpoint, &call.reach.host.network, call.origins)?;
     Ok(Wire {
-        client: clients.fresh(call.network)?,
+        client: clients.fresh(call.reach)?,
         limits,
         errors_with_status_ok: false,
         host: url.host_str().unwrap_or_default().to_owned(),

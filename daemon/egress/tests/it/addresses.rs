@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bindery_core::{
-    host::{Host, HostNetwork},
+    exchange::Reach,
+    host::{Host, HostNetwork, HostSecrets},
     name::{HostName, ProviderName},
     port::Egress,
     problem::Reason,
@@ -208,9 +209,9 @@ async fn p9_other_origins_are_refused() {
         "https://forge.example%2eevil.test/".to_owned(),
         "https://sub.forge.example/".to_owned(),
     ] {
-        let network = loopback();
+        let entry = crate::support::Entry::new(&loopback());
         let route = bindery_core::exchange::Route {
-            network: &network,
+            reach: entry.reach(),
             origins: &origins,
             secrets: &secrets,
         };
@@ -246,7 +247,10 @@ fn admit_judges_ports() {
             ..HostNetwork::default()
         };
         egress
-            .admit(&host(url, network))
+            .admit(Reach {
+                host: &host(url, network),
+                secrets: &HostSecrets::default(),
+            })
             .map_err(|problem| problem.reason)
     };
     for port in [
@@ -279,7 +283,10 @@ fn admit_judges_urls_and_bundles() {
         let mut network = HostNetwork::default();
         change(&mut network);
         egress
-            .admit(&host(url, network))
+            .admit(Reach {
+                host: &host(url, network),
+                secrets: &HostSecrets::default(),
+            })
             .map_err(|problem| problem.reason)
     };
     let invalid = Err(Reason::InvalidArgument);

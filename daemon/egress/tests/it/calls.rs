@@ -14,7 +14,7 @@ use bindery_egress::{EgressConfig, HttpEgress, resolve::Lookup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    support::{Names, Seen, Server, bind, egress, json, loopback, origins, reply, short},
+    support::{Entry, Names, Seen, Server, bind, egress, json, loopback, origins, reply, short},
     tls,
     tokens::{JSON, call, gitea, github, method, outcome, refresh},
 };
@@ -230,17 +230,16 @@ async fn o3_endpoints_are_checked() {
             ..
         })
     ));
-    let (network, other) = (loopback(), origins(&["https://forge.example"]));
+    let (entry, other) = (Entry::new(&loopback()), origins(&["https://forge.example"]));
     let call = TokenCall {
         endpoint: &server.url("/token"),
         client_id: "client-id",
-        client_secrets: &[],
         method: &method(),
-        network: &network,
+        reach: entry.reach(),
         origins: &other,
         grant: grant(),
     };
-    let refused = egress().token(call).await;
+    let refused = egress().token(call).await.outcome;
     assert!(matches!(
         refused,
         TokenOutcome::NotNow(Problem {

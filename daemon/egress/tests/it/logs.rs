@@ -90,7 +90,11 @@ async fn l1_child() {
             ..get(&format!("{base}/?QUERYCANARY"))
         };
         send(&egress, &network, &request).await.expect("an answer");
-        drop(egress.probe(&base, &network).await);
+        drop(
+            egress
+                .probe(&base, crate::support::Entry::new(&network).reach())
+                .await,
+        );
     }
     let text = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
     assert!(

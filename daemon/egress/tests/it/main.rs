@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod calls;
+mod identity;
 mod leaks;
 mod limits;
 mod logs;

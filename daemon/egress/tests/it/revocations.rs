@@ -9,12 +9,13 @@ use bindery_core::{
 };
 
 use crate::{
-    support::{Server, egress, loopback, origins, reply},
+    support::{Entry, Server, egress, loopback, origins, reply},
     tokens::{JSON, method},
 };
 
 async fn revoke(server: &Server, method: &AuthMethod, keys: &[&str]) -> RevokeOutcome {
-    let secrets: Vec<_> = keys
+    let mut entry = Entry::new(&loopback());
+    entry.secrets.client_secrets = keys
         .iter()
         .map(|key| Secret::new((*key).to_owned()))
         .collect();
@@ -24,9 +25,8 @@ async fn revoke(server: &Server, method: &AuthMethod, keys: &[&str]) -> RevokeOu
         .revoke(RevokeCall {
             endpoint: &endpoint,
             client_id: "client-id",
-            client_secrets: &secrets,
             method,
-            network: &loopback(),
+            reach: entry.reach(),
             origins: &allowed,
             token: &Secret::new("BNDRYCANARY+&=".to_owned()),
             hint: TokenHint::Refresh,

@@ -8,7 +8,8 @@ use bindery_core::{
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::support::{
-    CANARY, Server, egress, get, json, literal, loopback, origins, reason, secret, secrets, send,
+    CANARY, Entry, Server, egress, get, json, literal, loopback, origins, reason, secret, secrets,
+    send,
 };
 
 /// S8: what frames a message, names its host or could split it never leaves, and neither does a header nobody listed.
@@ -130,10 +131,10 @@ async fn encodings() {
             "authorization".to_owned(),
             vec![secret("password", encoding, "user:")],
         )];
-        let (network, origins) = (loopback(), origins(&[&server.url("/")]));
+        let (entry, origins) = (Entry::new(&loopback()), origins(&[&server.url("/")]));
         let secrets = secrets(&[("password", "p\"a+b/")]);
         let route = Route {
-            network: &network,
+            reach: entry.reach(),
             origins: &origins,
             secrets: &secrets,
         };
@@ -152,7 +153,7 @@ async fn encodings() {
 async fn p9_unknown_and_broken_secrets() {
     let server = Server::http(|_| json(200, "{}")).await;
     let egress = egress();
-    let (network, origins) = (loopback(), origins(&[&server.url("/")]));
+    let (entry, origins) = (Entry::new(&loopback()), origins(&[&server.url("/")]));
     let secrets = secrets(&[("split", "a\r\nhost: evil.test")]);
     for name in ["split", "another", ""] {
         let value = vec![secret(name, Encoding::Raw, "")];
@@ -161,7 +162,7 @@ async fn p9_unknown_and_broken_secrets() {
             ..get(&server.url("/"))
         };
         let route = Route {
-            network: &network,
+            reach: entry.reach(),
             origins: &origins,
             secrets: &secrets,
         };

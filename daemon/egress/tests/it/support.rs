@@ -12,12 +12,14 @@ use std::{
 };
 
 use bindery_core::{
-    exchange::{Encoding, Exchanged, HttpRequest, Route, Segment},
-    host::HostNetwork,
+    exchange::{Encoding, Exchanged, HttpRequest, Reach, Route, Segment},
+    host::{Host, HostNetwork, HostSecrets},
+    name::{HostName, ProviderName},
     origin::{Origin, OriginSet},
     port::{BoxFuture, Egress},
     problem::{Problem, Reason},
     secret::{Secret, SecretSet},
+    time::Timestamp,
 };
 use bindery_egress::{EgressConfig, HttpEgress, Limits, resolve::Lookup};
 use bytes::Bytes;
@@ -328,6 +330,31 @@ pub(crate) fn with_token(url: &str) -> HttpRequest {
     }
 }
 
+/// A host under `network`, and its secrets.
+pub(crate) struct Entry {
+    pub(crate) host: Host,
+    pub(crate) secrets: HostSecrets,
+}
+
+impl Entry {
+    pub(crate) fn new(network: &HostNetwork) -> Self {
+        let name = HostName::parse("forge").expect("a name");
+        let provider = ProviderName::parse("gitea").expect("a name");
+        let web = "https://forge.example".to_owned();
+        let mut host = Host::new(name, provider, web, Timestamp::default());
+        host.network = network.clone();
+        let secrets = HostSecrets::default();
+        Self { host, secrets }
+    }
+
+    pub(crate) fn reach(&self) -> Reach<'_> {
+        Reach {
+            host: &self.host,
+            secrets: &self.secrets,
+        }
+    }
+}
+
 /// Sends to the URL's own origin with the canary as `access_token`.
 pub(crate) async fn send(
     egress: &HttpEgress,
@@ -337,11 +364,12 @@ pub(crate) async fn send(
     let origins = Origin::parse(&request.url).map(|origin| OriginSet::new(vec![origin]));
     let origins = origins.unwrap_or_default();
     let secrets = secrets(&[("access_token", CANARY)]);
+    let entry = Entry::new(network);
     egress
         .send(
             request,
             Route {
-                network,
+                reach: entry.reach(),
                 origins: &origins,
                 secrets: &secrets,
             },

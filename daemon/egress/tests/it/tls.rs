@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{Names, Server, get, json, loopback, reason, send, with_token};
+use crate::support::{Entry, Names, Server, get, json, loopback, reason, send, with_token};
 
 /// A CA of the tests.
 pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
@@ -208,7 +208,9 @@ async fn unreadable_bundles_are_refused() {
     };
     let refused = send(&egress, &network, &get("https://forge.example/")).await;
     assert_eq!(reason(refused), Reason::InvalidArgument);
-    let report = egress.probe("https://forge.example/", &network).await;
+    let report = egress
+        .probe("https://forge.example/", Entry::new(&network).reach())
+        .await;
     assert!(report.http.is_none());
 }
 
@@ -267,7 +269,7 @@ async fn s5_tls_through_a_proxy() {
                 assert_eq!(problem.reason, Reason::HostCertificateUnknown);
             }
         }
-        let report = egress.probe(&url, &network).await;
+        let report = egress.probe(&url, Entry::new(&network).reach()).await;
         assert_eq!(report.http.is_some(), accepted);
         assert_eq!(report.tls.is_none(), accepted);
     }

@@ -11,7 +11,7 @@ use bindery_core::{
 };
 use bindery_egress::HttpEgress;
 
-use crate::support::{Server, egress, loopback, origins, reply};
+use crate::support::{Entry, Server, egress, loopback, origins, reply};
 
 pub(crate) fn method() -> AuthMethod {
     AuthMethod {
@@ -68,7 +68,8 @@ pub(crate) async fn call(
     grant: TokenGrant<'_>,
     network: &HostNetwork,
 ) -> TokenOutcome {
-    let client_secrets: Vec<_> = keys
+    let mut entry = Entry::new(network);
+    entry.secrets.client_secrets = keys
         .iter()
         .map(|key| Secret::new((*key).to_owned()))
         .collect();
@@ -77,13 +78,13 @@ pub(crate) async fn call(
         .token(TokenCall {
             endpoint,
             client_id: "client-id",
-            client_secrets: &client_secrets,
             method,
-            network,
+            reach: entry.reach(),
             origins: &origins,
             grant,
         })
         .await
+        .outcome
 }
 
 pub(crate) type Headers<'a> = &'a [(&'a str, &'a str)];

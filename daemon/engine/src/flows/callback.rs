@@ -1,7 +1,7 @@
 //! What the browser brings back from the forge: let through once, and its code exchanged once.
 
 use bindery_core::{
-    exchange::{TokenCall, TokenGrant, TokenOutcome},
+    exchange::{Reach, TokenCall, TokenGrant, TokenOutcome},
     flow::Callback,
     host::Host,
     name::FlowId,
@@ -145,9 +145,11 @@ impl Engine {
         let call = TokenCall {
             endpoint: &description.endpoints.token_uri(host.token_base()),
             client_id: host.oauth_client_id.as_deref().unwrap_or_default(),
-            client_secrets: &secrets.client_secrets,
             method: oauth_method(&description)?,
-            network: &host.network,
+            reach: Reach {
+                host,
+                secrets: &secrets,
+            },
             origins: &allowed,
             grant: TokenGrant::Code {
                 code,
@@ -155,7 +157,7 @@ impl Engine {
                 verifier,
             },
         };
-        Ok(self.ports().egress.token(call).await)
+        Ok(self.call_token(call).await)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One request to the token endpoint, and what follows from its answer.
 
 use bindery_core::{
-    exchange::{TokenCall, TokenGrant, TokenOutcome},
+    exchange::{Reach, TokenCall, TokenGrant, TokenOutcome},
     host::{Host, HostSecrets},
     link::{Cause, Grant, Link},
     origin::OriginSet,
@@ -116,16 +116,18 @@ impl Engine {
         let call = TokenCall {
             endpoint: &client.description.endpoints.token_uri(host.token_base()),
             client_id: host.oauth_client_id.as_deref().unwrap_or_default(),
-            client_secrets: &client.secrets.client_secrets,
             method: &client.method,
-            network: &host.network,
+            reach: Reach {
+                host,
+                secrets: &client.secrets,
+            },
             origins: &client.allowed,
             grant: TokenGrant::Refresh {
                 refresh_token,
                 redirect_uri: client.redirect_uri.as_deref(),
             },
         };
-        self.ports().egress.token(call).await
+        self.call_token(call).await
     }
 
     pub(super) async fn put_intent(&self, intent: &Intent) -> Result<(), Problem> {

@@ -1,7 +1,7 @@
 //! Ending a pair of tokens at the provider's revocation endpoint (RFC 7009).
 
 use bindery_core::{
-    exchange::{RevokeCall, RevokeOutcome, TokenHint},
+    exchange::{Reach, RevokeCall, RevokeOutcome, TokenHint},
     host::Host,
     link::{Grant, Link},
     problem::{Problem, Reason, Who},
@@ -73,9 +73,11 @@ impl Engine {
         let call = RevokeCall {
             endpoint,
             client_id: host.oauth_client_id.as_deref().unwrap_or_default(),
-            client_secrets: &secrets.client_secrets,
             method,
-            network: &host.network,
+            reach: Reach {
+                host,
+                secrets: &secrets,
+            },
             origins: &allowed,
             token,
             hint,

@@ -18,10 +18,9 @@ fn namespace(name: NamespaceName) -> NewNamespace {
 }
 
 fn client(id: &str) -> HostUpdate {
-    HostUpdate {
-        oauth_client_id: Some(id.to_owned()),
-        ..HostUpdate::default()
-    }
+    let mut update = HostUpdate::default();
+    update.client.id = Some(id.to_owned());
+    update
 }
 
 /// The name of a deleted namespace that had links is not given to somebody else, who would see its receipts; they stay.

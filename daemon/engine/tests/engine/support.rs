@@ -15,7 +15,6 @@ use std::{
 
 use bindery_core::{
     exchange::{TokenOutcome, Tokens},
-    host::HostNetwork,
     link::Link,
     name::{HostName, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
@@ -131,18 +130,10 @@ impl World {
     }
 
     async fn set_up(&self) {
-        let host = NewHost {
-            name: host_name(),
-            provider: ProviderName::parse("forge").expect("name"),
-            display_name: String::new(),
-            web_url: "https://forge.example/".to_owned(),
-            api_url: String::new(),
-            internal_web_url: String::new(),
-            network: HostNetwork::default(),
-            oauth_client_id: Some("client".to_owned()),
-            client_secrets: vec![Secret::new("s3cret".to_owned())],
-            settings: BTreeMap::new(),
-        };
+        let provider = ProviderName::parse("forge").expect("name");
+        let mut host = NewHost::new(host_name(), provider, "https://forge.example/");
+        host.settings.client.id = Some("client".to_owned());
+        host.settings.client.secrets = Some(vec![Secret::new("s3cret".to_owned())]);
         self.engine.create_host(host, None).await.expect("host");
         let namespace = NewNamespace {
             name: acme(),

@@ -193,10 +193,8 @@ async fn o10_every_client_secret_is_tried() {
         world.bound(Some(3600)).await.id,
     );
     let secrets = ["retired", "s3cret"].map(|secret| Secret::new(secret.to_owned()));
-    let update = HostUpdate {
-        client_secrets: Some(secrets.into()),
-        ..HostUpdate::default()
-    };
+    let mut update = HostUpdate::default();
+    update.client.secrets = Some(secrets.into());
     let updated = world.engine.update_host(&host_name(), update, None).await;
     updated.expect("secrets are replaced");
 

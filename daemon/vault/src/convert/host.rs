@@ -34,6 +34,7 @@ impl Stored for Host {
             created_ms: self.created.unix_ms(),
             updated_ms: self.updated.unix_ms(),
             git_url: self.git_url.clone(),
+            internal_git_url: self.internal_git_url.clone(),
             internal_api_url: self.internal_api_url.clone(),
             clock_skew_ms: self.probed.clock_skew_ms,
             probed_ms: ms(self.probed.at),
@@ -76,6 +77,7 @@ impl Stored for Host {
                 at: time(message.probed_ms),
             },
             git_url: message.git_url,
+            internal_git_url: message.internal_git_url,
             internal_api_url: message.internal_api_url,
             app: message.app.map(|app| App {
                 app_id: app.app_id,

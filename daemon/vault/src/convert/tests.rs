@@ -241,6 +241,7 @@ fn full_host() -> Host {
             client_certificate_pem: "-----BEGIN".to_owned(),
         },
         git_url: "https://git.example".to_owned(),
+        internal_git_url: "https://git.internal".to_owned(),
         internal_api_url: "https://api.internal".to_owned(),
         app: Some(App {
             app_id: "12".to_owned(),
@@ -293,6 +294,7 @@ fn least_host() -> Host {
         settings: [].into(),
         probed: Probed::default(),
         git_url: String::new(),
+        internal_git_url: String::new(),
         internal_api_url: String::new(),
         app: None,
         rate_budget: RateBudget::default(),

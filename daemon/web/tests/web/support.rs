@@ -14,7 +14,6 @@ use std::{
 };
 
 use bindery_core::{
-    host::HostNetwork,
     link::Link,
     name::{HostName, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
@@ -150,18 +149,14 @@ async fn prepare(engine: &Engine, vault: &MemoryVault, setting: &Setting) -> Str
         .create_namespace(namespace, None)
         .await
         .expect("namespace");
-    let host = NewHost {
-        name: HostName::parse("github.com").expect("name"),
-        provider: ProviderName::parse("github").expect("name"),
-        display_name: String::new(),
-        web_url: "https://github.com".to_owned(),
-        api_url: String::new(),
-        internal_web_url: String::new(),
-        network: HostNetwork::default(),
-        oauth_client_id: Some("Iv1.client".to_owned()),
-        client_secrets: vec![Secret::new("client-secret-BNDRYCANARY".to_owned())],
-        settings: BTreeMap::new(),
-    };
+    let (name, provider) = (
+        HostName::parse("github.com").expect("name"),
+        ProviderName::parse("github").expect("name"),
+    );
+    let mut host = NewHost::new(name, provider, "https://github.com");
+    host.settings.client.id = Some("Iv1.client".to_owned());
+    let secret = Secret::new("client-secret-BNDRYCANARY".to_owned());
+    host.settings.client.secrets = Some(vec![secret]);
     let mut host = engine.create_host(host, None).await.expect("host").record;
     host.issuer = setting.issuer.map(str::to_owned);
     let callback = format!("/oauth/{}/callback", host.redirect_id);

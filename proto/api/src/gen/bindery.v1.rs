@@ -5221,7 +5221,7 @@ pub struct Host {
     /// where empty, the public ones.
     #[prost(string, tag = "6")]
     pub ca_bundle_pem: ::prost::alloc::string::String,
-    /// When the first certificate of `ca_bundle_pem` expires; absent where there is none.
+    /// When the first of the certificates of `ca_bundle_pem` expires; absent where there is none.
     #[prost(message, optional, tag = "7")]
     pub ca_bundle_expire_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The proxy to use. Environment variables are never read for this.
@@ -5362,13 +5362,18 @@ pub mod host {
         /// What can be told about each stored client secret, in their order.
         #[prost(message, repeated, tag = "4")]
         pub client_secret_facts: ::prost::alloc::vec::Vec<super::SecretFacts>,
-        /// Path of the callback page on Bindery's public URL; each host has its own. Empty on creation means
-        /// `/callback/{host}`.
+        /// Path of the callback page on Bindery's public URL; each host has its own, with a random part, and it never changes.
         #[prost(string, tag = "5")]
         pub redirect_path: ::prost::alloc::string::String,
         /// The whole redirect URI, to be entered at the host.
         #[prost(string, tag = "6")]
         pub redirect_uri: ::prost::alloc::string::String,
+        /// When each client secret ends, in their order, as far as the operator knows; the epoch itself stands for one that
+        /// never does. `ListExpiring` warns in time.
+        #[prost(message, repeated, tag = "7")]
+        pub client_secret_expire_times: ::prost::alloc::vec::Vec<
+            ::prost_types::Timestamp,
+        >,
     }
     /// An app that is installed at the host, such as a GitHub App.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5386,9 +5391,12 @@ pub mod host {
         /// Short name of the app in the host's URLs; learned by probing where it is empty.
         #[prost(string, tag = "4")]
         pub slug: ::prost::alloc::string::String,
-        /// The page where the app is installed.
+        /// The page where the app is installed; empty while `slug` is.
         #[prost(string, tag = "5")]
         pub install_uri: ::prost::alloc::string::String,
+        /// When the private key ends, as far as the operator knows; absent where it never does. `ListExpiring` warns in time.
+        #[prost(message, optional, tag = "6")]
+        pub private_key_expire_time: ::core::option::Option<::prost_types::Timestamp>,
     }
     /// Which ports requests may use. An empty list means the default of its scheme.
     #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5484,6 +5492,7 @@ pub struct ListHostsResponse {
 }
 /// Asks for a change of a host.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct UpdateHostRequest {
     /// The host with its new values. `name` says which; a set `etag` must match.
     #[prost(message, optional, tag = "1")]
@@ -5498,6 +5507,13 @@ pub struct UpdateHostRequest {
     /// Checks everything and changes nothing.
     #[prost(bool, tag = "4")]
     pub validate_only: bool,
+    /// Client secrets that are put before the stored ones and tried first; write-only. So a new secret comes in use while
+    /// the old one still works.
+    #[prost(string, repeated, tag = "5")]
+    pub add_client_secrets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Fingerprints of stored client secrets that are taken away, as `client_secret_facts` has them.
+    #[prost(string, repeated, tag = "6")]
+    pub remove_client_secrets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Asks for the deletion of a host.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5545,7 +5561,7 @@ pub struct ProbeHostResponse {
     /// One verdict for each leg and layer.
     #[prost(message, repeated, tag = "1")]
     pub verdicts: ::prost::alloc::vec::Vec<probe_host_response::Verdict>,
-    /// True where no verdict is `FAILED`.
+    /// True where no verdict is `FAILED` on a way that the daemon itself uses.
     #[prost(bool, tag = "2")]
     pub healthy: bool,
     /// Version in the server's own words; empty where it does not tell.
@@ -5558,6 +5574,9 @@ pub struct ProbeHostResponse {
     /// When the probe ran, by the daemon's clock.
     #[prost(message, optional, tag = "5")]
     pub probe_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What is wrong besides, such as `HOST_CLOCK_SKEW`.
+    #[prost(message, repeated, tag = "6")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
 }
 /// Nested message and enum types in `ProbeHostResponse`.
 pub mod probe_host_response {
@@ -5588,9 +5607,16 @@ pub mod probe_host_response {
         /// For `TLS`: the certificate that the server showed; absent where it showed none.
         #[prost(message, optional, tag = "8")]
         pub certificate: ::core::option::Option<ServerCertificate>,
-        /// For `HTTP` and `API`: the status of the answer; 0 where there was none.
+        /// For `HTTP`: the status of the answer; 0 where there was none.
         #[prost(int32, tag = "9")]
         pub http_status: i32,
+        /// The base URL that was tried.
+        #[prost(string, tag = "10")]
+        pub uri: ::prost::alloc::string::String,
+        /// True where only people and other machines go this way, and the daemon uses `internal_urls`; it may fail from here
+        /// without harm.
+        #[prost(bool, tag = "11")]
+        pub informational: bool,
     }
     /// A certificate that a server showed.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5924,9 +5950,10 @@ pub mod host_service_client {
                 .insert(GrpcMethod::new("bindery.v1.HostService", "ListHosts"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes a host. A secret that the mask does not name stays. Where the change moves an origin that
-        /// stored tokens are bound to, links of this host need reauthorization. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
+        /// Changes a host. A secret that the mask does not name stays. A change that moves an origin which stored tokens are
+        /// bound to, or that exchanges the OAuth client or the app which links were made by, is refused while there are such
+        /// links. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`,
+        /// `HAS_CHILDREN`.
         pub async fn update_host(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateHostRequest>,
@@ -6031,9 +6058,10 @@ pub mod host_service_server {
             tonic::Response<super::ListHostsResponse>,
             tonic::Status,
         >;
-        /// Changes a host. A secret that the mask does not name stays. Where the change moves an origin that
-        /// stored tokens are bound to, links of this host need reauthorization. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
+        /// Changes a host. A secret that the mask does not name stays. A change that moves an origin which stored tokens are
+        /// bound to, or that exchanges the OAuth client or the app which links were made by, is refused while there are such
+        /// links. Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`,
+        /// `HAS_CHILDREN`.
         async fn update_host(
             &self,
             request: tonic::Request<super::UpdateHostRequest>,
@@ -13123,6 +13151,7 @@ impl ::core::fmt::Debug for host::App {
             .field("private_key_facts", &self.private_key_facts)
             .field("slug", &self.slug)
             .field("install_uri", &self.install_uri)
+            .field("private_key_expire_time", &self.private_key_expire_time)
             .finish()
     }
 }
@@ -13146,6 +13175,7 @@ impl ::core::fmt::Debug for host::OAuthClient {
             .field("client_secret_facts", &self.client_secret_facts)
             .field("redirect_path", &self.redirect_path)
             .field("redirect_uri", &self.redirect_uri)
+            .field("client_secret_expire_times", &self.client_secret_expire_times)
             .finish()
     }
 }
@@ -13172,6 +13202,18 @@ impl ::core::fmt::Debug for RotateTriggerTokenResponse {
         f.debug_struct("RotateTriggerTokenResponse")
             .field("trigger", &self.trigger)
             .field("token", &::core::format_args!("[redacted]"))
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for UpdateHostRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("UpdateHostRequest")
+            .field("host", &self.host)
+            .field("update_mask", &self.update_mask)
+            .field("request_id", &self.request_id)
+            .field("validate_only", &self.validate_only)
+            .field("add_client_secrets", &::core::format_args!("[redacted]"))
+            .field("remove_client_secrets", &self.remove_client_secrets)
             .finish()
     }
 }

@@ -97,6 +97,9 @@ pub struct Host {
     /// Key under which fingerprints of its secrets are made, 16 bytes.
     #[prost(bytes = "vec", tag = "28")]
     pub fingerprint_key: ::prost::alloc::vec::Vec<u8>,
+    /// Base URL for git as the daemon reaches it; empty where it is `git_url`.
+    #[prost(string, tag = "29")]
+    pub internal_git_url: ::prost::alloc::string::String,
 }
 /// An app that is installed at a host.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1693,6 +1696,7 @@ impl ::core::fmt::Debug for Host {
             .field("annotations", &self.annotations)
             .field("secret_facts", &self.secret_facts)
             .field("fingerprint_key", &::core::format_args!("[redacted]"))
+            .field("internal_git_url", &self.internal_git_url)
             .finish()
     }
 }

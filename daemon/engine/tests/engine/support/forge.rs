@@ -11,10 +11,10 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, HttpResponse, ProbeReport, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenGrant, TokenHint, TokenOutcome, Tokens,
+        Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route,
+        TokenCall, TokenGrant, TokenHint, TokenOutcome, TokenReply, Tokens,
     },
-    host::{Host, HostNetwork},
+    host::{Certificates, HostNetwork},
     port::{BoxFuture, Egress},
     problem::Problem,
     secret::{Secret, SecretSet},
@@ -29,6 +29,10 @@ pub(crate) struct ScriptedForge {
     pub(crate) token_calls: AtomicUsize,
     /// Refresh tokens that were presented.
     pub(crate) presented: Mutex<Vec<String>>,
+    /// What a probe of any URL finds.
+    pub(crate) probed: Mutex<ProbeReport>,
+    /// Places of the client secrets that the token endpoint takes and refuses.
+    pub(crate) judges: Mutex<(Option<usize>, Vec<usize>)>,
     serial: AtomicU64,
     /// Tokens that were presented at the revocation endpoint.
     pub(crate) ended: Mutex<Vec<(TokenHint, String)>>,
@@ -48,6 +52,8 @@ impl ScriptedForge {
             script: Mutex::default(),
             token_calls: AtomicUsize::new(0),
             presented: Mutex::default(),
+            probed: Mutex::default(),
+            judges: Mutex::default(),
             serial: AtomicU64::new(1),
             ended: Mutex::default(),
             revocations: Mutex::default(),
@@ -105,7 +111,7 @@ impl Egress for ScriptedForge {
         Box::pin(async { Ok(Exchanged { response, captured }) })
     }
 
-    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
         Box::pin(async move {
             self.token_calls.fetch_add(1, Ordering::SeqCst);
             if let TokenGrant::Refresh { refresh_token, .. } = &call.grant {
@@ -123,7 +129,12 @@ impl Egress for ScriptedForge {
             }
             let n = self.serial.fetch_add(1, Ordering::SeqCst);
             let script = self.script.lock().expect("lock").pop_front();
-            script.map_or_else(|| pair(n, 3600), |script| script(n))
+            let (taken, refused) = self.judges.lock().expect("lock").clone();
+            TokenReply {
+                outcome: script.map_or_else(|| pair(n, 3600), |script| script(n)),
+                taken,
+                refused,
+            }
         })
     }
 
@@ -134,11 +145,16 @@ impl Egress for ScriptedForge {
         Box::pin(async { script.unwrap_or(RevokeOutcome::Done) })
     }
 
-    fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
-        Box::pin(async { ProbeReport::default() })
+    fn probe<'a>(&'a self, _: &'a str, _: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
+        let report = self.probed.lock().expect("lock").clone();
+        Box::pin(async { report })
     }
 
-    fn admit(&self, _: &Host) -> Result<(), Problem> {
+    fn admit(&self, _: Reach<'_>) -> Result<(), Problem> {
         Ok(())
+    }
+
+    fn certificates(&self, _: &HostNetwork) -> Certificates {
+        Certificates::default()
     }
 }

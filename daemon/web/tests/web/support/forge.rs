@@ -7,10 +7,10 @@ use std::sync::{
 
 use bindery_core::{
     exchange::{
-        EffectResult, Exchanged, HttpRequest, ProbeReport, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenOutcome, Tokens,
+        EffectResult, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route,
+        TokenCall, TokenOutcome, TokenReply, Tokens,
     },
-    host::{Host, HostNetwork},
+    host::{Certificates, HostNetwork},
     name::ProviderName,
     port::{BoxFuture, Clock, Egress, Entropy, Next, Operation, Providers, Started, Step},
     problem::{Problem, Reason},
@@ -73,7 +73,7 @@ impl Egress for Forge {
         unreachable!("the plugin of these tests asks for nothing")
     }
 
-    fn token<'a>(&'a self, _call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+    fn token<'a>(&'a self, _call: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
         self.exchanges.fetch_add(1, Ordering::SeqCst);
         let outcome = match *lock(&self.refuses) {
             Some(Reason::ClientRefused) => TokenOutcome::ClientRefused,
@@ -89,19 +89,23 @@ impl Egress for Forge {
                 scopes: lock(&self.granted).clone(),
             }),
         };
-        Box::pin(async { outcome })
+        Box::pin(async { outcome.into() })
     }
 
     fn revoke<'a>(&'a self, _call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
         unreachable!("the provider of these tests has no revocation endpoint")
     }
 
-    fn probe<'a>(&'a self, _url: &'a str, _network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
+    fn probe<'a>(&'a self, _url: &'a str, _reach: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
         Box::pin(async { ProbeReport::default() })
     }
 
-    fn admit(&self, _host: &Host) -> Result<(), Problem> {
+    fn admit(&self, _reach: Reach<'_>) -> Result<(), Problem> {
         Ok(())
+    }
+
+    fn certificates(&self, _network: &HostNetwork) -> Certificates {
+        Certificates::default()
     }
 }
 
