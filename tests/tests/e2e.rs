@@ -22,5 +22,7 @@ mod production;
 mod secrets;
 #[path = "e2e/story.rs"]
 mod story;
+#[path = "e2e/traps.rs"]
+mod traps;
 #[path = "e2e/world.rs"]
 mod world;

@@ -1,9 +1,9 @@
-//! Twins that live at the top of their host: Gitea and Gitee.
+//! Twins behind a real front: GitLab below a relative root, Gitea, Gitee.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use bindery_twins::{Twin, gitea::Gitea, gitee::Gitee, world::Owner};
+use bindery_twins::{Twin, gitea::Gitea, gitee::Gitee, gitlab::GitLab, world::Owner};
 
 use super::{Client, Forge, SHORT};
 use crate::{
@@ -17,6 +17,8 @@ use crate::{
 pub trait Kind: Twin + Send + Sized + 'static {
     /// Plugin that speaks to it
     const PLUGIN: Plugin;
+    /// Where it is on its host: `/root`, or `` for the top
+    const ROOT: &'static str = "";
     /// Where its API is below its web URL
     const API: &'static str;
     /// What an application may ask for
@@ -26,6 +28,25 @@ pub trait Kind: Twin + Send + Sized + 'static {
 
     /// An empty one
     fn empty() -> Self;
+}
+
+impl Kind for GitLab {
+    const PLUGIN: Plugin = Plugin::GitLab;
+    const ROOT: &'static str = "/gitlab";
+    const API: &'static str = "/api/v4";
+    const SCOPES: &'static [&'static str] = &[
+        "api",
+        "read_api",
+        "read_user",
+        "read_repository",
+        "write_repository",
+        "self_rotate",
+    ];
+    const LIFETIME_MS: u64 = 7_200_000;
+
+    fn empty() -> Self {
+        Self::new("http://gitlab.example.com", 1)
+    }
 }
 
 impl Kind for Gitee {
@@ -78,7 +99,7 @@ impl<T: Kind> TwinForge<T> {
         };
         twin.state_mut().oauth.rules.access_ms = Some(u64::try_from(lifetime.as_millis())?);
         let octo = twin.state_mut().world.add_person("octo", now_ms());
-        let served = Served::start("", twin).await?;
+        let served = Served::start(T::ROOT, twin).await?;
         served.add_repository(Owner::Person(octo), "hello", &[("README.md", "hello\n")])?;
         Ok(Self { served, lifetime })
     }
@@ -140,7 +161,8 @@ impl<T: Kind> Forge for TwinForge<T> {
     }
 
     fn revokes_by_api(&self) -> bool {
-        false
+        self.served
+            .with(|twin| twin.state().oauth.rules.revocation.is_some())
     }
 }
 

@@ -12,7 +12,7 @@ use bindery_tests::{
     forge::{Forge, GitHubForge, GiteaForge, TwinForge, outlive},
     gitea::Gitea,
 };
-use bindery_twins::{Twin as _, gitea, gitee};
+use bindery_twins::{Twin as _, gitea, gitee, gitlab};
 
 use crate::world::World;
 
@@ -26,6 +26,12 @@ async fn github_with_expiring_tokens() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn github_with_tokens_without_end() -> Result<()> {
     story(GitHubForge::start(false, None).await?).await
+}
+
+/// On the twin of GitLab, under a relative root: every refresh kills the old pair at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_of_gitlab() -> Result<()> {
+    story(TwinForge::<gitlab::GitLab>::start(true).await?).await
 }
 
 /// On a real Gitea, whose refresh tokens work once: consent, git, expiry and revocation are its own.
@@ -136,7 +142,7 @@ async fn looks_around<F: Forge>(world: &World<F>, link: &str) -> Result<()> {
 }
 
 /// `git clone` works with what was handed out.
-fn clones<F: Forge>(world: &World<F>, credential: &Credential) -> Result<()> {
+pub(crate) fn clones<F: Forge>(world: &World<F>, credential: &Credential) -> Result<()> {
     let target = tempfile::tempdir()?;
     let mut url = url::Url::parse(&world.forge.clone_url())?;
     ensure!(

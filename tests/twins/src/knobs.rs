@@ -38,6 +38,8 @@ pub struct ReplicaLag {
 pub struct Knobs {
     /// What the forge's clock is ahead of the caller's, in milliseconds; it may be behind
     pub clock_offset_ms: i64,
+    /// The forge's time, where its clock stands still
+    pub stopped_at: Option<u64>,
     /// Until when (the caller's time) every connection is refused
     pub outage_until: Option<u64>,
     /// Until when (the forge's time) the rate limit is used up
@@ -64,7 +66,10 @@ impl Knobs {
     /// The forge's own time
     #[must_use]
     pub const fn clock(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_add_signed(self.clock_offset_ms)
+        match self.stopped_at {
+            Some(stopped) => stopped,
+            None => now_ms.saturating_add_signed(self.clock_offset_ms),
+        }
     }
 
     /// What goes wrong with a request to this path, whose standing conditions come before single faults

@@ -204,6 +204,13 @@ impl Server {
         })
     }
 
+    /// Ends an access token before its time, as a forge may at any time; its refresh token goes on
+    pub fn end_access(&mut self, secret: &str) {
+        if let Some(token) = self.access.get_mut(secret) {
+            token.dead = true;
+        }
+    }
+
     /// Whether a refresh token would be accepted now; for a test that looks
     #[must_use]
     pub fn renews(&self, secret: &str, now_ms: u64) -> bool {
