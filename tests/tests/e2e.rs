@@ -16,6 +16,8 @@ mod hostile;
 mod kills;
 #[path = "e2e/mtls.rs"]
 mod mtls;
+#[path = "e2e/oidc.rs"]
+mod oidc;
 #[path = "e2e/production.rs"]
 mod production;
 #[path = "e2e/secrets.rs"]
