@@ -181,12 +181,13 @@ fn read(path: impl AsRef<Path>) -> Result<String> {
     Ok(std::fs::read_to_string(path)?)
 }
 
-/// The forge itself ends the token: the next fetch refreshes once, also after a crash, and the new one clones.
+/// The forge itself ends the token: the daemon has refreshed by itself or does so at the next fetch, also after a crash,
+/// and the new one clones.
 async fn refreshes<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
     for crash in [true, false] {
+        let before = world.forge.refreshes().await?;
         let old = world.token(link).await?;
         outlive(&mut world.forge, &old).await?;
-        let before = world.forge.refreshes().await?;
         if crash {
             world.crash().await?;
         } else {
@@ -194,8 +195,8 @@ async fn refreshes<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
         }
         let fresh = world.token(link).await?;
         ensure!(
-            world.forge.refreshes().await? == before + 1,
-            "it was not refreshed once"
+            world.forge.refreshes().await? > before,
+            "it was not refreshed"
         );
         ensure!(
             world.forge.accepts(&fresh).await?,
