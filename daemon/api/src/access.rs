@@ -103,7 +103,6 @@ fn namespace_of(target: &str) -> Result<&str, Failure> {
         .map(|rest| rest.split_once('/').map_or(rest, |(first, _)| first));
     match name {
         Some(name) if NamespaceName::parse(name).is_ok() => Ok(name),
-        Some("-") => Err(Failure::later("asking over all namespaces at once")),
         _ => Err(Failure::name(target, "namespaces/{namespace}/...")),
     }
 }
@@ -167,10 +166,13 @@ table! {
     "LinkService" {
         "CreateLink"(CreateLinkRequest) => Link, Namespaced(parent);
         "GetLink"(GetLinkRequest) => Read, Namespaced(name);
-        "ListLinks"(ListLinksRequest) => Read, Namespaced(parent);
+        "ListLinks"(ListLinksRequest) => Read, Across(parent);
+        "UpdateLink"(UpdateLinkRequest) => Link, Namespaced(link.name);
         "WatchLink"(WatchLinkRequest) => Read, Namespaced(name);
+        "CompleteLink"(CompleteLinkRequest) => Link, Namespaced(name);
         "ConfirmLink"(ConfirmLinkRequest) => Link, Namespaced(name);
         "CancelLink"(CancelLinkRequest) => Link, Namespaced(name);
+        "ReauthorizeLink"(ReauthorizeLinkRequest) => Link, Namespaced(name);
         "EnableLink"(EnableLinkRequest) => Link, Namespaced(name);
         "DisableLink"(DisableLinkRequest) => Link, Namespaced(name);
         "CheckLink"(CheckLinkRequest) => Link, Namespaced(name);
@@ -179,7 +181,6 @@ table! {
         "GetReceipt"(GetReceiptRequest) => Read, Namespaced(name);
         "ListReceipts"(ListReceiptsRequest) => Read, Across(parent);
         "ListExpiring"(ListExpiringRequest) => Read, Across(parent);
-        later "UpdateLink", "CompleteLink", "ReauthorizeLink";
     }
     "RepositoryService" {
         "ListRepositories"(ListRepositoriesRequest) => Read, Namespaced(parent);

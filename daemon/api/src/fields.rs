@@ -23,11 +23,6 @@ impl Fields {
         }
     }
 
-    /// Refuses a field that this release does not keep, instead of dropping it silently.
-    pub(crate) fn later(&mut self, absent: bool, field: &str) {
-        self.check(absent, field, "is not served by this release; leave it out");
-    }
-
     /// Checks a text for people.
     pub(crate) fn text(&mut self, field: &str, text: &str, longest: usize) {
         if text.len() > longest {

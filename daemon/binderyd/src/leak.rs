@@ -9,8 +9,8 @@ use std::{
 use axum::{extract::Request, middleware};
 use bindery_core::{
     exchange::{
-        EffectResult, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenReply,
+        DeviceAuthorization, DeviceCall, EffectResult, Exchanged, HttpRequest, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
     },
     host::{Certificates, HostNetwork},
     name::ProviderName,
@@ -112,6 +112,13 @@ impl Egress for Leaky<dyn Egress, ()> {
 
     fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
         self.0.revoke(call)
+    }
+
+    fn authorize_device<'a>(
+        &'a self,
+        call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        self.0.authorize_device(call)
     }
 
     fn probe<'a>(&'a self, url: &'a str, reach: Reach<'a>) -> BoxFuture<'a, ProbeReport> {

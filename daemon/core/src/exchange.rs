@@ -202,6 +202,43 @@ pub enum TokenGrant<'a> {
         /// The redirect URI of the authorization request, where the provider wants it again.
         redirect_uri: Option<&'a str>,
     },
+    /// A device code (RFC 8628 section 3.4). `authorization_pending` and `slow_down` come back as refusals.
+    Device {
+        /// The code.
+        device_code: &'a Secret,
+    },
+}
+
+/// A call to a device authorization endpoint (RFC 8628 section 3.1).
+#[derive(Debug)]
+pub struct DeviceCall<'a> {
+    /// URL of the endpoint.
+    pub endpoint: &'a str,
+    /// OAuth client id.
+    pub client_id: &'a str,
+    /// How this provider does OAuth.
+    pub method: &'a AuthMethod,
+    /// Scopes that are asked for.
+    pub scopes: &'a [String],
+    /// How the host is reached. Its client secrets are tried in their order.
+    pub reach: Reach<'a>,
+    /// The only origins that may be called, and that a person may be sent to.
+    pub origins: &'a OriginSet,
+}
+
+/// What a device authorization endpoint answered (RFC 8628 section 3.2).
+#[derive(Debug)]
+pub struct DeviceAuthorization {
+    /// What the daemon polls with.
+    pub device_code: Secret,
+    /// What the person enters.
+    pub user_code: Secret,
+    /// Where the person enters it.
+    pub verification_uri: String,
+    /// How long both codes are good for.
+    pub expires_in: Duration,
+    /// Least time between two polls.
+    pub interval: Duration,
 }
 
 /// What came of a call to a token endpoint.

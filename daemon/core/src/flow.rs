@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
+    exchange::{TokenOutcome, Tokens},
     link::Cause,
     name::{FlowId, HostName, LinkId, NamespaceName},
-    problem::{Problem, Reason},
+    problem::{Problem, Reason, Who},
     provider::{AuthKind, Identity, Permission},
     secret::Secret,
     time::Timestamp,
@@ -132,12 +133,21 @@ pub enum FlowStage {
 pub struct Callback<'a> {
     /// SHA-256 of `state`.
     pub state_digest: [u8; 32],
-    /// SHA-256 of the cookie; `None` when the flow is completed by API.
-    pub browser_digest: Option<[u8; 32]>,
+    /// Who brings it; `None` for a browser without our cookie.
+    pub bearer: Option<Bearer<'a>>,
     /// Host whose redirect path was called.
     pub host: &'a HostName,
     /// `iss` parameter (RFC 9207).
     pub issuer: Option<&'a str>,
+}
+
+/// Who brings back what the forge sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Bearer<'a> {
+    /// A browser, by the SHA-256 of its cookie.
+    Browser([u8; 32]),
+    /// A principal, by API.
+    Principal(&'a str),
 }
 
 impl Flow {
@@ -201,12 +211,13 @@ impl Flow {
         self.stage != FlowStage::Finished && now < self.expires
     }
 
-    /// Lets the first callback of the right browser through, once.
+    /// Lets the first callback of the one who started through, once: of the right browser, or of the starter where the
+    /// registry's own page was called.
     ///
     /// # Errors
     ///
-    /// [`Reason::FlowExpired`] for a flow that is over or was used, [`Reason::FlowMismatch`] for another browser, host or
-    /// issuer. In both cases no code may be exchanged.
+    /// [`Reason::FlowExpired`] for a flow that is over or was used, [`Reason::FlowMismatch`] for another browser, caller,
+    /// way, host or issuer. In both cases no code may be exchanged.
     pub fn accept(
         &mut self,
         callback: &Callback<'_>,
@@ -217,10 +228,9 @@ impl Flow {
             return Err(expired());
         }
         let state = self.state_digest == Some(callback.state_digest);
-        let browser =
-            self.browser_digest.is_none() || callback.browser_digest == self.browser_digest;
         let issuer = expected_issuer.is_none() || callback.issuer == expected_issuer;
-        if !(state && browser && issuer && &self.host == callback.host) {
+        if !(state && self.is_brought_by(callback.bearer) && issuer && &self.host == callback.host)
+        {
             return Err(mismatch());
         }
         self.stage = FlowStage::Exchanging;
@@ -228,14 +238,35 @@ impl Flow {
         Ok(())
     }
 
+    /// What goes by Bindery's pages is brought by their browser and by nobody else; what goes by the registry's page, by
+    /// the registry.
+    fn is_brought_by(&self, bearer: Option<Bearer<'_>>) -> bool {
+        match (&self.way, bearer) {
+            (Way::Browser | Way::Installation, Some(Bearer::Browser(digest))) => {
+                self.browser_digest == Some(digest)
+            }
+            (Way::Headless, Some(Bearer::Principal(principal))) => self.principal == principal,
+            _ => false,
+        }
+    }
+
+    /// Whether a page of Bindery shows who consented, and the code that confirms it.
+    #[must_use]
+    pub const fn has_page(&self) -> bool {
+        matches!(self.way, Way::Browser | Way::Installation)
+    }
+
     /// Lets the starter, or the browser that holds the confirm code, confirm once.
     ///
     /// # Errors
     ///
-    /// As for [`Self::accept`].
+    /// [`Reason::FlowPending`] before anybody has consented, else as for [`Self::accept`].
     pub fn confirm(&mut self, proof: &ConfirmProof<'_>, now: Timestamp) -> Result<(), Problem> {
-        if !self.is_open(now) || self.stage != FlowStage::Granted {
+        if !self.is_open(now) {
             return Err(expired());
+        }
+        if self.stage != FlowStage::Granted {
+            return Err(waiting());
         }
         let proven = match proof {
             ConfirmProof::Browser {
@@ -249,8 +280,9 @@ impl Flow {
                 principal,
                 confirm_digest,
             } => {
-                self.confirm_digest.as_ref() == Some(*confirm_digest)
-                    && self.principal == *principal
+                let shown = self.confirm_digest.as_ref();
+                let coded = shown.is_some() && shown == *confirm_digest;
+                (coded || !self.has_page()) && self.principal == *principal
             }
         };
         if !proven {
@@ -261,18 +293,90 @@ impl Flow {
     }
 }
 
+/// After what time a device flow is looked at again that could not be followed for reasons on this side.
+pub const RETRY: Duration = Duration::from_secs(30);
+
+/// RFC 8628 section 3.5: how much longer to wait after `slow_down`.
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+
+/// What follows from a poll of a device flow.
+#[derive(Debug)]
+pub enum Polled {
+    /// A person agreed.
+    Granted(Tokens),
+    /// It is asked again, not before [`Device::next_poll`].
+    Again,
+    /// It is over, for this reason.
+    Over(Problem),
+}
+
+impl Device {
+    /// A second copy.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            device_code: self.device_code.duplicate(),
+            user_code: self.user_code.duplicate(),
+            verification_uri: self.verification_uri.clone(),
+            ..*self
+        }
+    }
+
+    /// Judges the answer to a poll that was sent at `now` (RFC 8628 section 3.5).
+    pub fn judge(&mut self, outcome: TokenOutcome, now: Timestamp) -> Polled {
+        match outcome {
+            TokenOutcome::Granted(tokens) => return Polled::Granted(tokens),
+            TokenOutcome::Refused { error, .. } => match error.as_str() {
+                "authorization_pending" => {}
+                "slow_down" => self.interval += SLOW_DOWN,
+                other => return Polled::Over(device_refused(other)),
+            },
+            TokenOutcome::ClientRefused => {
+                let message = "the provider refuses the OAuth client for the device flow; check its id and secrets";
+                let problem = Problem::new(Reason::ClientRefused, message);
+                return Polled::Over(problem.act(Who::HostOperator, ""));
+            }
+            TokenOutcome::NotNow(problem) | TokenOutcome::Lost(problem) => {
+                // Less and less often while the provider is away.
+                self.interval = (self.interval * 2).min(FLOW_LIFETIME);
+                let wait = problem.retry_after.unwrap_or_default();
+                self.next_poll = now.after(self.interval.max(wait));
+                return Polled::Again;
+            }
+        }
+        self.next_poll = now.after(self.interval);
+        Polled::Again
+    }
+}
+
+/// O6: fixed texts by error code.
+fn device_refused(error: &str) -> Problem {
+    let (reason, message) = match error {
+        "access_denied" => (
+            Reason::ConsentDenied,
+            "the person did not agree at the provider; start the link again if that was a mistake",
+        ),
+        "expired_token" => (
+            Reason::FlowExpired,
+            "the code was not entered in time; start the link again",
+        ),
+        _ => (
+            Reason::TokenRefused,
+            "the provider ended the device flow with an error; start the link again",
+        ),
+    };
+    Problem::new(reason, message)
+}
+
 impl Way {
-    fn duplicate(&self) -> Self {
+    /// A second copy.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
         match self {
             Self::Browser => Self::Browser,
             Self::Headless => Self::Headless,
             Self::Installation => Self::Installation,
-            Self::Device(device) => Self::Device(Device {
-                device_code: device.device_code.duplicate(),
-                user_code: device.user_code.duplicate(),
-                verification_uri: device.verification_uri.clone(),
-                ..*device
-            }),
+            Self::Device(device) => Self::Device(device.duplicate()),
         }
     }
 }
@@ -287,12 +391,12 @@ pub enum ConfirmProof<'a> {
         /// SHA-256 of the cookie.
         browser_digest: &'a [u8; 32],
     },
-    /// The principal that started, by API, with the code that only the browser was shown.
+    /// The principal that started, by API, with the code that only the browser was shown, where there was a browser.
     Starter {
         /// The principal.
         principal: &'a str,
-        /// SHA-256 of the confirm code.
-        confirm_digest: &'a [u8; 32],
+        /// SHA-256 of the confirm code; `None` where no page showed one.
+        confirm_digest: Option<&'a [u8; 32]>,
     },
 }
 
@@ -306,10 +410,18 @@ fn expired() -> Problem {
     )
 }
 
+fn waiting() -> Problem {
+    Problem::new(
+        Reason::FlowPending,
+        "nobody has agreed at the provider yet; wait, or watch the link",
+    )
+    .retry(Some(Duration::from_secs(5)))
+}
+
 fn mismatch() -> Problem {
     Problem::new(
         Reason::FlowMismatch,
-        "this authorization was started elsewhere; open the link in the browser that finishes it",
+        "this authorization was started elsewhere; finish it in the browser or with the client that started it",
     )
 }
 

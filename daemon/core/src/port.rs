@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::{
     exchange::{
-        Effect, EffectResult, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
-        RevokeOutcome, Route, TokenCall, TokenReply,
+        DeviceAuthorization, DeviceCall, Effect, EffectResult, Exchanged, HttpRequest, ProbeReport,
+        Reach, RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
     },
     flow::Flow,
     host::{Certificates, Host, HostNetwork, HostSecrets},
@@ -246,6 +246,13 @@ pub trait Egress: Send + Sync + 'static {
     fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply>;
     /// Ends a token at a revocation endpoint.
     fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome>;
+    /// Asks a device authorization endpoint for a pair of codes.
+    ///
+    /// Fails with [`Problem`] when there are none.
+    fn authorize_device<'a>(
+        &'a self,
+        call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>>;
     /// Looks step by step how far one gets to `url`. Sends no secret but the proxy's password, to the proxy.
     fn probe<'a>(&'a self, url: &'a str, reach: Reach<'a>) -> BoxFuture<'a, ProbeReport>;
     /// Checks a host's URLs, CA bundle, client certificate and proxy against the rules without sending anything.

@@ -86,6 +86,8 @@ reasons! {
     FlowExpired = "FLOW_EXPIRED" => Precondition,
     /// Another browser or caller started the flow.
     FlowMismatch = "FLOW_MISMATCH" => Denied,
+    /// Nothing is under way that could be ended.
+    FlowUsed = "FLOW_USED" => Precondition,
     /// Too many flows are open.
     TooManyFlows = "TOO_MANY_FLOWS" => Exhausted,
     /// The person said no at the provider.
@@ -94,6 +96,8 @@ reasons! {
     IdentityMismatch = "IDENTITY_MISMATCH" => Precondition,
     /// Scopes are missing.
     ScopeMissing = "SCOPE_MISSING" => Precondition,
+    /// More was granted than was asked for.
+    ScopeExcessive = "SCOPE_EXCESSIVE" => Precondition,
     /// The token was refused by the provider.
     TokenRefused = "TOKEN_REFUSED" => Precondition,
     /// The authorization method is not offered by this provider or host.

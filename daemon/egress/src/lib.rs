@@ -10,7 +10,7 @@
 //! | `assemble` | segments become headers and a body; the only place that writes a secret |
 //! | `exchange`, `body` | sends, and reads under limits of time, size and compression |
 //! | `capture`, `scrub` | takes secrets out of the answer before anybody sees it |
-//! | `token` | token endpoints, by the `oauth2` crate over the same client |
+//! | `token` | token endpoints, by the `oauth2` crate over the same client, and device authorization |
 //! | `probe` | looks step by step how far one gets; sends no secret |
 //! | `failure` | what went wrong, with what to do |
 #![forbid(unsafe_code)]
@@ -19,8 +19,8 @@ use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route, TokenCall,
-        TokenReply,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
+        RevokeOutcome, Route, TokenCall, TokenReply,
     },
     host::{Certificates, HostNetwork},
     origin::{Origin, OriginSet},
@@ -158,6 +158,13 @@ impl Egress for HttpEgress {
 
     fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
         Box::pin(token::revoke::call(&self.clients, self.limits, call))
+    }
+
+    fn authorize_device<'a>(
+        &'a self,
+        call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        Box::pin(token::authorize_device(&self.clients, self.limits, call))
     }
 
     fn probe<'a>(&'a self, url: &'a str, reach: Reach<'a>) -> BoxFuture<'a, ProbeReport> {

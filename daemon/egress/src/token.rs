@@ -1,11 +1,15 @@
 //! Token endpoints. The protocol is the `oauth2` crate's; the network and all that forges do differently is in `wire`.
 //!
+//! The device flow (`device`) is not the crate's: that one polls until it has a token, and here every poll must be durable
+//! before the next.
+//!
 //! Errors of `oauth2` are never printed: `RequestTokenError::Parse` carries the raw answer, tokens and all.
 
 use std::borrow::Cow;
 
 use bindery_core::{
-    exchange::{TokenCall, TokenGrant, TokenOutcome, TokenReply, Tokens},
+    exchange::{Reach, TokenCall, TokenGrant, TokenOutcome, TokenReply, Tokens},
+    origin::OriginSet,
     problem::{Problem, Reason},
     provider::AuthMethod,
     secret::Secret,
@@ -23,9 +27,12 @@ use self::{
 };
 use crate::{Limits, allowed, clients::Clients, failure};
 
+mod device;
 mod reply;
 pub(crate) mod revoke;
 mod wire;
+
+pub(crate) use self::device::authorize as authorize_device;
 
 /// Error codes that may mean "the client secret is wrong". `unauthorized_client` is Gitea's answer to everything.
 const CLIENT_ERRORS: [&str; 3] = [
@@ -60,8 +67,11 @@ enum Attempt {
 
 /// Calls the endpoint with each client secret until one is accepted.
 pub(crate) async fn call(clients: &Clients, limits: Limits, call: TokenCall<'_>) -> TokenReply {
-    let wire = match wire(clients, limits, &call) {
-        Ok(wire) => wire,
+    let wire = match wire(clients, limits, call.endpoint, call.reach, call.origins) {
+        Ok(wire) => Wire {
+            errors_with_status_ok: call.method.errors_with_status_ok,
+            ..wire
+        },
         Err(problem) => return TokenOutcome::NotNow(problem).into(),
     };
     let secrets = &call.reach.secrets.client_secrets;
@@ -94,12 +104,18 @@ const fn judged(outcome: &TokenOutcome) -> bool {
     )
 }
 
-fn wire(clients: &Clients, limits: Limits, call: &TokenCall<'_>) -> Result<Wire, Problem> {
-    let url = allowed(call.endpoint, &call.reach.host.network, call.origins)?;
+fn wire(
+    clients: &Clients,
+    limits: Limits,
+    endpoint: &str,
+    reach: Reach<'_>,
+    origins: &OriginSet,
+) -> Result<Wire, Problem> {
+    let url = allowed(endpoint, &reach.host.network, origins)?;
     Ok(Wire {
-        client: clients.fresh(call.reach)?,
+        client: clients.fresh(reach)?,
         limits,
-        errors_with_status_ok: call.method.errors_with_status_ok,
+        errors_with_status_ok: false,
         host: url.host_str().unwrap_or_default().to_owned(),
     })
 }
@@ -138,6 +154,9 @@ async fn attempt(wire: &Wire, call: &TokenCall<'_>, secret: Option<&Secret>) -> 
                 request = request.add_extra_param("redirect_uri", *redirect_uri);
             }
             request.request_async(wire).await
+        }
+        TokenGrant::Device { device_code } => {
+            return device::poll(wire, call, secret, device_code).await;
         }
     };
     match result {
@@ -194,13 +213,7 @@ fn refused(
     host: &str,
 ) -> Attempt {
     match error {
-        RequestTokenError::Request(Stop::NotNow(problem)) => {
-            Attempt::Final(TokenOutcome::NotNow(problem))
-        }
-        RequestTokenError::Request(Stop::Lost(problem)) => {
-            Attempt::Final(TokenOutcome::Lost(problem))
-        }
-        RequestTokenError::Request(Stop::Client) => Attempt::Client(TokenOutcome::ClientRefused),
+        RequestTokenError::Request(stop) => stopped(stop),
         RequestTokenError::ServerResponse(response) => {
             verdict(&clean(response.error().as_ref()), method, host)
         }
@@ -209,6 +222,14 @@ fn refused(
             let why = "its token endpoint answered without a token";
             Attempt::Final(TokenOutcome::Lost(failure::unusable(host, why)))
         }
+    }
+}
+
+fn stopped(stop: Stop) -> Attempt {
+    match stop {
+        Stop::NotNow(problem) => Attempt::Final(TokenOutcome::NotNow(problem)),
+        Stop::Lost(problem) => Attempt::Final(TokenOutcome::Lost(problem)),
+        Stop::Client => Attempt::Client(TokenOutcome::ClientRefused),
     }
 }
 

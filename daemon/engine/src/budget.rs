@@ -16,8 +16,8 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenOutcome, TokenReply,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenOutcome, TokenReply,
     },
     host::{Certificates, Host, HostNetwork},
     name::HostName,
@@ -181,6 +181,16 @@ impl Egress for Budgeted {
                 Err(problem) => return RevokeOutcome::Failed(problem),
             };
             self.inner.revoke(call).await
+        })
+    }
+
+    fn authorize_device<'a>(
+        &'a self,
+        call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        Box::pin(async move {
+            let _place = self.place(call.reach.host, None).await?;
+            self.inner.authorize_device(call).await
         })
     }
 

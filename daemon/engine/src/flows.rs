@@ -4,15 +4,19 @@
 //! from the forge is exchanged once, stored as a *pending* grant, and used by nobody until it is confirmed.
 
 mod callback;
+mod complete;
 mod confirm;
+mod device;
 mod end;
+mod exchange;
 mod pending;
+mod place;
 mod start;
 
 use bindery_core::{
-    flow::{Flow, FlowStage},
+    flow::{Flow, FlowStage, Way},
     host::Host,
-    link::{Link, Stage},
+    link::{Grant, Link, Stage},
     name::{FlowId, LinkId, NamespaceName},
     port::{Expect, Key, Listing, Record},
     problem::{Problem, Reason},
@@ -21,12 +25,15 @@ use bindery_core::{
 
 use crate::{
     Engine, Versioned,
+    links::{kind_of, on_trial},
     records::{as_flow, change},
 };
 
 pub use self::{
     callback::Returned,
-    confirm::{ConfirmView, Confirmed},
+    complete::HandedIn,
+    confirm::{ConfirmView, Confirmed, StarterSays},
+    place::{Place, Shown},
     start::StartView,
 };
 
@@ -35,6 +42,32 @@ struct Stand {
     flow: Versioned<Flow>,
     link: Versioned<Link>,
     host: Host,
+}
+
+impl Stand {
+    /// The link as it would be with what the flow brought: of a new link the link itself, of one that is authorized anew
+    /// what takes its place.
+    fn subject(&self) -> Link {
+        let (flow, link) = (&self.flow.record, &self.link.record);
+        if !flow.reauthorization {
+            return link.clone();
+        }
+        let trial = Link {
+            permissions: flow.permissions.clone(),
+            requested_scopes: flow.requested_scopes.clone(),
+            ..on_trial(link, kind_of(&flow.way))
+        };
+        match &flow.pending {
+            None => trial,
+            Some(pending) => Link {
+                token_kind: pending.token_kind.clone(),
+                granted_scopes: pending.granted_scopes.clone(),
+                identity: pending.identity.clone(),
+                installation_id: pending.installation_id.clone(),
+                ..trial
+            },
+        }
+    }
 }
 
 impl Engine {
@@ -46,6 +79,7 @@ impl Engine {
         let flows = self.list_all(&Listing::Flows, as_flow).await?;
         Ok(flows
             .into_iter()
+            .filter(|entry| entry.record.stage != FlowStage::Finished)
             .find(|entry| entry.record.namespace == *namespace && entry.record.link == *id))
     }
 
@@ -57,14 +91,14 @@ impl Engine {
             .filter(|flow| flow.record.is_open(self.now()))
             .ok_or_else(over)?;
         let link = self.link(&flow.record.namespace, &flow.record.link).await?;
-        if link.record.observed.stage != fitting(flow.record.stage) {
+        if !fits(&flow.record, &link.record) {
             return Err(over());
         }
         let host = self.host(&flow.record.host).await?.record;
         Ok(Stand { flow, link, host })
     }
 
-    async fn put_flow(&self, flow: &mut Versioned<Flow>) -> Result<(), Problem> {
+    pub(crate) async fn put_flow(&self, flow: &mut Versioned<Flow>) -> Result<(), Problem> {
         let id = flow.record.id.clone();
         let record = Record::Flow(flow.record.duplicate());
         self.commit(vec![change(
@@ -76,9 +110,29 @@ impl Engine {
         flow.version += 1;
         Ok(())
     }
+
+    /// The grant that a flow brought and that waits for its confirmation.
+    async fn waiting_grant(&self, stand: &Stand) -> Result<Option<Versioned<Grant>>, Problem> {
+        if stand.flow.record.reauthorization {
+            return self
+                .find_pending_grant(&stand.link.record, &stand.host)
+                .await;
+        }
+        self.find_grant(&stand.link.record, &stand.host).await
+    }
 }
 
-/// The stage of a link whose flow stands there. Any other means that the link went on without its flow.
+/// Whether a link is where its flow left it. Any other means that the link went on without its flow.
+fn fits(flow: &Flow, link: &Link) -> bool {
+    let stage = link.observed.stage;
+    if !flow.reauthorization {
+        return stage == fitting(flow.stage);
+    }
+    let live = matches!(stage, Stage::Bound | Stage::NeedsReauthorization(_));
+    live && link.flow.as_ref().is_some_and(|open| open.id == flow.id)
+}
+
+/// The stage of a new link whose flow stands there. Any other means that the link went on without its flow.
 const fn fitting(stage: FlowStage) -> Stage {
     match stage {
         FlowStage::Started | FlowStage::AtForge | FlowStage::Exchanging => {
@@ -88,8 +142,13 @@ const fn fitting(stage: FlowStage) -> Stage {
     }
 }
 
-fn oauth_method(description: &Description) -> Result<&AuthMethod, Problem> {
-    description.method(AuthKind::OAuthCode).ok_or_else(|| {
+/// How the provider does the OAuth part of a way. A person who installs an app is asked who they are by plain OAuth.
+fn oauth_method<'a>(description: &'a Description, way: &Way) -> Result<&'a AuthMethod, Problem> {
+    let kind = match way {
+        Way::Device(_) => AuthKind::Device,
+        Way::Browser | Way::Headless | Way::Installation => AuthKind::OAuthCode,
+    };
+    description.method(kind).ok_or_else(|| {
         let message = format!("provider {} does not offer OAuth", description.provider);
         Problem::new(Reason::MethodNotSupported, message)
     })
@@ -105,6 +164,6 @@ fn over() -> Problem {
 fn elsewhere() -> Problem {
     Problem::new(
         Reason::FlowMismatch,
-        "this authorization was started elsewhere; open the link in the browser that finishes it",
+        "this authorization was started elsewhere; finish it in the browser or with the client that started it",
     )
 }

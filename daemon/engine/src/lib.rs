@@ -126,6 +126,8 @@ struct Inner {
 /// What must not happen at the same time. A transaction of the vault can't say "as long as that record stays".
 #[derive(Default)]
 pub(crate) struct Gates {
+    /// Binding an identity: compared with the others and bound by one at a time, so that none is bound twice.
+    pub(crate) binding: tokio::sync::Mutex<()>,
     /// Opening a flow: counted and opened by one at a time, so that limits hold.
     pub(crate) flows: tokio::sync::Mutex<()>,
     /// What links stand on: shared by those who make one, alone for who takes a host or namespace away.

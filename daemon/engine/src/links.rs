@@ -1,15 +1,22 @@
-//! Links: create, enable, disable, check.
+//! Links: create, authorize anew, change, enable, disable, check.
 
 mod check;
 mod create;
 mod desire;
 mod finding;
-mod oauth;
+mod installation;
+mod method;
+mod open;
+mod preflight;
+mod reauthorize;
+mod renew;
 mod rotation;
 mod scopes;
 mod survey;
 mod token;
 pub(crate) mod trouble;
+mod unique;
+mod update;
 mod watch;
 
 use bindery_core::{
@@ -27,13 +34,19 @@ pub(crate) use self::watch::Checks;
 pub use self::watch::INTERVAL as CHECK_INTERVAL;
 pub use self::{
     check::Checked,
-    create::{Authorization, Created, Method, NewLink},
+    create::{Authorization, Created, NewLink},
     finding::{Finding, Severity},
+    method::Method,
+    reauthorize::Reauthorize,
     scopes::PermissionKey,
+    update::LinkChange,
 };
 pub(crate) use self::{
     check::explain,
-    scopes::{missing, scope_problem},
+    open::kind_of,
+    preflight::{Rules, expected, personal},
+    renew::{Ticket, on_trial, renewal, same_identity},
+    scopes::{extra, missing, scope_problem},
 };
 
 /// What a provider says about a token.
@@ -76,6 +89,7 @@ pub(crate) fn bind(link: &mut Link, grant: &Grant, found: Found, now: Timestamp)
     link.refreshable = link.renewable(grant);
     (link.upkeep.next_refresh, link.upkeep.refresh_expires) = (None, None);
     link.generation = grant.generation;
+    link.flow = None;
     link.observe(Stage::Bound, "", now);
 }
 

@@ -1,5 +1,7 @@
 //! Namespaces: users, organizations, registry instances.
 
+use std::collections::BTreeMap;
+
 use bindery_core::{
     name::NamespaceName,
     namespace::{Namespace, NamespaceKind},
@@ -21,6 +23,59 @@ pub struct NewNamespace {
     pub kind: NamespaceKind,
     /// Name for people; may be empty.
     pub display_name: String,
+    /// Its links must belong to service accounts.
+    pub require_service_account: bool,
+    /// Key-value pairs for selection.
+    pub labels: BTreeMap<String, String>,
+    /// Key-value pairs for other programs.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl NewNamespace {
+    /// One without anything that may be left out.
+    #[must_use]
+    pub const fn new(name: NamespaceName, kind: NamespaceKind) -> Self {
+        Self {
+            name,
+            kind,
+            display_name: String::new(),
+            require_service_account: false,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is to change; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct NamespaceChange {
+    /// Name for people.
+    pub display_name: Option<String>,
+    /// Links must belong to service accounts. Links that are bound already stay.
+    pub require_service_account: Option<bool>,
+    /// Key-value pairs for selection, all of them.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Key-value pairs for other programs, all of them.
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Everything is checked, and nothing is changed.
+    pub validate_only: bool,
+}
+
+impl NamespaceChange {
+    fn put_into(self, namespace: &mut Namespace) {
+        fn put<T>(new: Option<T>, place: &mut T) {
+            if let Some(new) = new {
+                *place = new;
+            }
+        }
+        put(self.display_name, &mut namespace.display_name);
+        put(
+            self.require_service_account,
+            &mut namespace.require_service_account,
+        );
+        put(self.labels, &mut namespace.labels);
+        put(self.annotations, &mut namespace.annotations);
+    }
 }
 
 impl Engine {
@@ -40,6 +95,9 @@ impl Engine {
         let (name, created) = (new.name, self.now());
         let record = Namespace {
             display_name: new.display_name,
+            require_service_account: new.require_service_account,
+            labels: new.labels,
+            annotations: new.annotations,
             ..Namespace::new(name.clone(), new.kind, created)
         };
         match self.insert_namespace(record.clone(), request).await {
@@ -107,15 +165,15 @@ impl Engine {
             .await
     }
 
-    /// Changes the name for people.
+    /// Changes what people say about a namespace.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND`, `ETAG_MISMATCH` when it is not at `expect` any more, and what the vault says.
-    pub async fn rename_namespace(
+    pub async fn update_namespace(
         &self,
         name: &NamespaceName,
-        display_name: String,
+        wanted: NamespaceChange,
         expect: Option<u64>,
     ) -> Result<Versioned<Namespace>, Problem> {
         let Versioned {
@@ -123,7 +181,12 @@ impl Engine {
             version,
         } = self.namespace(name).await?;
         check_etag(expect, version)?;
-        record.display_name = display_name;
+        let (before, only_check) = (record.clone(), wanted.validate_only);
+        wanted.put_into(&mut record);
+        if only_check || record == before {
+            return Ok(Versioned { record, version });
+        }
+        record.updated = self.now();
         let write = Some(Record::Namespace(record.clone()));
         self.commit(vec![change(
             Key::Namespace(name.clone()),

@@ -110,6 +110,22 @@ impl Engine {
         Key::Grant(namespace.clone(), id.clone(), host.clone(), origins.clone())
     );
 
+    reader!(
+        /// The credentials that wait to be bound in the place of a link's.
+        find_pending_at(namespace: &NamespaceName, id: &LinkId, host: &HostName, origins: &OriginSet) -> Grant as PendingGrant,
+        Key::PendingGrant(namespace.clone(), id.clone(), host.clone(), origins.clone())
+    );
+
+    /// The credentials that wait to be bound in the place of those of `link`.
+    pub(crate) async fn find_pending_grant(
+        &self,
+        link: &Link,
+        host: &Host,
+    ) -> Result<Option<Versioned<Grant>>, Problem> {
+        self.find_pending_at(&link.namespace, &link.id, &link.host, &origins(host)?)
+            .await
+    }
+
     /// The credentials of `link` on `host`.
     pub(crate) async fn find_grant(
         &self,

@@ -24,7 +24,8 @@ impl Engine {
     /// What the vault says.
     pub async fn recover(&self) -> Result<(), Problem> {
         self.recover_intents().await?;
-        self.recover_flows().await
+        self.recover_flows().await?;
+        self.resume_devices().await
     }
 
     /// A code that was being exchanged at the last stop is used up, and what came of it is not known.
@@ -82,6 +83,13 @@ impl Engine {
         for entry in self.list_all(&Listing::Flows, as_flow).await? {
             let flow = entry.record;
             if flow.is_open(now) {
+                continue;
+            }
+            if flow.stage == FlowStage::Finished {
+                // The link is over it; what it brought waits to be revoked.
+                if let Err(problem) = self.give_up(&flow.id).await {
+                    tracing::warn!(error = %problem, "A grant that was not confirmed could not be revoked yet");
+                }
                 continue;
             }
             match self.end_flow(&flow, "it was not finished in time").await {

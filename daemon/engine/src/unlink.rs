@@ -194,11 +194,17 @@ impl Engine {
                 ..opened(&link, self.now())
             };
             let resource = format!("namespaces/{namespace}/receipts/{id}");
+            link.flow = None;
             link.observe(Stage::Unlinking, options.reason.as_str(), self.now());
             let key = Key::Receipt(namespace.clone(), id.clone());
             let mut others = vec![change(key, Expect::Any, Some(Record::Receipt(receipt)))];
             others.extend(self.remember(options.request.as_ref(), &resource).await?);
             if let Some(flow) = self.flow_of(namespace, id).await? {
+                if flow.record.reauthorization {
+                    // What it brought is revoked by itself; then there is no flow, and this goes on.
+                    self.end_anew(&flow.record).await?;
+                    continue;
+                }
                 // Nobody may finish it any more.
                 others.push(change(Key::Flow(flow.record.id), Expect::Any, None));
             }

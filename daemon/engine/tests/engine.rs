@@ -3,8 +3,18 @@
 //! The forge is scripted at the egress port and the plugin at the provider port, so that every answer, and its absence,
 //! can be chosen; both are tested against real ones elsewhere.
 
+#[path = "engine/anew.rs"]
+mod anew;
+#[path = "engine/apps.rs"]
+mod apps;
 #[path = "engine/checks.rs"]
 mod checks;
+#[path = "engine/choosing.rs"]
+mod choosing;
+#[path = "engine/device.rs"]
+mod device;
+#[path = "engine/headless.rs"]
+mod headless;
 #[path = "engine/hosts.rs"]
 mod hosts;
 #[path = "engine/installations.rs"]

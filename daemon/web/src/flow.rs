@@ -13,7 +13,7 @@ use bindery_core::{
     problem::{Problem, Reason},
     secret::Secret,
 };
-use bindery_engine::flows::{ConfirmView, Confirmed, Returned};
+use bindery_engine::flows::{ConfirmView, Confirmed, Place, Returned, Shown};
 use http::{HeaderMap, StatusCode, header::CONTENT_SECURITY_POLICY};
 
 use crate::{
@@ -27,15 +27,21 @@ use crate::{
 };
 
 /// What a forge sends back, and how long it may be.
-const RETURNED: [Known; 4] = [
+const RETURNED: [Known; 5] = [
     ("code", 4096),
     ("state", 128),
     ("iss", 1024),
     ("error", 128),
+    ("installation_id", 64),
 ];
 
-/// The only field of our forms.
-const CODE: [Known; 1] = [("code", 128)];
+/// The fields of our forms: the code, and what the page showed of the namespace.
+const SAID: [Known; 4] = [
+    ("code", 128),
+    ("namespace", 128),
+    ("instance_type", 128),
+    ("region", 128),
+];
 
 type PathOf<T> = Result<Path<T>, PathRejection>;
 type Answer = Result<Response, Failure>;
@@ -96,7 +102,8 @@ async fn callback(
     headers: HeaderMap,
 ) -> Answer {
     let Path(redirect_id) = path.map_err(|_| Failure::NotFound)?;
-    let [code, ticket, issuer, error] = query::pick(&query.unwrap_or_default(), RETURNED)?;
+    let [code, ticket, issuer, error, installation] =
+        query::pick(&query.unwrap_or_default(), RETURNED)?;
     let code = code.map(Secret::new);
     let ticket = ticket.ok_or(Failure::Malformed)?;
     // Without our cookie no flow may go on, so the engine need not look for one.
@@ -107,6 +114,7 @@ async fn callback(
         code,
         error: error.as_deref(),
         issuer: issuer.as_deref(),
+        installation: installation.as_deref(),
         browser: Some(&browser),
     };
     let flow = state.engine.callback(returned).await?;
@@ -135,6 +143,11 @@ fn confirm_page(flow: &FlowId, view: ConfirmView) -> Response {
         requester: &view.requester,
         provider: &view.provider,
         forge: &view.forge,
+        kind: view.namespace_kind,
+        place: &view.place,
+        personal: view.personal,
+        anew: view.reauthorization,
+        link: &view.link,
         login: &view.identity.login,
         display_name: &view.identity.display_name,
         stable_id: &view.identity.stable_id,
@@ -155,9 +168,19 @@ async fn confirm(
     body: Body,
 ) -> Answer {
     let said = Said::read(&state, path, &headers, body).await?;
+    let shown = said.shown.as_ref().ok_or(Failure::Malformed)?;
     let Confirmed { link, return_to } = state
         .engine
-        .confirm_in_browser(said.flow.as_str(), said.code.expose(), &said.browser)
+        .confirm_in_browser(
+            said.flow.as_str(),
+            said.code.expose(),
+            &said.browser,
+            Shown {
+                namespace: &shown.namespace,
+                instance_type: &shown.instance_type,
+                region: &shown.region,
+            },
+        )
         .await?;
     let link = link.record;
     match return_to.and_then(|page| go_back(&page, &link)) {
@@ -207,6 +230,8 @@ struct Said {
     flow: FlowId,
     browser: String,
     code: Secret,
+    /// What the page showed of the namespace; only who confirms must say it.
+    shown: Option<Place>,
 }
 
 impl Said {
@@ -219,12 +244,18 @@ impl Said {
         same_site::check(headers, &state.public_url)?;
         let flow = flow_id(path)?;
         let browser = cookie::read(headers, &state.public_url).ok_or(Failure::NoCookie)?;
-        let [code] = query::form(headers, body, CODE).await?;
+        let [code, namespace, instance_type, region] = query::form(headers, body, SAID).await?;
         let code = Secret::new(code.ok_or(Failure::Malformed)?);
+        let shown = namespace.map(|namespace| Place {
+            namespace,
+            instance_type: instance_type.unwrap_or_default(),
+            region: region.unwrap_or_default(),
+        });
         Ok(Self {
             flow,
             browser,
             code,
+            shown,
         })
     }
 }

@@ -4,6 +4,7 @@ mod permission;
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
+use bindery_engine::flows::Place;
 use http::StatusCode;
 
 use crate::failure::Words;
@@ -51,6 +52,14 @@ pub(crate) struct ConfirmPage<'a> {
     pub(crate) requester: &'a str,
     pub(crate) provider: &'a str,
     pub(crate) forge: &'a str,
+    /// What the namespace is.
+    pub(crate) kind: &'static str,
+    pub(crate) place: &'a Place,
+    /// Builds of a team would hang on this one account.
+    pub(crate) personal: bool,
+    /// It replaces the grant of a link that was bound before.
+    pub(crate) anew: bool,
+    pub(crate) link: &'a str,
     pub(crate) login: &'a str,
     pub(crate) display_name: &'a str,
     pub(crate) stable_id: &'a str,

@@ -1,5 +1,7 @@
 //! Links and what hangs on them.
 
+mod ask;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use bindery_core::{
@@ -8,27 +10,16 @@ use bindery_core::{
     provider::{AccountKind, Description, Identity, Permission},
     secret::Secret,
 };
-use bindery_engine::{
-    Versioned,
-    links::{Authorization, Method, NewLink, PermissionKey},
-};
-use bindery_proto::v1::{
-    self as wire, create_link_request::Method as WireMethod, desired_state, identity,
-    observed_state,
-};
+use bindery_engine::{Versioned, links::Authorization};
+use bindery_proto::v1::{self as wire, desired_state, identity, observed_state};
 
+pub(crate) use self::ask::{new_link, reauthorize};
 use super::common::{self, time};
-use crate::{fields::Fields, names, status::Failure};
-
-/// Longest token that is taken.
-const TOKEN: usize = 8 << 10;
 
 /// A link with what its provider says about scopes.
 pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -> wire::Link {
     let link = &entry.record;
-    let permissions = description
-        .map(|known| permissions(link, known))
-        .unwrap_or_default();
+    let permissions = permissions(link, description);
     wire::Link {
         name: link.resource(),
         host: format!("hosts/{}", link.host),
@@ -46,11 +37,11 @@ pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -
             .map(|known| missing(link, known, &permissions))
             .unwrap_or_default(),
         token: (link.generation > 0).then(|| token(link)),
-        flow: is_pending(link).then(|| flow(link)),
-        service_account: link
-            .identity
-            .as_ref()
-            .is_some_and(|who| who.kind == AccountKind::Bot),
+        flow: flow(link),
+        service_account: serves_machines(link),
+        installation_id: link.installation_id.clone(),
+        labels: link.labels.clone(),
+        annotations: link.annotations.clone(),
         created_by: Some(common::principal(&link.created_by)),
         create_time: Some(time(link.created)),
         update_time: Some(time(link.updated)),
@@ -59,6 +50,12 @@ pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -
         etag: entry.version.to_string(),
         ..wire::Link::default()
     }
+}
+
+/// Whether builds hang on no single person, as the provider says or the caller.
+fn serves_machines(link: &Link) -> bool {
+    let told = |who: &Identity| matches!(who.kind, AccountKind::Bot | AccountKind::App);
+    link.service_account || link.identity.as_ref().is_some_and(told)
 }
 
 /// Whether a flow is under way.
@@ -95,8 +92,11 @@ fn identity(known: &Identity) -> wire::Identity {
     }
 }
 
-/// What the scopes that were asked for are good for.
-fn permissions(link: &Link, description: &Description) -> Vec<Permission> {
+/// What the link is meant to be used for; of one that was made before this was kept, what its scopes are good for.
+fn permissions(link: &Link, description: Option<&Description>) -> Vec<Permission> {
+    let Some(description) = description.filter(|_| link.permissions.is_empty()) else {
+        return link.permissions.clone();
+    };
     let asked = |scopes: &[String]| {
         scopes
             .iter()
@@ -210,8 +210,21 @@ fn token(link: &Link) -> wire::TokenFacts {
     }
 }
 
-fn flow(link: &Link) -> wire::Flow {
-    wire::Flow {
+/// The flow that is under way, as far as it may be shown: never its id (THREATS O1).
+fn flow(link: &Link) -> Option<wire::Flow> {
+    if let Some(open) = &link.flow {
+        return Some(wire::Flow {
+            method: common::method(open.method).into(),
+            started_by: Some(common::principal(&open.started_by)),
+            start_time: Some(time(open.started)),
+            expire_time: Some(time(open.expires)),
+            requested_scopes: open.requested_scopes.clone(),
+            pending_identity: open.identity.as_ref().map(identity),
+            reauthorization: open.reauthorization,
+        });
+    }
+    // A link that was made before flows were noted in links.
+    is_pending(link).then(|| wire::Flow {
         method: common::method(link.auth_kind).into(),
         started_by: Some(common::principal(&link.created_by)),
         start_time: Some(time(link.created)),
@@ -219,125 +232,16 @@ fn flow(link: &Link) -> wire::Flow {
         requested_scopes: link.requested_scopes.clone(),
         pending_identity: shown_identity(link, true),
         reauthorization: false,
-    }
+    })
 }
 
 pub(crate) fn authorization(authorization: Authorization) -> wire::Authorization {
+    let code = authorization.user_code.as_ref().map(Secret::expose);
     wire::Authorization {
         authorization_uri: authorization.uri,
-        user_code: String::new(),
+        user_code: code.unwrap_or_default().to_owned(),
         expire_time: Some(time(authorization.expires)),
     }
-}
-
-/// Checks a request for a link, all fields at once. Its token becomes a secret here.
-pub(crate) fn new_link(
-    request: wire::CreateLinkRequest,
-    principal: &str,
-) -> Result<NewLink, Failure> {
-    let namespace = names::namespace(&request.parent)?;
-    let mut fields = Fields::default();
-    let link = request.link.unwrap_or_default();
-    let host = link.host.strip_prefix("hosts/").map(HostName::parse);
-    let host = match host {
-        Some(parsed) => fields.take("link.host", parsed),
-        None => {
-            fields.refuse("link.host", "is missing; write it as hosts/{host}");
-            None
-        }
-    };
-    fields.text("link.display_name", &link.display_name, 200);
-    fields.later(link.labels.is_empty(), "link.labels");
-    fields.later(link.annotations.is_empty(), "link.annotations");
-    fields.later(!link.service_account, "link.service_account");
-    let permissions = permissions_asked(&mut fields, &link.permissions);
-    let method = method(&mut fields, request.method, &request.expected_identity);
-    fields.finish()?;
-    match (host, method) {
-        (Some(host), Some(method)) => Ok(NewLink {
-            namespace,
-            id: None,
-            host,
-            display_name: link.display_name,
-            permissions,
-            method: method?,
-            principal: principal.to_owned(),
-        }),
-        // The fields are in order, so both are there.
-        _ => Err(crate::fields::wrong("link", "is incomplete")),
-    }
-}
-
-fn permissions_asked(fields: &mut Fields, numbers: &[i32]) -> BTreeSet<PermissionKey> {
-    if numbers.is_empty() {
-        return [
-            PermissionKey::Identity,
-            PermissionKey::Organizations,
-            PermissionKey::ReadCode,
-        ]
-        .into();
-    }
-    let asked = numbers
-        .iter()
-        .filter_map(|number| fields.take("link.permissions", common::asked(*number)));
-    asked.collect()
-}
-
-/// `Some(Err)` for a method that comes with a later release.
-fn method(
-    fields: &mut Fields,
-    method: Option<WireMethod>,
-    expected: &str,
-) -> Option<Result<Method, Failure>> {
-    match method {
-        None => {
-            fields.refuse("method", "is missing; name oauth_code or access_token");
-            None
-        }
-        Some(WireMethod::OauthCode(code)) => {
-            fields.later(!code.headless, "oauth_code.headless");
-            fields.later(expected.is_empty(), "expected_identity");
-            let return_to = (!code.return_to.is_empty()).then_some(code.return_to);
-            Some(Ok(Method::OAuthCode { return_to }))
-        }
-        Some(WireMethod::AccessToken(given)) => Some(Ok(access_token(fields, given, expected))),
-        Some(WireMethod::DeviceFlow(_)) => {
-            Some(Err(Failure::later("authorization by device flow")))
-        }
-        Some(WireMethod::AppInstallation(_)) => {
-            Some(Err(Failure::later("authorization by app installation")))
-        }
-    }
-}
-
-fn access_token(fields: &mut Fields, given: wire::AccessToken, expected: &str) -> Method {
-    let token = Secret::new(given.token);
-    let plain = token.expose().bytes().all(|c| c.is_ascii_graphic());
-    fields.check(!token.is_empty(), "access_token.token", "is missing");
-    fields.check(
-        token.expose().len() <= TOKEN,
-        "access_token.token",
-        "is longer than 8 KiB",
-    );
-    fields.check(
-        plain,
-        "access_token.token",
-        "holds blanks or characters that no token has; copy it again",
-    );
-    let agree = expected.is_empty()
-        || given.username.is_empty()
-        || expected.eq_ignore_ascii_case(&given.username);
-    fields.check(
-        agree,
-        "expected_identity",
-        "is another one than access_token.username; leave one of them out",
-    );
-    let username = if given.username.is_empty() {
-        expected.to_owned()
-    } else {
-        given.username
-    };
-    Method::AccessToken { token, username }
 }
 
 /// The description of a link's provider, shared between the links of one answer.

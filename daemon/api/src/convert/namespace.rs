@@ -27,10 +27,13 @@ pub(crate) fn namespace(entry: Versioned<Namespace>, links: usize) -> wire::Name
         display_name: record.display_name,
         instance_type,
         region,
+        require_service_account: record.require_service_account,
+        labels: record.labels,
+        annotations: record.annotations,
+        update_time: Some(time(record.updated)),
         link_count: i32::try_from(links).unwrap_or(i32::MAX),
         create_time: Some(time(record.created)),
         etag: entry.version.to_string(),
-        ..wire::Namespace::default()
     }
 }
 
@@ -45,7 +48,7 @@ pub(crate) fn new_namespace(
     fields.text("namespace.display_name", &wire.display_name, 200);
     fields.text("namespace.instance_type", &wire.instance_type, 63);
     fields.text("namespace.region", &wire.region, 63);
-    unserved(&mut fields, &wire);
+    pairs(&mut fields, &wire);
     let plain = wire.instance_type.is_empty() && wire.region.is_empty();
     let kind = match wire.kind() {
         Kind::User => Some(NamespaceKind::User),
@@ -70,20 +73,19 @@ pub(crate) fn new_namespace(
             name,
             kind,
             display_name: wire.display_name,
+            require_service_account: wire.require_service_account,
+            labels: wire.labels,
+            annotations: wire.annotations,
         }),
         // The fields are in order, so both are there.
         _ => Err(crate::fields::wrong("namespace", "is incomplete")),
     }
 }
 
-/// Refuses what this release would not keep.
-pub(crate) fn unserved(fields: &mut Fields, wire: &wire::Namespace) {
-    fields.later(
-        !wire.require_service_account,
-        "namespace.require_service_account",
-    );
-    fields.later(wire.labels.is_empty(), "namespace.labels");
-    fields.later(wire.annotations.is_empty(), "namespace.annotations");
+/// Checks the key-value pairs of a namespace.
+pub(crate) fn pairs(fields: &mut Fields, wire: &wire::Namespace) {
+    fields.labels("namespace.labels", &wire.labels);
+    fields.annotations("namespace.annotations", &wire.annotations);
 }
 
 #[cfg(test)]
@@ -100,17 +102,28 @@ mod tests {
             display_name: "Registry".into(),
             instance_type: "enterprise".into(),
             region: "eu".into(),
+            require_service_account: true,
+            labels: [("team".to_owned(), "web".to_owned())].into(),
+            annotations: [("note".to_owned(), "x".to_owned())].into(),
             ..wire::Namespace::default()
         };
         let new = new_namespace("acme", Some(given.clone())).expect("namespace");
         let record = Namespace {
             display_name: new.display_name,
+            require_service_account: new.require_service_account,
+            labels: new.labels,
+            annotations: new.annotations,
             ..Namespace::new(new.name, new.kind, Timestamp::default())
         };
         let back = namespace(Versioned { record, version: 3 }, 2);
         assert_eq!(
             (back.kind, &back.instance_type, &back.region),
             (given.kind, &given.instance_type, &given.region)
+        );
+        assert!(back.require_service_account);
+        assert_eq!(
+            (back.labels, back.annotations),
+            (given.labels, given.annotations)
         );
         assert_eq!(
             (back.name.as_str(), back.etag.as_str(), back.link_count),
@@ -120,7 +133,7 @@ mod tests {
             kind: 77,
             display_name: "x".repeat(201),
             region: "\u{7}".into(),
-            labels: [("a".to_owned(), "b".to_owned())].into(),
+            labels: [(String::new(), "b".to_owned())].into(),
             ..wire::Namespace::default()
         };
         let failure = new_namespace("ROOT", Some(mangled)).expect_err("mangled");

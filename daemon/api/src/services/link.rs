@@ -1,13 +1,16 @@
 //! Links.
 
+mod authorize;
+mod list;
+
 use bindery_core::{
     link::Link,
     name::{LinkId, NamespaceName},
-    namespace::NamespaceKind,
     problem::{Problem, Reason},
 };
 use bindery_engine::{
-    LinkFilter, Versioned,
+    Versioned,
+    links::LinkChange,
     unlink::{SharedGrant, UnlinkOptions},
 };
 use bindery_proto::v1::{self as wire, link_service_server::LinkService, observed_state::Stage};
@@ -16,20 +19,30 @@ use super::{Answers, expiring, receipt, slice, watch};
 use crate::{
     call::{Call, service},
     convert::{self, common, link::Descriptions},
-    fields::{Fields, etag, no_validate_only, request_id},
-    filter::Filter,
+    fields::{Fields, etag, request_id},
+    mask::{Mask, Shape},
     names, pages,
     status::Failure,
 };
 
+/// What an update can name.
+const SHAPE: Shape = Shape {
+    mutable: &["display_name", "service_account", "labels", "annotations"],
+    secret: &[],
+    immutable: &["name", "host", "created_by", "create_time"],
+};
+
 service! {
     LinkService, run;
-    serve create_link(wire::CreateLinkRequest) -> wire::CreateLinkResponse = create;
+    serve create_link(wire::CreateLinkRequest) -> wire::CreateLinkResponse = authorize::create;
     serve get_link(wire::GetLinkRequest) -> wire::Link = get;
-    serve list_links(wire::ListLinksRequest) -> wire::ListLinksResponse = list;
+    serve list_links(wire::ListLinksRequest) -> wire::ListLinksResponse = list::list;
+    serve update_link(wire::UpdateLinkRequest) -> wire::Link = update;
     serve watch_link(wire::WatchLinkRequest) -> Self::WatchLinkStream = watch::watch;
-    serve confirm_link(wire::ConfirmLinkRequest) -> wire::Link = confirm;
-    serve cancel_link(wire::CancelLinkRequest) -> wire::Link = cancel;
+    serve complete_link(wire::CompleteLinkRequest) -> wire::Link = authorize::complete;
+    serve confirm_link(wire::ConfirmLinkRequest) -> wire::Link = authorize::confirm;
+    serve cancel_link(wire::CancelLinkRequest) -> wire::Link = authorize::cancel;
+    serve reauthorize_link(wire::ReauthorizeLinkRequest) -> wire::ReauthorizeLinkResponse = authorize::reauthorize;
     serve enable_link(wire::EnableLinkRequest) -> wire::Link = enable;
     serve disable_link(wire::DisableLinkRequest) -> wire::Link = disable;
     serve check_link(wire::CheckLinkRequest) -> wire::CheckLinkResponse = check;
@@ -38,27 +51,9 @@ service! {
     serve get_receipt(wire::GetReceiptRequest) -> wire::Receipt = receipt::get;
     serve list_expiring(wire::ListExpiringRequest) -> wire::ListExpiringResponse = expiring::list;
     serve list_receipts(wire::ListReceiptsRequest) -> wire::ListReceiptsResponse = receipt::list;
-    later update_link(wire::UpdateLinkRequest) -> wire::Link;
-    later complete_link(wire::CompleteLinkRequest) -> wire::Link;
-    later reauthorize_link(wire::ReauthorizeLinkRequest) -> wire::ReauthorizeLinkResponse;
     also {
         type WatchLinkStream = Answers<wire::WatchLinkResponse>;
     }
-}
-
-async fn create(
-    call: Call,
-    request: wire::CreateLinkRequest,
-) -> Result<wire::CreateLinkResponse, Failure> {
-    no_validate_only(request.validate_only)?;
-    let key = call.request_key(&request, &request.request_id)?;
-    let new = convert::link::new_link(request, call.caller.name())?;
-    let created = call.engine().create_link(new, key.as_ref()).await?;
-    Ok(wire::CreateLinkResponse {
-        link: Some(shown(&call, &created.link).await?),
-        authorization: created.authorization.map(convert::link::authorization),
-        findings: Vec::new(),
-    })
 }
 
 async fn get(call: Call, request: wire::GetLinkRequest) -> Result<wire::Link, Failure> {
@@ -95,136 +90,38 @@ async fn shown_with(
     Ok(shown)
 }
 
-async fn list(
-    call: Call,
-    request: wire::ListLinksRequest,
-) -> Result<wire::ListLinksResponse, Failure> {
-    let namespace = names::namespace(&request.parent)?;
-    let (size, place) = (pages::size(&request, 1000)?, call.place(&request)?);
-    let filter = Filter::parse(
-        &request.filter,
-        &["host", "stage", "cause", "desired", "login"],
-    )?;
-    let host = filter.wanted("host").map(names::host).transpose()?;
-    let include_unlinked = filter.wanted("stage") == Some("UNLINKED");
-    call.engine().namespace(&namespace).await?;
-    let stored = LinkFilter {
-        host,
-        include_unlinked,
-    };
-    let page = call
-        .engine()
-        .list_links(&namespace, &stored, place.as_deref(), size as usize)
-        .await?;
-    let (mut links, mut known) = (Vec::new(), Descriptions::new());
-    for entry in &page.items {
-        links.push(shown_with(&call, entry, &mut known).await?);
-    }
-    links.retain(|link| filter.admits(|field| field_of(link, field)));
-    Ok(wire::ListLinksResponse {
-        links,
-        next_page_token: call.next(&request, page.next.as_deref()),
-    })
-}
-
-/// What a filter compares with: names of enum values without their prefix.
-fn field_of(link: &wire::Link, field: &str) -> String {
-    let observed = link.observed.clone().unwrap_or_default();
-    let bare = |name: &str, prefix: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
-    match field {
-        "host" => link.host.clone(),
-        "stage" => bare(observed.stage().as_str_name(), "STAGE_"),
-        "cause" => bare(observed.cause().as_str_name(), "CAUSE_"),
-        "desired" => bare(
-            link.desired
-                .clone()
-                .unwrap_or_default()
-                .state()
-                .as_str_name(),
-            "STATE_",
-        ),
-        _ => link.identity.clone().unwrap_or_default().login,
-    }
-}
-
-async fn confirm(call: Call, request: wire::ConfirmLinkRequest) -> Result<wire::Link, Failure> {
-    request_id(&request.request_id)?;
-    let (namespace, id) = names::link(&request.name)?;
+async fn update(call: Call, request: wire::UpdateLinkRequest) -> Result<wire::Link, Failure> {
+    let key = call.request_key(&request, &request.request_id)?;
+    let given = request.link.unwrap_or_default();
+    let (namespace, id) = names::link(&given.name)?;
     let mut fields = Fields::default();
-    fields.check(
-        !request.link_code.is_empty(),
-        "link_code",
-        "is missing; enter the code that the page shows",
-    );
-    let here =
-        request.namespace.is_empty() || request.namespace == format!("namespaces/{namespace}");
-    fields.later(here, "namespace");
+    fields.text("link.display_name", &given.display_name, 200);
+    fields.labels("link.labels", &given.labels);
+    fields.annotations("link.annotations", &given.annotations);
     fields.finish()?;
-    same_version(&call, &namespace, &id, &request.etag).await?;
-    same_instance(&call, &namespace, &request).await?;
-    let identity = Some(request.identity_stable_id.as_str()).filter(|id| !id.is_empty());
-    let principal = call.caller.name();
-    let confirming =
-        call.engine()
-            .confirm_by_starter(&namespace, &id, principal, &request.link_code, identity);
-    let confirmed = confirming.await?;
-    shown(&call, &confirmed.link).await
-}
-
-/// Refuses a confirmation of another instance type or region than the namespace has.
-async fn same_instance(
-    call: &Call,
-    namespace: &NamespaceName,
-    request: &wire::ConfirmLinkRequest,
-) -> Result<(), Failure> {
-    if request.instance_type.is_empty() && request.region.is_empty() {
-        return Ok(());
-    }
-    let (has_type, has_region) = match call.engine().namespace(namespace).await?.record.kind {
-        NamespaceKind::Instance {
-            instance_type,
-            region,
-        } => (instance_type, region),
-        _ => (String::new(), String::new()),
+    let expect = etag(&given.etag)?;
+    let mask = Mask::read(request.update_mask, &SHAPE, |path| is_set(&given, path))?;
+    let wanted = LinkChange {
+        display_name: mask.pick("display_name", given.display_name),
+        service_account: mask.pick("service_account", given.service_account),
+        labels: mask.pick("labels", given.labels),
+        annotations: mask.pick("annotations", given.annotations),
+        validate_only: request.validate_only,
     };
-    let mut fields = Fields::default();
-    let fits = |asked: &str, has: &str| asked.is_empty() || asked == has;
-    fields.check(
-        fits(&request.instance_type, &has_type),
-        "instance_type",
-        "is not that of the namespace",
-    );
-    fields.check(
-        fits(&request.region, &has_region),
-        "region",
-        "is not that of the namespace",
-    );
-    fields.finish()
-}
-
-/// Refuses a call on a link that changed since its etag was read.
-async fn same_version(
-    call: &Call,
-    namespace: &NamespaceName,
-    id: &LinkId,
-    text: &str,
-) -> Result<(), Failure> {
-    let Some(expect) = etag(text)? else {
-        return Ok(());
-    };
-    if call.engine().link(namespace, id).await?.version == expect {
-        return Ok(());
-    }
-    let message = "the link changed meanwhile; read it again and repeat the call";
-    Err(Problem::new(Reason::EtagMismatch, message).into())
-}
-
-async fn cancel(call: Call, request: wire::CancelLinkRequest) -> Result<wire::Link, Failure> {
-    request_id(&request.request_id)?;
-    let (namespace, id) = names::link(&request.name)?;
-    same_version(&call, &namespace, &id, &request.etag).await?;
-    let entry = call.engine().cancel_link(&namespace, &id).await?;
+    let entry = call
+        .engine()
+        .update_link(&namespace, &id, &wanted, expect, key.as_ref())
+        .await?;
     shown(&call, &entry).await
+}
+
+fn is_set(given: &wire::Link, path: &str) -> bool {
+    match path {
+        "display_name" => !given.display_name.is_empty(),
+        "service_account" => given.service_account,
+        "labels" => !given.labels.is_empty(),
+        _ => !given.annotations.is_empty(),
+    }
 }
 
 async fn enable(call: Call, request: wire::EnableLinkRequest) -> Result<wire::Link, Failure> {
@@ -294,6 +191,23 @@ async fn organizations(
         },
         partial_action_uri: seen.partial_uri,
     })
+}
+
+/// Refuses a call on a link that changed since its etag was read.
+async fn same_version(
+    call: &Call,
+    namespace: &NamespaceName,
+    id: &LinkId,
+    text: &str,
+) -> Result<(), Failure> {
+    let Some(expect) = etag(text)? else {
+        return Ok(());
+    };
+    if call.engine().link(namespace, id).await?.version == expect {
+        return Ok(());
+    }
+    let message = "the link changed meanwhile; read it again and repeat the call";
+    Err(Problem::new(Reason::EtagMismatch, message).into())
 }
 
 async fn unlink(call: Call, request: wire::UnlinkRequest) -> Result<wire::Receipt, Failure> {

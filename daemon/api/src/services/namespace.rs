@@ -1,7 +1,7 @@
 //! Namespaces.
 
 use bindery_core::{name::NamespaceName, namespace::Namespace};
-use bindery_engine::{Engine, LinkFilter, Versioned};
+use bindery_engine::{Engine, LinkFilter, Versioned, namespaces::NamespaceChange};
 use bindery_proto::v1::{
     self as wire, namespace::Kind, namespace_service_server::NamespaceService,
 };
@@ -9,9 +9,9 @@ use bindery_proto::v1::{
 use super::host::missing_is_fine;
 use crate::{
     call::{Call, service},
-    convert::{self, namespace::unserved},
+    convert::{self, namespace::pairs},
     fields::{Fields, etag, no_validate_only, request_id},
-    filter::Filter,
+    filter::{Filter, LABELS, label_of},
     mask::{Mask, Shape},
     names, pages,
     policy::{Action, Verdict},
@@ -20,7 +20,12 @@ use crate::{
 
 /// What an update can name.
 const SHAPE: Shape = Shape {
-    mutable: &["display_name"],
+    mutable: &[
+        "display_name",
+        "require_service_account",
+        "labels",
+        "annotations",
+    ],
     secret: &[],
     immutable: &["name", "kind", "instance_type", "region", "create_time"],
 };
@@ -81,7 +86,10 @@ async fn list(
     request: wire::ListNamespacesRequest,
 ) -> Result<wire::ListNamespacesResponse, Failure> {
     let (size, place) = (pages::size(&request, 1000)?, call.place(&request)?);
-    let filter = Filter::parse(&request.filter, &["kind", "region", "instance_type"])?;
+    let filter = Filter::parse(
+        &request.filter,
+        &["kind", "region", "instance_type", LABELS],
+    )?;
     let page = call
         .engine()
         .list_namespaces(place.as_deref(), size as usize)
@@ -99,7 +107,7 @@ async fn list(
     })
 }
 
-fn may_read(call: &Call, name: &NamespaceName) -> bool {
+pub(super) fn may_read(call: &Call, name: &NamespaceName) -> bool {
     let verdict = || {
         call.policy()
             .judge(&call.caller, Action::Read, Some(name.as_str()))
@@ -111,7 +119,8 @@ fn field_of(namespace: &wire::Namespace, field: &str) -> String {
     match field {
         "kind" => kind_text(namespace.kind()).to_owned(),
         "region" => namespace.region.clone(),
-        _ => namespace.instance_type.clone(),
+        "instance_type" => namespace.instance_type.clone(),
+        label => label_of(&namespace.labels, label),
     }
 }
 
@@ -129,26 +138,36 @@ async fn update(
     request: wire::UpdateNamespaceRequest,
 ) -> Result<wire::Namespace, Failure> {
     request_id(&request.request_id)?;
-    no_validate_only(request.validate_only)?;
     let given = request.namespace.unwrap_or_default();
     let name = names::namespace(&given.name)?;
     let mut fields = Fields::default();
     fields.text("namespace.display_name", &given.display_name, 200);
-    unserved(&mut fields, &given);
+    pairs(&mut fields, &given);
     fields.finish()?;
     let expect = etag(&given.etag)?;
-    let mask = Mask::read(request.update_mask, &SHAPE, |_| {
-        !given.display_name.is_empty()
-    })?;
-    let entry = match mask.pick("display_name", given.display_name) {
-        Some(display_name) => {
-            call.engine()
-                .rename_namespace(&name, display_name, expect)
-                .await?
-        }
-        None => call.engine().namespace(&name).await?,
+    let mask = Mask::read(request.update_mask, &SHAPE, |path| is_set(&given, path))?;
+    let wanted = NamespaceChange {
+        display_name: mask.pick("display_name", given.display_name),
+        require_service_account: mask
+            .pick("require_service_account", given.require_service_account),
+        labels: mask.pick("labels", given.labels),
+        annotations: mask.pick("annotations", given.annotations),
+        validate_only: request.validate_only,
     };
+    let entry = call
+        .engine()
+        .update_namespace(&name, wanted, expect)
+        .await?;
     with_links(&call, entry).await
+}
+
+fn is_set(given: &wire::Namespace, path: &str) -> bool {
+    match path {
+        "display_name" => !given.display_name.is_empty(),
+        "require_service_account" => given.require_service_account,
+        "labels" => !given.labels.is_empty(),
+        _ => !given.annotations.is_empty(),
+    }
 }
 
 async fn delete(call: Call, request: wire::DeleteNamespaceRequest) -> Result<(), Failure> {

@@ -51,6 +51,11 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         host: s("hosts/forge"),
         ..Default::default()
     };
+    let named = wire::Link {
+        name: s(LINK),
+        display_name: s("Builds"),
+        ..Default::default()
+    };
     request! {
         "ProviderService/ListProviders": ListProvidersRequest {} => "OK";
         "ProviderService/GetProvider": GetProviderRequest { name: s("providers/gitea") } => "OK";
@@ -73,12 +78,17 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "NamespaceService/DeleteNamespace": DeleteNamespaceRequest { name: s("namespaces/acme") } => "HAS_CHILDREN";
         "LinkService/CreateLink": CreateLinkRequest {
             parent: s("namespaces/acme"), link: Some(link), method: Some(method)
-        } => "OK";
+        } => "LINK_EXISTS";
         "LinkService/GetLink": GetLinkRequest { name: s(LINK) } => "OK";
         "LinkService/ListLinks": ListLinksRequest { parent: s("namespaces/acme") } => "OK";
+        "LinkService/UpdateLink": UpdateLinkRequest { link: Some(named) } => "OK";
         "LinkService/WatchLink": WatchLinkRequest { name: s(LINK) } => "OK";
         "LinkService/ConfirmLink": ConfirmLinkRequest { name: s(LINK), link_code: s("code") } => "FLOW_EXPIRED";
-        "LinkService/CancelLink": CancelLinkRequest { name: s(LINK) } => "FLOW_EXPIRED";
+        "LinkService/CompleteLink": CompleteLinkRequest {
+            name: s(LINK), code: s("code"), state: s("flow.ticket")
+        } => "FLOW_EXPIRED";
+        "LinkService/CancelLink": CancelLinkRequest { name: s(LINK) } => "FLOW_USED";
+        "LinkService/ReauthorizeLink": ReauthorizeLinkRequest { name: s(LINK) } => "INVALID_ARGUMENT";
         "LinkService/EnableLink": EnableLinkRequest { name: s(LINK) } => "OK";
         "LinkService/DisableLink": DisableLinkRequest { name: s(LINK) } => "OK";
         "LinkService/CheckLink": CheckLinkRequest { name: s(LINK) } => "OK";

@@ -11,8 +11,8 @@ use std::{
 use bindery_api::{AdminPort, PluginFacts, PluginState, StatusFacts};
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route, TokenCall,
-        TokenOutcome, TokenReply,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
+        RevokeOutcome, Route, TokenCall, TokenOutcome, TokenReply,
     },
     host::{Certificates, HostNetwork},
     name::ProviderName,
@@ -24,6 +24,7 @@ use bindery_core::{
         PermissionScopes, RateLimitHeaders, Ref, RefKind, Repository, Revocation,
         RevocationOutcome, RevocationSupport, Rotation, ServerFacts, TokenFacts, TokenKind,
     },
+    secret::Secret,
     time::Timestamp,
 };
 use ring::rand::{SecureRandom, SystemRandom};
@@ -84,6 +85,20 @@ impl Egress for Forge {
 
     fn revoke<'a>(&'a self, _: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
         Box::pin(async { RevokeOutcome::Done })
+    }
+
+    fn authorize_device<'a>(
+        &'a self,
+        call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        let given = DeviceAuthorization {
+            device_code: Secret::new("BNDRYCANARYdevice".into()),
+            user_code: Secret::new("WDJB-MJHT".into()),
+            verification_uri: call.endpoint.replace("/code", ""),
+            expires_in: Duration::from_secs(900),
+            interval: Duration::from_secs(5),
+        };
+        Box::pin(async { Ok(given) })
     }
 
     fn probe<'a>(&'a self, _: &'a str, _: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
@@ -288,9 +303,15 @@ fn description() -> Description {
             api_from_web: "{web}/api/v1".into(),
             authorize: "{web}/login/oauth/authorize".into(),
             token: "{web}/login/oauth/access_token".into(),
+            device: "{web}/login/device/code".into(),
             ..Endpoints::default()
         },
-        auth_methods: vec![method(AuthKind::OAuthCode), method(AuthKind::AccessToken)],
+        auth_methods: vec![
+            method(AuthKind::OAuthCode),
+            method(AuthKind::AccessToken),
+            method(AuthKind::Device),
+            method(AuthKind::AppInstallation),
+        ],
         token_kinds: vec![TokenKind {
             name: "token".into(),
             prefix: String::new(),

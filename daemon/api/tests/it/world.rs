@@ -226,11 +226,8 @@ fn engine(vault: &Arc<SealedVault>) -> Engine {
 /// Host `forge`, namespaces `acme` and `umbrella`, the bound link `acme/bound` and a receipt.
 async fn seed(engine: &Engine, vault: &SealedVault) {
     for name in ["acme", "umbrella"] {
-        let new = NewNamespace {
-            name: NamespaceName::parse(name).expect("name"),
-            kind: NamespaceKind::Organization,
-            display_name: String::new(),
-        };
+        let name = NamespaceName::parse(name).expect("name");
+        let new = NewNamespace::new(name, NamespaceKind::Organization);
         engine.create_namespace(new, None).await.expect("namespace");
     }
     engine.create_host(host(), None).await.expect("host");
@@ -238,17 +235,17 @@ async fn seed(engine: &Engine, vault: &SealedVault) {
         NamespaceName::parse("acme").expect("name"),
         LinkId::parse("bound").expect("name"),
     );
+    let method = Method::AccessToken {
+        token: Secret::new(TOKEN.into()),
+        username: String::new(),
+    };
+    let forge = HostName::parse("forge").expect("name");
+    let owner = "spiffe://test.example/owner".to_owned();
     let new = NewLink {
-        namespace: namespace.clone(),
         id: Some(link),
-        host: HostName::parse("forge").expect("name"),
         display_name: "Builds".into(),
         permissions: [PermissionKey::ReadCode, PermissionKey::WriteCode].into(),
-        method: Method::AccessToken {
-            token: Secret::new(TOKEN.into()),
-            username: String::new(),
-        },
-        principal: "spiffe://test.example/owner".into(),
+        ..NewLink::new(namespace.clone(), forge, method, owner)
     };
     engine.create_link(new, None).await.expect("link");
     let old = LinkId::parse("old").expect("name");

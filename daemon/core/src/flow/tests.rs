@@ -22,7 +22,7 @@ fn flow() -> Flow {
 fn callback(host: &HostName) -> Callback<'_> {
     Callback {
         state_digest: [1; 32],
-        browser_digest: Some([2; 32]),
+        bearer: Some(Bearer::Browser([2; 32])),
         host,
         issuer: None,
     }
@@ -46,7 +46,15 @@ fn o1_o2_o3_tampered_callbacks_are_refused() {
     let host = flow().host;
     let other = HostName::parse("evil").expect("name");
     let now = Timestamp::from_unix_ms(1);
-    let cases: [(Callback<'_>, Option<&str>, Timestamp); 7] = [
+    let cases: [(Callback<'_>, Option<&str>, Timestamp); 8] = [
+        (
+            Callback {
+                bearer: Some(Bearer::Principal("uid:1000")),
+                ..callback(&host)
+            },
+            None,
+            now,
+        ),
         (
             Callback {
                 state_digest: [9; 32],
@@ -57,7 +65,7 @@ fn o1_o2_o3_tampered_callbacks_are_refused() {
         ),
         (
             Callback {
-                browser_digest: Some([9; 32]),
+                bearer: Some(Bearer::Browser([9; 32])),
                 ..callback(&host)
             },
             None,
@@ -65,7 +73,7 @@ fn o1_o2_o3_tampered_callbacks_are_refused() {
         ),
         (
             Callback {
-                browser_digest: None,
+                bearer: None,
                 ..callback(&host)
             },
             None,
@@ -100,7 +108,7 @@ fn o1_only_the_starter_confirms() {
     };
     let starter = |principal, confirm_digest| ConfirmProof::Starter {
         principal,
-        confirm_digest,
+        confirm_digest: Some(confirm_digest),
     };
     for (proof, passes) in [
         (browser(&[3; 32], &[2; 32]), true),
@@ -116,5 +124,128 @@ fn o1_only_the_starter_confirms() {
         };
         assert_eq!(flow.confirm(&proof, now).is_ok(), passes, "{proof:?}");
         assert!(flow.confirm(&proof, now).is_err(), "{proof:?} twice");
+    }
+}
+
+/// O1, O2: what the registry's page received is handed in by the one who started, and by no browser and nobody else.
+#[test]
+fn o1_o2_headless_flows_are_completed_by_their_starter() {
+    let host = flow().host;
+    let now = Timestamp::from_unix_ms(1);
+    for (bearer, passes) in [
+        (Some(Bearer::Principal("uid:1000")), true),
+        (Some(Bearer::Principal("uid:1001")), false),
+        (Some(Bearer::Browser([2; 32])), false),
+        (None, false),
+    ] {
+        let mut flow = Flow {
+            way: Way::Headless,
+            ..flow()
+        };
+        let callback = Callback {
+            bearer,
+            ..callback(&host)
+        };
+        assert_eq!(
+            flow.accept(&callback, None, now).is_ok(),
+            passes,
+            "{bearer:?}"
+        );
+    }
+}
+
+/// Where no page shows a code the starter alone confirms; where one does, no code is no proof.
+#[test]
+fn o1_a_code_is_asked_for_where_a_page_shows_one() {
+    let now = Timestamp::from_unix_ms(1);
+    let proof = |principal| ConfirmProof::Starter {
+        principal,
+        confirm_digest: None,
+    };
+    for (way, principal, passes) in [
+        (Way::Headless, "uid:1000", true),
+        (Way::Headless, "uid:1001", false),
+        (Way::Browser, "uid:1000", false),
+        (Way::Installation, "uid:1000", false),
+    ] {
+        let mut flow = Flow {
+            stage: FlowStage::Granted,
+            confirm_digest: None,
+            way,
+            ..flow()
+        };
+        assert_eq!(
+            flow.confirm(&proof(principal), now).is_ok(),
+            passes,
+            "{flow:?}"
+        );
+    }
+}
+
+/// Who confirms before anybody has consented is told to wait.
+#[test]
+fn confirming_too_early_says_so() {
+    let proof = ConfirmProof::Starter {
+        principal: "uid:1000",
+        confirm_digest: Some(&[3; 32]),
+    };
+    let early = flow().confirm(&proof, Timestamp::from_unix_ms(1));
+    assert_eq!(early.expect_err("early").reason, Reason::FlowPending);
+}
+
+fn device() -> Device {
+    Device {
+        device_code: Secret::new("d".to_owned()),
+        user_code: Secret::new("u".to_owned()),
+        verification_uri: "https://forge.example/device".to_owned(),
+        interval: Duration::from_secs(5),
+        next_poll: Timestamp::default(),
+    }
+}
+
+/// RFC 8628 section 3.5: the interval is kept, `slow_down` makes it five seconds longer for good, and an absent provider is
+/// asked less and less often.
+#[test]
+fn device_polls_keep_their_distance() {
+    let refused = |error: &str| TokenOutcome::Refused {
+        error: error.to_owned(),
+        dead: false,
+    };
+    let mut device = device();
+    let now = Timestamp::from_unix_ms(0);
+    let away = Problem::new(Reason::HostUnreachable, "away");
+    for (outcome, seconds) in [
+        (refused("authorization_pending"), 5),
+        (refused("slow_down"), 10),
+        (refused("authorization_pending"), 10),
+        (TokenOutcome::NotNow(away.clone()), 20),
+        (
+            TokenOutcome::Lost(away.clone().retry(Some(Duration::from_secs(90)))),
+            90,
+        ),
+        (refused("authorization_pending"), 40),
+    ] {
+        assert!(matches!(device.judge(outcome, now), Polled::Again));
+        assert_eq!(device.next_poll.since(now).as_secs(), seconds);
+    }
+}
+
+/// RFC 8628 section 3.5: a refusal ends the flow with a fixed text, and what the forge wrote is not repeated (O6).
+#[test]
+fn device_refusals_end_the_flow() {
+    for (error, reason) in [
+        ("access_denied", Reason::ConsentDenied),
+        ("expired_token", Reason::FlowExpired),
+        ("<b>odd</b>", Reason::TokenRefused),
+    ] {
+        let outcome = TokenOutcome::Refused {
+            error: error.to_owned(),
+            dead: true,
+        };
+        let Polled::Over(problem) = device().judge(outcome, Timestamp::default()) else {
+            panic!("{error}");
+        };
+        assert_eq!(problem.reason, reason);
+        assert!(!problem.message.contains(error));
     }
 }

@@ -62,7 +62,7 @@ impl<'c> AsyncHttpClient<'c> for Wire {
 }
 
 impl Wire {
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Stop> {
+    pub(super) async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Stop> {
         let answer = self.answer(request).await?;
         self.judge(&answer)
     }

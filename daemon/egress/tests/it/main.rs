@@ -3,6 +3,7 @@
 mod addresses;
 mod answers;
 mod calls;
+mod device;
 mod identity;
 mod leaks;
 mod limits;

@@ -103,6 +103,13 @@ impl Egress for Forge {
         unreachable!("nothing is revoked in these tests")
     }
 
+    fn authorize_device<'a>(
+        &'a self,
+        _: bindery_core::exchange::DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<bindery_core::exchange::DeviceAuthorization, Problem>> {
+        unreachable!("no device flow is started here")
+    }
+
     fn probe<'a>(&'a self, _: &'a str, _: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
         self.sent.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { ProbeReport::default() })

@@ -1,8 +1,7 @@
-//! What the browser brings back from the forge: let through once, and its code exchanged once.
+//! What the browser brings back from the forge: let through once.
 
 use bindery_core::{
-    exchange::{Reach, TokenCall, TokenGrant, TokenOutcome},
-    flow::Callback,
+    flow::{Bearer, Callback, Way},
     host::Host,
     name::FlowId,
     origin::Origin,
@@ -11,12 +10,8 @@ use bindery_core::{
     secret::Secret,
 };
 
-use super::{Stand, elsewhere, oauth_method, over};
-use crate::{
-    Engine, Versioned,
-    digest::sha256,
-    records::{change, origins},
-};
+use super::{Stand, elsewhere, exchange::Proof, over};
+use crate::{Engine, Versioned, digest::sha256, records::change};
 
 /// What the browser brought back from the forge.
 #[derive(Debug)]
@@ -31,8 +26,17 @@ pub struct Returned<'a> {
     pub error: Option<&'a str>,
     /// `iss` (RFC 9207).
     pub issuer: Option<&'a str>,
+    /// Id of the installation, from the page on which the app is installed.
+    pub installation: Option<&'a str>,
     /// The browser's cookie.
     pub browser: Option<&'a str>,
+}
+
+/// What somebody brings back, whoever it is.
+pub(super) struct Brought<'a> {
+    pub(super) state: &'a str,
+    pub(super) issuer: Option<&'a str>,
+    pub(super) bearer: Option<Bearer<'a>>,
 }
 
 impl Engine {
@@ -40,35 +44,54 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `FLOW_EXPIRED` and `FLOW_MISMATCH` before anything is sent; `CONSENT_DENIED`, `CLIENT_REFUSED`, `TOKEN_REFUSED`
-    /// and what the host says afterwards.
+    /// `FLOW_EXPIRED` and `FLOW_MISMATCH` before anything is sent; `CONSENT_DENIED`, `CLIENT_REFUSED`, `TOKEN_REFUSED`,
+    /// `IDENTITY_MISMATCH`, `APP_NOT_INSTALLED` and what the host says afterwards.
     pub async fn callback(&self, returned: Returned<'_>) -> Result<FlowId, Problem> {
-        let stand = self.accept(&returned).await?;
-        let (flow, host) = (stand.flow.record.id.clone(), stand.host.clone());
-        if let Some(error) = returned.error {
-            self.end_flow(
-                &stand.flow.record,
-                "the person did not agree at the provider",
-            )
-            .await?;
-            return Err(denied(error));
-        }
-        let Some(code) = returned.code else {
-            self.end_flow(&stand.flow.record, "the provider sent no code")
-                .await?;
-            return Err(denied("no code"));
+        let brought = Brought {
+            state: returned.state,
+            issuer: returned.issuer,
+            bearer: returned
+                .browser
+                .map(|cookie| Bearer::Browser(sha256(cookie.as_bytes()))),
         };
-        let engine = self.clone();
-        // The browser may go away; the exchange of a single-use code may not.
-        let exchange = tokio::spawn(async move { engine.exchange_code(stand, code).await });
+        let on_path = |host: &Host| host.redirect_id == returned.redirect_id;
+        let stand = self.accept(&brought, on_path).await?;
+        let flow = stand.flow.record.id.clone();
+        if let Some(error) = returned.error {
+            return Err(self.refused_by_person(&stand, denied(error)).await?);
+        }
+        let proof = match proof(&stand, returned.code, returned.installation) {
+            Ok(proof) => proof,
+            Err(problem) => return Err(self.refused_by_person(&stand, problem).await?),
+        };
+        self.exchange_detached(stand, proof, returned.issuer)
+            .await?;
+        Ok(flow)
+    }
+
+    /// Ends a flow that brought nothing, and hands on why.
+    async fn refused_by_person(&self, stand: &Stand, problem: Problem) -> Result<Problem, Problem> {
+        self.end_flow(&stand.flow.record, &problem.message).await?;
+        Ok(problem)
+    }
+
+    /// Exchanges a code in a task of its own: who brought it may go away, the exchange of a single-use code may not.
+    pub(super) async fn exchange_detached(
+        &self,
+        stand: Stand,
+        proof: Proof,
+        issuer: Option<&str>,
+    ) -> Result<(), Problem> {
+        let (engine, host) = (self.clone(), stand.host.clone());
+        let exchange = tokio::spawn(async move { engine.exchange_code(stand, proof).await });
         exchange.await.map_err(|_| {
             Problem::new(
                 Reason::ShuttingDown,
                 "the daemon stops; start the link again",
             )
         })??;
-        self.note_issuer(&host, returned.issuer).await;
-        Ok(flow)
+        self.note_issuer(&host, issuer).await;
+        Ok(())
     }
 
     /// O3: a host that has sent `iss` once must send the same from then on.
@@ -93,20 +116,22 @@ impl Engine {
         let _ = self.commit(vec![put]).await;
     }
 
-    /// Finds the flow of a `state` and lets its first callback through.
-    async fn accept(&self, returned: &Returned<'_>) -> Result<Stand, Problem> {
-        let (id, _) = returned.state.rsplit_once('.').ok_or_else(over)?;
+    /// Finds the flow of a `state` and lets the first one through who may bring it.
+    pub(super) async fn accept(
+        &self,
+        brought: &Brought<'_>,
+        on_path: impl Fn(&Host) -> bool,
+    ) -> Result<Stand, Problem> {
+        let (id, _) = brought.state.rsplit_once('.').ok_or_else(over)?;
         let mut stand = self.stand(id).await?;
-        if stand.host.redirect_id != returned.redirect_id
-            || foreign(returned.issuer, &stand.host.web_url)
-        {
+        if !on_path(&stand.host) || foreign(brought.issuer, &stand.host.web_url) {
             return Err(elsewhere());
         }
         let callback = Callback {
-            state_digest: sha256(returned.state.as_bytes()),
-            browser_digest: returned.browser.map(|cookie| sha256(cookie.as_bytes())),
+            state_digest: sha256(brought.state.as_bytes()),
+            bearer: brought.bearer,
             host: &stand.host.name,
-            issuer: returned.issuer,
+            issuer: brought.issuer,
         };
         stand
             .flow
@@ -119,46 +144,30 @@ impl Engine {
             Ok(()) => Ok(stand),
         }
     }
+}
 
-    async fn exchange_code(&self, mut stand: Stand, code: Secret) -> Result<(), Problem> {
-        let verifier = stand.flow.record.pkce_verifier.take();
-        let presented = self
-            .present_code(&stand.host, &code, verifier.as_ref())
-            .await;
-        let problem = match presented {
-            Ok(TokenOutcome::Granted(tokens)) => return self.keep_pending(&stand, tokens).await,
-            Ok(other) => exchange_problem(other, &stand.host),
-            Err(problem) => problem,
-        };
-        self.end_flow(&stand.flow.record, &problem.message).await?;
-        Err(problem)
+/// What the forge sent, as far as the way of the flow needs it.
+fn proof(
+    stand: &Stand,
+    code: Option<Secret>,
+    installation: Option<&str>,
+) -> Result<Proof, Problem> {
+    let code = code.ok_or_else(|| denied("no code"));
+    if !matches!(stand.flow.record.way, Way::Installation) {
+        return Ok(Proof {
+            code: code?,
+            installation: None,
+        });
     }
-
-    async fn present_code(
-        &self,
-        host: &Host,
-        code: &Secret,
-        verifier: Option<&Secret>,
-    ) -> Result<TokenOutcome, Problem> {
-        let description = self.description(&host)?;
-        let (allowed, secrets) = (origins(host)?, self.host_secrets(host).await?);
-        let call = TokenCall {
-            endpoint: &description.endpoints.token_uri(host.token_base()),
-            client_id: host.oauth_client_id.as_deref().unwrap_or_default(),
-            method: oauth_method(&description)?,
-            reach: Reach {
-                host,
-                secrets: &secrets,
-            },
-            origins: &allowed,
-            grant: TokenGrant::Code {
-                code,
-                redirect_uri: &self.redirect_uri(host),
-                verifier,
-            },
-        };
-        Ok(self.call_token(call).await)
-    }
+    // Without the right to install, a person can only ask an owner for it, and comes back without an installation.
+    let installation = installation.ok_or_else(|| {
+        let message = "the app is not installed yet: an owner of the organization must approve it; link again afterwards";
+        Problem::new(Reason::AppNotInstalled, message).act(Who::OrganizationOwner, "")
+    })?;
+    Ok(Proof {
+        code: code?,
+        installation: Some(installation.to_owned()),
+    })
 }
 
 /// O3: an issuer of another origin than the forge's answers for another forge.
@@ -169,27 +178,6 @@ fn foreign(issuer: Option<&str>, web_url: &str) -> bool {
     match (Origin::parse(issuer), Origin::parse(web_url)) {
         (Ok(issuer), Ok(forge)) => issuer != forge,
         _ => true,
-    }
-}
-
-fn exchange_problem(outcome: TokenOutcome, host: &Host) -> Problem {
-    match outcome {
-        TokenOutcome::ClientRefused => {
-            let message = format!(
-                "{} refused the OAuth client of hosts/{}; check its id and secrets",
-                host.web_url, host.name
-            );
-            Problem::new(Reason::ClientRefused, message).act(Who::HostOperator, "")
-        }
-        TokenOutcome::Refused { error, .. } => {
-            let message = format!(
-                "{} refused the code ({error}); start the link again",
-                host.web_url
-            );
-            Problem::new(Reason::TokenRefused, message)
-        }
-        TokenOutcome::NotNow(problem) | TokenOutcome::Lost(problem) => problem,
-        TokenOutcome::Granted(_) => Problem::new(Reason::Internal, "a granted code is no problem"),
     }
 }
 

@@ -4,17 +4,23 @@ use bindery_core::{
     flow::{ConfirmProof, Flow, FlowStage},
     link::Link,
     name::{LinkId, NamespaceName},
+    namespace::{Namespace, NamespaceKind},
     port::{Expect, Key},
     problem::{Problem, Reason},
-    provider::{Description, Identity, PermissionScopes},
+    provider::{Description, Identity, PermissionScopes, TokenFacts},
     secret::Secret,
 };
 
-use super::{Stand, elsewhere, over, start::asked};
+use super::{
+    Stand, elsewhere, over,
+    place::{Place, Shown},
+    start::asked,
+};
 use crate::{
-    Engine, Versioned,
+    Engine, RequestKey, Versioned,
     digest::sha256,
-    links::{Found, bind, missing},
+    links::{Found, Rules, Ticket, bind, extra, missing, personal, renewal},
+    namespaces::check_etag,
     records::change,
 };
 
@@ -25,6 +31,14 @@ pub struct ConfirmView {
     pub namespace: String,
     /// Name of the namespace for people; may be empty.
     pub namespace_display_name: String,
+    /// What the namespace is: `user`, `organization` or `instance`.
+    pub namespace_kind: &'static str,
+    /// What is shown of it for the person to confirm, and must come back as it was.
+    pub place: Place,
+    /// Builds of a team would hang on this one account.
+    pub personal: bool,
+    /// The link was bound before, and this replaces its grant.
+    pub reauthorization: bool,
     /// Resource name of the link.
     pub link: String,
     /// Principal that asks.
@@ -48,6 +62,36 @@ pub struct ConfirmView {
     pub return_to: Option<String>,
     /// The code that confirms. It goes to this page and nowhere else.
     pub confirm_code: Secret,
+}
+
+/// What the principal that started says.
+#[derive(Clone, Copy, Debug)]
+pub struct StarterSays<'a> {
+    /// The principal.
+    pub principal: &'a str,
+    /// The code of the page; `None` where no page showed one.
+    pub code: Option<&'a str>,
+    /// Stable id of the identity that is expected.
+    pub identity: Option<&'a str>,
+    /// What the person saw of the namespace.
+    pub shown: Shown<'a>,
+    /// Namespace that the person chose; the principal must be allowed to link in both.
+    pub move_to: Option<&'a NamespaceName>,
+    /// A personal account is accepted where the namespace requires a service account.
+    pub allow_personal_account: bool,
+    /// The link must be at this version.
+    pub expect: Option<u64>,
+}
+
+/// What is said by whoever confirms.
+struct Said<'a> {
+    proof: ConfirmProof<'a>,
+    identity: Option<&'a str>,
+    shown: Shown<'a>,
+    move_to: Option<&'a NamespaceName>,
+    allow_personal_account: bool,
+    expect: Option<u64>,
+    request: Option<&'a RequestKey>,
 }
 
 /// A confirmed flow.
@@ -77,11 +121,25 @@ impl Engine {
         let code = self.new_id();
         stand.flow.record.confirm_digest = Some(sha256(code.as_bytes()));
         self.put_flow(&mut stand.flow).await?;
+        self.shown(stand, identity, Secret::new(code)).await
+    }
+
+    async fn shown(
+        &self,
+        stand: Stand,
+        identity: Identity,
+        confirm_code: Secret,
+    ) -> Result<ConfirmView, Problem> {
         let description = self.description(&stand.host)?;
-        let link = &stand.link.record;
+        let link = &stand.subject();
+        let namespace = self.namespace(&link.namespace).await?.record;
         Ok(ConfirmView {
             namespace: format!("namespaces/{}", link.namespace),
-            namespace_display_name: self.namespace(&link.namespace).await?.record.display_name,
+            namespace_kind: kind_name(&namespace.kind),
+            place: Place::of(&namespace),
+            personal: personal(&namespace, link, &identity).is_some(),
+            namespace_display_name: namespace.display_name,
+            reauthorization: stand.flow.record.reauthorization,
             link: link.resource(),
             requester: stand.flow.record.principal.clone(),
             provider: description.display_name.clone(),
@@ -92,51 +150,40 @@ impl Engine {
             missing: missing(&description, link),
             extra: extra(link),
             return_to: self.return_address(&stand.flow.record),
-            confirm_code: Secret::new(code),
+            confirm_code,
         })
     }
 
-    /// Who consented; asks again when the forge could not be asked at the callback.
-    async fn known_identity(&self, stand: &mut Stand) -> Result<Identity, Problem> {
-        if stand.link.record.identity.is_none() {
-            let grant = self
-                .find_grant(&stand.link.record, &stand.host)
-                .await?
-                .ok_or_else(over)?;
-            self.note_identity(&stand.link.record, &stand.host, &grant.record.access_token)
-                .await?;
-            let link = &stand.link.record;
-            stand.link = self.link(&link.namespace, &link.id).await?;
-        }
-        let known = stand.link.record.identity.clone();
-        known.ok_or_else(|| {
-            Problem::new(
-                Reason::ProviderUnavailable,
-                "the provider did not say whose token it is",
-            )
-        })
-    }
-
-    /// Confirms from the browser that started.
+    /// Confirms from the browser that started. `shown` is what its page showed of the namespace.
     ///
     /// # Errors
     ///
-    /// `FLOW_EXPIRED`, `FLOW_MISMATCH`, and what the vault says.
+    /// `FLOW_EXPIRED`, `FLOW_PENDING`, `FLOW_MISMATCH`, `INVALID_ARGUMENT` when the namespace is not what was shown,
+    /// `IDENTITY_MISMATCH`, `SERVICE_ACCOUNT_REQUIRED`, `LINK_EXISTS`, and what the vault says.
     pub async fn confirm_in_browser(
         &self,
         id: &str,
         code: &str,
         browser: &str,
+        shown: Shown<'_>,
     ) -> Result<Confirmed, Problem> {
         let (confirm, cookie) = (sha256(code.as_bytes()), sha256(browser.as_bytes()));
-        let proof = ConfirmProof::Browser {
-            confirm_digest: &confirm,
-            browser_digest: &cookie,
+        let said = Said {
+            proof: ConfirmProof::Browser {
+                confirm_digest: &confirm,
+                browser_digest: &cookie,
+            },
+            identity: None,
+            shown,
+            move_to: None,
+            allow_personal_account: false,
+            expect: None,
+            request: None,
         };
-        self.confirm(id, &proof).await
+        self.confirm(id, &said).await
     }
 
-    /// Confirms by API: the principal that started, with the code that the page shows.
+    /// Confirms by API: the principal that started, with the code that the page shows where there is one.
     ///
     /// # Errors
     ///
@@ -145,34 +192,36 @@ impl Engine {
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
-        principal: &str,
-        code: &str,
-        expected_identity: Option<&str>,
+        says: StarterSays<'_>,
+        request: Option<&RequestKey>,
     ) -> Result<Confirmed, Problem> {
-        let flow = self.flow_of(namespace, id).await?.ok_or_else(over)?;
-        let stand = self.stand(flow.record.id.as_str()).await?;
-        let identity = stand.link.record.identity.as_ref();
-        if expected_identity.is_some()
-            && identity.map(|identity| identity.stable_id.as_str()) != expected_identity
-        {
-            let message =
-                "the identity is not the expected one; cancel the link, or confirm what is there";
-            return Err(Problem::new(Reason::IdentityMismatch, message));
+        if let Some(resource) = self.recall(request).await? {
+            return Ok(Confirmed {
+                link: self.link_named(&resource).await?,
+                return_to: None,
+            });
         }
-        let digest = sha256(code.as_bytes());
-        self.confirm(
-            stand.flow.record.id.as_str(),
-            &ConfirmProof::Starter {
-                principal,
-                confirm_digest: &digest,
+        self.link(namespace, id).await?;
+        let flow = self.flow_of(namespace, id).await?.ok_or_else(over)?;
+        let digest = says.code.map(|code| sha256(code.as_bytes()));
+        let said = Said {
+            proof: ConfirmProof::Starter {
+                principal: says.principal,
+                confirm_digest: digest.as_ref(),
             },
-        )
-        .await
+            identity: says.identity,
+            shown: says.shown,
+            move_to: says.move_to.filter(|to| *to != namespace),
+            allow_personal_account: says.allow_personal_account,
+            expect: says.expect,
+            request,
+        };
+        self.confirm(flow.record.id.as_str(), &said).await
     }
 
-    async fn confirm(&self, id: &str, proof: &ConfirmProof<'_>) -> Result<Confirmed, Problem> {
+    async fn confirm(&self, id: &str, said: &Said<'_>) -> Result<Confirmed, Problem> {
         loop {
-            match self.confirm_once(self.stand(id).await?, proof).await {
+            match self.confirm_once(self.stand(id).await?, said).await {
                 // The link was changed, disabled for instance, or somebody else was faster.
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
                 outcome => return outcome,
@@ -180,41 +229,113 @@ impl Engine {
         }
     }
 
-    async fn confirm_once(
-        &self,
-        mut stand: Stand,
-        proof: &ConfirmProof<'_>,
-    ) -> Result<Confirmed, Problem> {
-        let now = self.now();
-        stand.flow.record.confirm(proof, now)?;
+    async fn confirm_once(&self, mut stand: Stand, said: &Said<'_>) -> Result<Confirmed, Problem> {
+        check_etag(said.expect, stand.link.version)?;
+        let mut flow = stand.flow.record.duplicate();
+        flow.confirm(&said.proof, self.now())?;
         let identity = self.known_identity(&mut stand).await?;
-        let grant = self
-            .find_grant(&stand.link.record, &stand.host)
-            .await?
-            .ok_or_else(over)?
-            .record;
-        let Versioned {
-            record: mut link,
-            version,
-        } = stand.link;
-        let facts = bindery_core::provider::TokenFacts::default();
-        bind(&mut link, &grant, Found { identity, facts }, now);
-        let flow = stand.flow.record;
+        if said.identity.is_some_and(|id| id != identity.stable_id) {
+            let message =
+                "the identity is not the expected one; cancel the link, or confirm what is there";
+            return Err(Problem::new(Reason::IdentityMismatch, message));
+        }
         let return_to = self.return_address(&flow);
-        let drop_flow = change(
-            Key::Flow(flow.id),
+        let link = if flow.reauthorization {
+            self.bind_anew(stand, identity, said).await?
+        } else {
+            self.bind_first(stand, identity, said).await?
+        };
+        Ok(Confirmed { link, return_to })
+    }
+
+    /// Binds a new link, in the namespace that was chosen.
+    async fn bind_first(
+        &self,
+        stand: Stand,
+        identity: Identity,
+        said: &Said<'_>,
+    ) -> Result<Versioned<Link>, Problem> {
+        let _stays = self.gates().ground.read().await;
+        let _alone = self.gates().binding.lock().await;
+        let chosen = said.move_to.unwrap_or(&stand.link.record.namespace);
+        let namespace = self.namespace(chosen).await?.record;
+        self.admit_identity(&stand, &identity, &namespace, said)
+            .await?;
+        let grant = self.waiting_grant(&stand).await?.ok_or_else(over)?;
+        let mut link = stand.link.record.clone();
+        let found = Found {
+            identity,
+            facts: TokenFacts::default(),
+        };
+        bind(&mut link, &grant.record, found, self.now());
+        link.namespace = namespace.name;
+        let mut changes = vec![change(
+            Key::Flow(stand.flow.record.id.clone()),
             Expect::Version(stand.flow.version),
             None,
-        );
-        self.put_link(link.clone(), Expect::Version(version), vec![drop_flow])
+        )];
+        changes.extend(self.remember(said.request, &link.resource()).await?);
+        if said.move_to.is_some() {
+            return self.put_moved(&stand, link, grant, changes).await;
+        }
+        let version = stand.link.version;
+        self.put_link(link.clone(), Expect::Version(version), changes)
             .await?;
-        Ok(Confirmed {
-            link: Versioned {
-                record: link,
-                version: version + 1,
-            },
-            return_to,
+        Ok(Versioned {
+            record: link,
+            version: version + 1,
         })
+    }
+
+    /// Whether an identity may be bound in a namespace.
+    async fn admit_identity(
+        &self,
+        stand: &Stand,
+        identity: &Identity,
+        namespace: &Namespace,
+        said: &Said<'_>,
+    ) -> Result<(), Problem> {
+        said.shown.check(namespace)?;
+        let rules = Rules {
+            namespace,
+            expected_identity: "",
+            allow_personal_account: said.allow_personal_account
+                || stand.flow.record.allow_personal_account,
+        };
+        let link = &stand.link.record;
+        rules.account(link, identity)?;
+        self.refuse_twin(&namespace.name, link, identity).await
+    }
+
+    /// Puts the new grant of a link in the place of the old.
+    async fn bind_anew(
+        &self,
+        stand: Stand,
+        identity: Identity,
+        said: &Said<'_>,
+    ) -> Result<Versioned<Link>, Problem> {
+        if said.move_to.is_some() {
+            let message = "can't change when a link is authorized anew; leave it out";
+            return Err(Problem::invalid("namespace", message));
+        }
+        let namespace = self.namespace(&stand.link.record.namespace).await?.record;
+        said.shown.check(&namespace)?;
+        let grant = self.waiting_grant(&stand).await?.ok_or_else(over)?.record;
+        let (subject, flow) = (stand.subject(), &stand.flow.record);
+        let ticket = Ticket {
+            flow: Some((flow.id.clone(), stand.flow.version)),
+            allow_identity_change: flow.allow_identity_change,
+            allow_personal_account: said.allow_personal_account || flow.allow_personal_account,
+            expect: said.expect,
+            request: said.request.cloned(),
+        };
+        let found = Found {
+            identity,
+            facts: TokenFacts::default(),
+        };
+        let renewal = renewal(subject, grant, found);
+        let link = &stand.link.record;
+        self.renew(&link.namespace, &link.id, renewal, ticket).await
     }
 
     fn return_address(&self, flow: &Flow) -> Option<String> {
@@ -234,11 +355,10 @@ fn granted(description: &Description, link: &Link) -> Vec<PermissionScopes> {
     granted
 }
 
-/// Granted scopes that were not asked for.
-pub(super) fn extra(link: &Link) -> Vec<String> {
-    let granted = link.granted_scopes.iter().flatten();
-    granted
-        .filter(|scope| !link.requested_scopes.contains(scope))
-        .cloned()
-        .collect()
+const fn kind_name(kind: &NamespaceKind) -> &'static str {
+    match kind {
+        NamespaceKind::User => "user",
+        NamespaceKind::Organization => "organization",
+        NamespaceKind::Instance { .. } => "instance",
+    }
 }

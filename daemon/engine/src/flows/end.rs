@@ -1,15 +1,21 @@
 //! How a flow ends without a bound link: declined, cancelled, refused, or too late.
 
 use bindery_core::{
-    flow::{ConfirmProof, Flow},
+    flow::{ConfirmProof, Flow, FlowStage},
     link::{Link, Stage},
     name::{LinkId, NamespaceName},
-    port::{Expect, Key},
+    port::{Expect, Key, Record},
     problem::{Problem, Reason},
 };
 
-use super::over;
-use crate::{Engine, Versioned, digest::sha256, records::change};
+use super::{Stand, over};
+use crate::{
+    Engine, RequestKey, Versioned,
+    digest::sha256,
+    namespaces::check_etag,
+    records::{change, origins},
+    unlink::PATIENCE,
+};
 
 impl Engine {
     /// "This is not me", from the browser that started: the pending grant is revoked and erased.
@@ -31,35 +37,51 @@ impl Engine {
         let mut stand = self.stand(id).await?;
         stand.flow.record.confirm(&proof, self.now())?;
         let message = "the person who agreed at the provider declined it afterwards";
-        self.end_or_over(&stand.flow.record, message).await
+        self.end_or(&stand.flow.record, message, over).await
     }
 
-    /// Ends a pending link: the grant, if there is one already, is revoked and erased.
+    /// Ends the flow of a link: the grant that it brought, if there is one already, is revoked and erased. A link that was
+    /// bound before stays as it was.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, `FLOW_EXPIRED` when the link is not pending, and what the vault says.
+    /// `NOT_FOUND`, `ETAG_MISMATCH`, `FLOW_USED` when no flow is under way, and what the vault says.
     pub async fn cancel_link(
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
+        expect: Option<u64>,
+        request: Option<&RequestKey>,
     ) -> Result<Versioned<Link>, Problem> {
-        self.link(namespace, id).await?;
-        let flow = self.flow_of(namespace, id).await?.ok_or_else(over)?;
-        self.end_or_over(&flow.record, "cancelled by the one who started it")
+        if let Some(resource) = self.recall(request).await? {
+            return self.link_named(&resource).await;
+        }
+        let link = self.link(namespace, id).await?;
+        check_etag(expect, link.version)?;
+        let flow = self.flow_of(namespace, id).await?.ok_or_else(nothing)?;
+        self.end_or(&flow.record, "cancelled by the one who started it", nothing)
             .await?;
+        self.note_done(request, &link.record.resource()).await?;
         self.link(namespace, id).await
     }
 
     /// Ends a flow for somebody who must know whether that came too late.
-    async fn end_or_over(&self, flow: &Flow, message: &str) -> Result<(), Problem> {
+    async fn end_or(
+        &self,
+        flow: &Flow,
+        message: &str,
+        late: fn() -> Problem,
+    ) -> Result<(), Problem> {
         let ended = self.end_flow(flow, message).await?;
-        ended.then_some(()).ok_or_else(over)
+        ended.then_some(()).ok_or_else(late)
     }
 
     /// Removes a flow and ends its link, together. A pending grant goes through the unlink saga, so it is revoked. Says
     /// whether the link was pending still.
     pub(crate) async fn end_flow(&self, flow: &Flow, message: &str) -> Result<bool, Problem> {
+        if flow.reauthorization {
+            return self.end_anew(flow).await;
+        }
         let (namespace, id) = (&flow.namespace, &flow.link);
         loop {
             let Versioned {
@@ -69,6 +91,7 @@ impl Engine {
             let remove = vec![change(Key::Flow(flow.id.clone()), Expect::Any, None)];
             let ended = match link.observed.stage {
                 Stage::PendingAuthorization => {
+                    link.flow = None;
                     link.observe(Stage::Unlinked, message, self.now());
                     self.put_link(link, Expect::Version(version), remove)
                         .await
@@ -87,4 +110,96 @@ impl Engine {
             }
         }
     }
+
+    /// Ends the flow of a link that was bound before and stays so. The flow is kept, finished, until the grant that it
+    /// brought is revoked.
+    pub(crate) async fn end_anew(&self, flow: &Flow) -> Result<bool, Problem> {
+        let (namespace, id) = (&flow.namespace, &flow.link);
+        let ended = loop {
+            let Some(found) = self.find_flow(&flow.id).await? else {
+                return Ok(false);
+            };
+            if found.record.stage == FlowStage::Finished {
+                break false;
+            }
+            let Versioned {
+                record: mut link,
+                version,
+            } = self.link(namespace, id).await?;
+            let own = |open: &bindery_core::link::OpenFlow| open.id == flow.id;
+            if link.flow.as_ref().is_some_and(own) {
+                link.flow = None;
+                link.updated = self.now();
+            }
+            let finished = Flow {
+                stage: FlowStage::Finished,
+                ..found.record
+            };
+            let put = change(
+                Key::Flow(flow.id.clone()),
+                Expect::Version(found.version),
+                Some(Record::Flow(finished)),
+            );
+            match self
+                .put_link(link, Expect::Version(version), vec![put])
+                .await
+            {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                Err(problem) => return Err(problem),
+                Ok(()) => break true,
+            }
+        };
+        let (engine, id) = (self.clone(), flow.id.clone());
+        // The forge may be away for long; the sweep tries again.
+        tokio::spawn(async move {
+            if let Err(problem) = engine.give_up(&id).await {
+                tracing::warn!(error = %problem, "A grant that was not confirmed could not be revoked yet");
+            }
+        });
+        Ok(ended)
+    }
+
+    /// Revokes and erases what a finished flow brought, and then the flow.
+    pub(crate) async fn give_up(&self, id: &bindery_core::name::FlowId) -> Result<(), Problem> {
+        let Some(flow) = self.find_flow(id).await? else {
+            return Ok(());
+        };
+        let link = self.link(&flow.record.namespace, &flow.record.link).await?;
+        let host = self.host(&flow.record.host).await?.record;
+        let stand = Stand { flow, link, host };
+        let (current, subject) = (&stand.link.record, stand.subject());
+        if let Some(grant) = self.find_pending_grant(current, &stand.host).await?
+            && !self.tied(current, &subject, &stand.host)
+        {
+            let token = &grant.record.access_token;
+            match self.revoke_token(&subject, &stand.host, token, false).await {
+                Err(problem) if problem.reason == Reason::TokenRefused => {}
+                Err(problem) if self.now() < stand.flow.record.expires.after(PATIENCE) => {
+                    return Err(problem);
+                }
+                Err(problem) => {
+                    tracing::error!(link.id = %current.id, error = %problem, "A grant that was not confirmed was given up without being revoked; revoke it at the forge");
+                }
+                Ok(_) => {}
+            }
+        }
+        let (namespace, link) = (current.namespace.clone(), current.id.clone());
+        let (host, at) = (stand.host.name.clone(), origins(&stand.host)?);
+        self.commit(vec![
+            change(
+                Key::PendingGrant(namespace, link, host, at),
+                Expect::Any,
+                None,
+            ),
+            change(Key::Flow(id.clone()), Expect::Any, None),
+        ])
+        .await
+    }
+}
+
+fn nothing() -> Problem {
+    Problem::new(
+        Reason::FlowUsed,
+        "no authorization is under way that could be ended; look at the link",
+    )
 }

@@ -2,62 +2,90 @@
 
 use bindery_core::{
     exchange::Tokens,
-    flow::{FLOW_LIFETIME, Flow, FlowStage},
+    flow::{FLOW_LIFETIME, Flow, FlowStage, Pending, Way},
     host::Host,
     link::{Grant, Link, Stage},
     name::FlowId,
-    port::{Expect, Key, Record},
+    port::{Change, Expect, Key, Record},
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, Description},
+    provider::{Description, Identity},
     secret::Secret,
+    time::Timestamp,
 };
 
-use super::{Stand, confirm::extra, over};
+use super::{Stand, fits, over};
 use crate::{
     Engine, Versioned,
-    links::{Found, missing, token_kind},
+    links::{Found, expected, extra, kind_of, missing, same_identity, token_kind},
     records::{change, origins},
 };
 
+/// What came back from the forge.
+pub(super) struct Arrival {
+    pub(super) grant: Grant,
+    /// Granted scopes; `None` when the provider does not tell.
+    pub(super) scopes: Option<Vec<String>>,
+    /// Of an app: the installation, and the account that it is on.
+    pub(super) installation: Option<(String, Identity)>,
+}
+
+impl Arrival {
+    pub(super) fn of(tokens: Tokens, now: Timestamp) -> Self {
+        Self {
+            grant: Grant {
+                access_token: tokens.access_token,
+                refresh_token: tokens.refresh_token,
+                expires: tokens.expires_in.map(|lifetime| now.after(lifetime)),
+                obtained: now,
+                generation: 1,
+            },
+            scopes: tokens.scopes,
+            installation: None,
+        }
+    }
+}
+
 impl Engine {
     /// The grant is durable before it is used; then the forge is asked whose it is. A grant that can't be kept, because the
-    /// link was ended meanwhile or the store takes no writes, is given back.
-    pub(super) async fn keep_pending(&self, stand: &Stand, tokens: Tokens) -> Result<(), Problem> {
-        let scopes = tokens.scopes.clone();
-        let grant = first(tokens, self.now());
+    /// link was ended meanwhile or the store takes no writes, is given back. One of a wrong identity ends the flow.
+    pub(super) async fn keep_pending(
+        &self,
+        stand: &Stand,
+        arrival: Arrival,
+    ) -> Result<(), Problem> {
         let kept = loop {
-            match self.put_pending(stand, &grant, scopes.clone()).await {
+            match self.put_pending(stand, &arrival).await {
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
                 outcome => break outcome,
             }
         };
-        let token = &grant.access_token;
-        let link = match kept {
-            Ok(link) => link,
+        let id = stand.flow.record.id.as_str();
+        if let Err(problem) = kept {
             // A write that is reported as failed may have been carried out.
-            Err(problem) => match self.stand(stand.flow.record.id.as_str()).await {
-                Ok(now) if now.flow.record.stage == FlowStage::Granted => now.link.record,
-                _ => {
-                    self.give_back(stand, token).await;
-                    return Err(problem);
-                }
-            },
-        };
-        if let Err(problem) = self.note_identity(&link, &stand.host, token).await {
-            // The grant is kept; the confirm page asks the forge again.
-            tracing::warn!(link.id = %link.id, error = %problem, "Identity is not known yet");
+            let now = self.stand(id).await.ok();
+            if now.is_none_or(|now| now.flow.record.stage != FlowStage::Granted) {
+                let token = &arrival.grant.access_token;
+                self.give_back(&stand.subject(), &stand.host, token).await;
+                return Err(problem);
+            }
         }
-        Ok(())
+        let mut stand = self.stand(id).await?;
+        match self.known_identity(&mut stand).await {
+            Ok(_) => Ok(()),
+            Err(problem) if problem.reason == Reason::IdentityMismatch => {
+                self.end_flow(&stand.flow.record, &problem.message).await?;
+                Err(problem)
+            }
+            Err(problem) => {
+                // The grant is kept; whoever confirms asks the forge again.
+                tracing::warn!(link.id = %stand.link.record.id, error = %problem, "Identity is not known yet");
+                Ok(())
+            }
+        }
     }
 
     /// Grant, link and flow in one transaction, if the link still waits for them.
-    async fn put_pending(
-        &self,
-        stand: &Stand,
-        grant: &Grant,
-        scopes: Option<Vec<String>>,
-    ) -> Result<Link, Problem> {
-        let now = self.now();
+    async fn put_pending(&self, stand: &Stand, arrival: &Arrival) -> Result<(), Problem> {
         let before = &stand.link.record;
         let Versioned {
             record: mut link,
@@ -66,44 +94,92 @@ impl Engine {
         let flow = self
             .find_flow(&stand.flow.record.id)
             .await?
-            .filter(|flow| flow.record.stage == FlowStage::Exchanging)
-            .filter(|_| link.observed.stage == Stage::PendingAuthorization)
+            .filter(|flow| waits(&flow.record) && fits(&flow.record, &link))
             .ok_or_else(over)?;
-        link.token_kind = self.oauth_kind(&stand.host, &grant.access_token);
-        link.granted_scopes = scopes;
-        self.await_confirmation(&mut link, grant, &flow.record.id);
-        let granted = Flow {
+        let mut granted = Flow {
             stage: FlowStage::Granted,
-            expires: now.after(FLOW_LIFETIME),
+            expires: self.now().after(FLOW_LIFETIME),
             pkce_verifier: None,
             ..flow.record
         };
+        let changes = if granted.reauthorization {
+            self.put_beside(&mut link, &mut granted, stand, arrival)?
+        } else {
+            self.put_first(&mut link, &granted, stand, arrival)?
+        };
+        let put_flow = change(
+            Key::Flow(granted.id.clone()),
+            Expect::Version(flow.version),
+            Some(Record::Flow(granted)),
+        );
+        self.put_link(link, Expect::Version(version), vec![changes, put_flow])
+            .await
+    }
+
+    /// The first grant of a link, which waits in its place.
+    fn put_first(
+        &self,
+        link: &mut Link,
+        flow: &Flow,
+        stand: &Stand,
+        arrival: &Arrival,
+    ) -> Result<Change, Problem> {
+        let grant = &arrival.grant;
+        link.token_kind = self.kind_of_token(&stand.host, &flow.way, &grant.access_token);
+        link.granted_scopes.clone_from(&arrival.scopes);
+        if let Some((installation, account)) = &arrival.installation {
+            link.installation_id.clone_from(installation);
+            link.identity = Some(account.clone());
+        }
+        self.await_confirmation(link, grant, &flow.id);
+        note_open(link, flow);
         let key = Key::Grant(
             link.namespace.clone(),
             link.id.clone(),
             link.host.clone(),
             origins(&stand.host)?,
         );
-        let put_grant = change(key, Expect::Absent, Some(Record::Grant(grant.duplicate())));
-        let put_flow = change(
-            Key::Flow(granted.id.clone()),
-            Expect::Version(flow.version),
-            Some(Record::Flow(granted)),
+        let record = Record::Grant(grant.duplicate());
+        Ok(change(key, Expect::Absent, Some(record)))
+    }
+
+    /// A grant that waits beside the one that it is to replace.
+    fn put_beside(
+        &self,
+        link: &mut Link,
+        flow: &mut Flow,
+        stand: &Stand,
+        arrival: &Arrival,
+    ) -> Result<Change, Problem> {
+        let (installation_id, identity) = match &arrival.installation {
+            Some((id, account)) => (id.clone(), Some(account.clone())),
+            None => (String::new(), None),
+        };
+        let token = &arrival.grant.access_token;
+        flow.pending = Some(Pending {
+            auth_kind: kind_of(&flow.way),
+            token_kind: self.kind_of_token(&stand.host, &flow.way, token),
+            granted_scopes: arrival.scopes.clone(),
+            identity,
+            installation_id,
+        });
+        note_open(link, flow);
+        link.updated = self.now();
+        let key = Key::PendingGrant(
+            link.namespace.clone(),
+            link.id.clone(),
+            link.host.clone(),
+            origins(&stand.host)?,
         );
-        self.put_link(
-            link.clone(),
-            Expect::Version(version),
-            vec![put_grant, put_flow],
-        )
-        .await?;
-        Ok(link)
+        let record = Record::PendingGrant(arrival.grant.duplicate());
+        Ok(change(key, Expect::Any, Some(record)))
     }
 
     /// From here on the link waits for its confirmation.
     fn await_confirmation(&self, link: &mut Link, grant: &Grant, flow: &FlowId) {
         let now = self.now();
         link.token_expires = grant.expires;
-        link.refreshable = grant.refresh_token.is_some();
+        link.refreshable = link.renewable(grant);
         link.generation = grant.generation;
         link.observe(Stage::PendingConfirmation, TO_CONFIRM, now);
         link.observed.until = Some(now.after(FLOW_LIFETIME));
@@ -113,19 +189,22 @@ impl Engine {
     }
 
     /// The token's kind; none while the plugin is away, which is no reason to lose the token.
-    fn oauth_kind(&self, host: &Host, token: &Secret) -> String {
+    fn kind_of_token(&self, host: &Host, way: &Way, token: &Secret) -> String {
         self.description(&host)
-            .map(|description| token_kind(&description, token, AuthKind::OAuthCode))
+            .map(|description| token_kind(&description, token, kind_of(way)))
             .unwrap_or_default()
     }
 
     /// Revokes a token that nobody will keep. Other tokens of the same person are left alone.
-    async fn give_back(&self, stand: &Stand, token: &Secret) {
-        let mut link = stand.link.record.clone();
-        link.token_kind = self.oauth_kind(&stand.host, token);
-        match self.revoke_token(&link, &stand.host, token, false).await {
+    pub(super) async fn give_back(&self, link: &Link, host: &Host, token: &Secret) {
+        let mut link = link.clone();
+        link.token_kind = self
+            .description(&host)
+            .map(|description| token_kind(&description, token, link.auth_kind))
+            .unwrap_or_default();
+        match self.revoke_token(&link, host, token, false).await {
             Ok(_) => {
-                tracing::warn!(link.id = %link.id, "A token could not be kept and was revoked")
+                tracing::info!(link.id = %link.id, "A token that is not kept was revoked");
             }
             Err(problem) => {
                 tracing::error!(link.id = %link.id, error = %problem, "A token could be neither kept nor revoked; revoke the authorization at the forge");
@@ -133,17 +212,41 @@ impl Engine {
         }
     }
 
-    pub(super) async fn note_identity(
-        &self,
-        link: &Link,
-        host: &Host,
-        token: &Secret,
-    ) -> Result<(), Problem> {
-        let Found { identity, facts } = self.preflight(link, host, token).await?;
-        let description = self.description(&host)?;
-        self.change_link(&link.namespace, &link.id, |link| {
+    /// Who consented, if it is one who may; asks the forge where it could not be asked before.
+    pub(super) async fn known_identity(&self, stand: &mut Stand) -> Result<Identity, Problem> {
+        if stand.subject().identity.is_none() {
+            let grant = self.waiting_grant(stand).await?.ok_or_else(over)?;
+            self.note_identity(stand, &grant.record.access_token)
+                .await?;
+            *stand = self.stand(stand.flow.record.id.as_str()).await?;
+        }
+        let identity = stand.subject().identity.ok_or_else(|| {
+            Problem::new(
+                Reason::ProviderUnavailable,
+                "the provider did not say whose token it is",
+            )
+        })?;
+        let flow = &stand.flow.record;
+        expected(&flow.expected_identity, &identity)?;
+        if flow.reauthorization {
+            same_identity(&stand.link.record, &identity, flow.allow_identity_change)?;
+        }
+        Ok(identity)
+    }
+
+    async fn note_identity(&self, stand: &Stand, token: &Secret) -> Result<(), Problem> {
+        let subject = stand.subject();
+        let Found { identity, facts } = self.preflight(&subject, &stand.host, token).await?;
+        let description = self.description(&stand.host)?;
+        if stand.flow.record.reauthorization {
+            return self.note_beside(stand, &identity, facts.scopes).await;
+        }
+        self.change_link(&subject.namespace, &subject.id, |link| {
             link.identity = Some(identity.clone());
             link.granted_scopes = facts.scopes.clone().or_else(|| link.granted_scopes.take());
+            if let Some(open) = &mut link.flow {
+                open.identity = Some(identity.clone());
+            }
             if link.observed.stage == Stage::PendingConfirmation {
                 link.observed.message = to_confirm(&description, link);
             }
@@ -151,6 +254,56 @@ impl Engine {
         })
         .await?;
         Ok(())
+    }
+
+    /// Notes in the flow, and for show in the link, who consented to replace a grant.
+    async fn note_beside(
+        &self,
+        stand: &Stand,
+        identity: &Identity,
+        scopes: Option<Vec<String>>,
+    ) -> Result<(), Problem> {
+        loop {
+            let Stand { flow, link, .. } = self.stand(stand.flow.record.id.as_str()).await?;
+            let (mut record, mut shown) = (flow.record, link.record);
+            if let Some(pending) = &mut record.pending {
+                pending.identity = Some(identity.clone());
+                pending.granted_scopes = scopes.clone().or(pending.granted_scopes.take());
+            }
+            note_open(&mut shown, &record);
+            let put = change(
+                Key::Flow(record.id.clone()),
+                Expect::Version(flow.version),
+                Some(Record::Flow(record)),
+            );
+            match self
+                .put_link(shown, Expect::Version(link.version), vec![put])
+                .await
+            {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// Whether a flow still waits for what comes from the forge.
+fn waits(flow: &Flow) -> bool {
+    match flow.way {
+        Way::Device(_) => flow.stage == FlowStage::AtForge,
+        Way::Browser | Way::Headless | Way::Installation => flow.stage == FlowStage::Exchanging,
+    }
+}
+
+/// What may be shown of a flow has changed.
+fn note_open(link: &mut Link, flow: &Flow) {
+    let known = match &flow.pending {
+        Some(pending) => pending.identity.clone(),
+        None => link.identity.clone(),
+    };
+    if let Some(open) = &mut link.flow {
+        open.expires = flow.expires;
+        open.identity = known;
     }
 }
 
@@ -170,14 +323,4 @@ fn to_confirm(description: &Description, link: &Link) -> String {
         return format!("the forge granted more than was asked for; {TO_CONFIRM}");
     }
     TO_CONFIRM.to_owned()
-}
-
-fn first(tokens: Tokens, now: bindery_core::time::Timestamp) -> Grant {
-    Grant {
-        access_token: tokens.access_token,
-        refresh_token: tokens.refresh_token,
-        expires: tokens.expires_in.map(|lifetime| now.after(lifetime)),
-        obtained: now,
-        generation: 1,
-    }
 }

@@ -1,12 +1,12 @@
 //! The start page, and the way from there to the forge.
 
 use bindery_core::{
-    flow::FlowStage,
+    flow::{Flow, FlowStage, Way},
     host::Host,
     link::Link,
     port::{Expect, Key, Record},
-    problem::{Problem, Reason},
-    provider::{Description, Permission, PermissionScopes},
+    problem::{Problem, Reason, Who},
+    provider::{AuthMethod, Description, Permission, PermissionScopes},
     secret::Secret,
 };
 
@@ -46,11 +46,11 @@ impl Engine {
     /// `FLOW_EXPIRED` for one that does not exist, is over, or was used.
     pub async fn start_view(&self, id: &str) -> Result<StartView, Problem> {
         let stand = self.stand(id).await?;
-        if stand.flow.record.stage > FlowStage::AtForge {
+        if stand.flow.record.stage > FlowStage::AtForge || !stand.flow.record.has_page() {
             return Err(over());
         }
         let description = self.description(&stand.host)?;
-        let link = &stand.link.record;
+        let link = &stand.subject();
         let namespace = self.namespace(&link.namespace).await?.record;
         Ok(StartView {
             namespace: format!("namespaces/{}", link.namespace),
@@ -76,21 +76,15 @@ impl Engine {
             version,
         } = stand.flow;
         let cookie = sha256(browser.as_bytes());
-        if flow.stage > FlowStage::AtForge {
+        if flow.stage > FlowStage::AtForge || !flow.has_page() {
             return Err(over());
         }
         if flow.browser_digest.is_some_and(|known| known != cookie) {
             return Err(elsewhere());
         }
-        let description = self.description(&stand.host)?;
-        let method = oauth_method(&description)?;
-        // The ticket is what counts; the id before it only says where to look.
-        let state = format!("{}.{}", flow.id, self.new_ticket());
-        let verifier = self.new_ticket();
         flow.browser_digest = Some(cookie);
-        flow.state_digest = Some(sha256(state.as_bytes()));
-        flow.stage = FlowStage::AtForge;
-        flow.pkce_verifier = method.pkce.then(|| Secret::new(verifier.clone()));
+        let description = self.description(&stand.host)?;
+        let uri = self.send_out(&mut flow, &stand.host, &description)?;
         let key = Key::Flow(flow.id.clone());
         self.commit(vec![change(
             key,
@@ -98,46 +92,49 @@ impl Engine {
             Some(Record::Flow(flow)),
         )])
         .await?;
-        let challenge = method.pkce.then(|| pkce_challenge(&verifier));
-        self.authorize_url(
-            &stand.host,
-            &stand.link.record,
-            &description,
-            &state,
-            challenge.as_deref(),
-        )
+        Ok(uri)
     }
 
-    fn authorize_url(
+    /// Lets a flow out to the forge with a fresh `state` and PKCE verifier; only the digest of the first is kept. Returns
+    /// the page at the forge.
+    pub(crate) fn send_out(
         &self,
+        flow: &mut Flow,
         host: &Host,
-        link: &Link,
         description: &Description,
-        state: &str,
-        challenge: Option<&str>,
     ) -> Result<String, Problem> {
-        let method = oauth_method(description)?;
-        let page = description.endpoints.authorize_uri(&host.web_url);
-        let mut url = url::Url::parse(&page).map_err(|_| {
-            Problem::new(
-                Reason::PluginFailed,
-                "the provider's authorization page is no URL",
-            )
-        })?;
-        let separator = match method.scope_separator.as_str() {
-            "" => " ",
-            given => given,
-        };
-        let client_id = host.oauth_client_id.as_deref().unwrap_or_default();
+        // The ticket is what counts; the id before it only says where to look.
+        let state = format!("{}.{}", flow.id, self.new_ticket());
+        flow.state_digest = Some(sha256(state.as_bytes()));
+        flow.stage = FlowStage::AtForge;
+        if matches!(flow.way, Way::Installation) {
+            return installation_url(host, description, &state);
+        }
+        let method = oauth_method(description, &flow.way)?;
+        let verifier = method.pkce.then(|| self.new_ticket());
+        let challenge = verifier.as_deref().map(pkce_challenge);
+        flow.pkce_verifier = verifier.map(Secret::new);
+        let mut url = page(&description.endpoints.authorize_uri(&host.web_url))?;
         url.query_pairs_mut()
             .append_pair("response_type", "code")
-            .append_pair("client_id", client_id)
-            .append_pair("redirect_uri", &self.redirect_uri(host))
-            .append_pair("scope", &link.requested_scopes.join(separator))
-            .append_pair("state", state)
-            .extend_pairs(pkce_parameters(challenge))
+            .append_pair(
+                "client_id",
+                host.oauth_client_id.as_deref().unwrap_or_default(),
+            )
+            .append_pair("redirect_uri", &self.redirect_of(flow, host)?)
+            .extend_pairs(scope_parameter(method, &flow.requested_scopes))
+            .append_pair("state", &state)
+            .extend_pairs(pkce_parameters(challenge.as_deref()))
             .extend_pairs(&method.authorize_parameters);
         Ok(url.into())
+    }
+
+    /// Where the forge sends the browser of a flow: to the host's own path, or to the registry's own page.
+    pub(super) fn redirect_of(&self, flow: &Flow, host: &Host) -> Result<String, Problem> {
+        match (&flow.way, &flow.return_to) {
+            (Way::Headless, Some(id)) => self.registered(id).map(str::to_owned),
+            _ => Ok(self.redirect_uri(host)),
+        }
     }
 
     /// The redirect URI of a host: a path of its own for each (THREATS O3).
@@ -149,6 +146,47 @@ impl Engine {
             host.redirect_id
         )
     }
+}
+
+/// The page on which a person installs the app.
+fn installation_url(
+    host: &Host,
+    description: &Description,
+    state: &str,
+) -> Result<String, Problem> {
+    let slug = host.app.as_ref().map_or("", |app| app.slug.as_str());
+    let template = &description.app_install_uri;
+    if slug.is_empty() && template.contains("{app_slug}") {
+        let message = format!(
+            "the short name of the app of hosts/{} is not known; probe the host, or set it",
+            host.name
+        );
+        return Err(Problem::new(Reason::MethodNotSupported, message).act(Who::HostOperator, ""));
+    }
+    let filled = template
+        .replace("{web}", &host.web_url)
+        .replace("{app_slug}", slug);
+    let mut url = page(&filled)?;
+    url.query_pairs_mut().append_pair("state", state);
+    Ok(url.into())
+}
+
+fn page(text: &str) -> Result<url::Url, Problem> {
+    url::Url::parse(text).map_err(|_| {
+        Problem::new(
+            Reason::PluginFailed,
+            "the provider's authorization page is no URL",
+        )
+    })
+}
+
+/// None where the scopes are fixed with the client: such a forge refuses a request that names some.
+fn scope_parameter(method: &AuthMethod, scopes: &[String]) -> Option<(&'static str, String)> {
+    let separator = match method.scope_separator.as_str() {
+        "" => " ",
+        given => given,
+    };
+    (!method.scopes_fixed_by_client).then(|| ("scope", scopes.join(separator)))
 }
 
 fn pkce_parameters(challenge: Option<&str>) -> impl Iterator<Item = (&str, &str)> {

@@ -1,20 +1,28 @@
 //! Making a link: what is asked for, and what it stands on.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bindery_core::{
     flow::FLOW_LIFETIME,
     host::Host,
     link::{Link, Observed, Stage},
     name::{HostName, LinkId, NamespaceName},
+    namespace::Namespace,
     port::{Expect, VaultHealth},
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, Description, Permission},
+    provider::{Description, Permission},
     secret::Secret,
     time::Timestamp,
 };
 
-use super::scopes::{PermissionKey, wanted};
+use super::{
+    Finding, Method,
+    method::offered,
+    scopes::{PermissionKey, to_ask, wanted},
+};
 use crate::{Engine, RequestKey, Versioned, namespaces::taken, records::origins};
 
 /// What a caller asks for.
@@ -34,50 +42,85 @@ pub struct NewLink {
     pub method: Method,
     /// Principal that asks.
     pub principal: String,
+    /// The caller says that the identity is an account for machines.
+    pub service_account: bool,
+    /// Key-value pairs for selection.
+    pub labels: BTreeMap<String, String>,
+    /// Key-value pairs for other programs.
+    pub annotations: BTreeMap<String, String>,
+    /// Login or stable id that is expected; empty for any.
+    pub expected_identity: String,
+    /// A personal account is accepted where the namespace requires a service account.
+    pub allow_personal_account: bool,
+    /// Everything is checked, and nothing is stored.
+    pub validate_only: bool,
 }
 
-/// Ways to authorize a link.
-#[derive(Debug)]
-pub enum Method {
-    /// A person consents in a browser.
-    OAuthCode {
-        /// Id of a registered return address.
-        return_to: Option<String>,
-    },
-    /// The caller hands a token over.
-    AccessToken {
-        /// The token.
-        token: Secret,
-        /// Login that it is expected to belong to; may be empty.
-        username: String,
-    },
+impl NewLink {
+    /// One without anything that may be left out.
+    #[must_use]
+    pub const fn new(
+        namespace: NamespaceName,
+        host: HostName,
+        method: Method,
+        principal: String,
+    ) -> Self {
+        Self {
+            namespace,
+            id: None,
+            host,
+            display_name: String::new(),
+            permissions: BTreeSet::new(),
+            method,
+            principal,
+            service_account: false,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            expected_identity: String::new(),
+            allow_personal_account: false,
+            validate_only: false,
+        }
+    }
 }
 
-/// A new link, and where a person goes on.
+/// A new link, where a person goes on, and what is worth saying.
 #[derive(Debug)]
 pub struct Created {
-    /// The link.
+    /// The link. Of one that was only checked nothing is stored, and its id means nothing.
     pub link: Versioned<Link>,
-    /// Start page and its end, for OAuth.
+    /// What a person needs to go on; `None` where nobody has to.
     pub authorization: Option<Authorization>,
+    /// What the preflight found.
+    pub findings: Vec<Finding>,
 }
 
-/// Where a person authorizes.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What a person needs to go on.
+#[derive(Debug)]
 pub struct Authorization {
-    /// Bindery's start page.
+    /// The page to open.
     pub uri: String,
-    /// When it ends.
+    /// What to enter there; `None` where nothing is.
+    pub user_code: Option<Secret>,
+    /// When the flow ends.
     pub expires: Timestamp,
 }
 
+/// What a link is made on.
+pub(super) struct Ground {
+    pub(super) namespace: Namespace,
+    pub(super) host: Host,
+    pub(super) description: Arc<Description>,
+}
+
 impl Engine {
-    /// Makes a link: pending for OAuth, bound at once for a token that the provider accepts.
+    /// Makes a link: pending where a person must consent, bound at once for a token or an installation that the provider
+    /// accepts.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` for the namespace or host, `METHOD_NOT_SUPPORTED`, `TOO_MANY_FLOWS`, `SCOPE_MISSING`, `TOKEN_REFUSED`,
-    /// `IDENTITY_MISMATCH`, `STORE_LOW_SPACE`, and what the provider or the vault says.
+    /// `NOT_FOUND` for the namespace or host, `METHOD_NOT_SUPPORTED`, `HOST_DISABLED`, `TOO_MANY_FLOWS`, `LINK_EXISTS`,
+    /// `SCOPE_MISSING`, `TOKEN_REFUSED`, `IDENTITY_MISMATCH`, `SERVICE_ACCOUNT_REQUIRED`, `STORE_LOW_SPACE`, and what the
+    /// provider or the vault says.
     pub async fn create_link(
         &self,
         new: NewLink,
@@ -88,7 +131,9 @@ impl Engine {
         }
         match self.create_new_link(new, request).await {
             // The same request, asked twice at the same time: the other one was faster.
-            Err(problem) if problem.reason == Reason::AlreadyExists => {
+            Err(problem)
+                if matches!(problem.reason, Reason::AlreadyExists | Reason::LinkExists) =>
+            {
                 match self.recall(request).await? {
                     Some(resource) => self.created_before(&resource).await,
                     None => Err(problem),
@@ -100,43 +145,58 @@ impl Engine {
 
     async fn create_new_link(
         &self,
-        new: NewLink,
+        mut new: NewLink,
         request: Option<&RequestKey>,
     ) -> Result<Created, Problem> {
         self.room_for_links()?;
-        self.namespace(&new.namespace).await?;
-        let host = self.host(&new.host).await?.record;
-        let description = self.description(&host)?;
-        match new.method {
-            Method::OAuthCode { ref return_to } => {
-                let return_to = self.registered(return_to.clone())?;
-                self.start_flow(new, &host, &description, return_to, request)
-                    .await
-            }
+        let ground = self.ground(&new.namespace, &new.host).await?;
+        offered(&ground.host, &ground.description, new.method.kind())?;
+        let link = self.new_link(&new, &ground)?;
+        let way = std::mem::replace(&mut new.method, Method::Device);
+        match way {
             Method::AccessToken { token, username } => {
-                let rest = NewLink {
-                    method: Method::OAuthCode { return_to: None },
-                    ..new
-                };
-                self.bind_token(rest, &host, &description, token, &username, request)
+                self.bind_token(&new, link, &ground, token, username, request)
                     .await
             }
+            Method::Installation { id: Some(id) } => {
+                self.bind_installation(&new, link, &ground, id, request)
+                    .await
+            }
+            way => self.start_flow(&new, link, &ground, &way, request).await,
         }
     }
 
-    async fn created_before(&self, resource: &str) -> Result<Created, Problem> {
+    /// What a link in `namespace` on `host` is made on.
+    pub(super) async fn ground(
+        &self,
+        namespace: &NamespaceName,
+        host: &HostName,
+    ) -> Result<Ground, Problem> {
+        let namespace = self.namespace(namespace).await?.record;
+        let host = self.host(host).await?.record;
+        let description = self.description(&host)?;
+        Ok(Ground {
+            namespace,
+            host,
+            description,
+        })
+    }
+
+    /// The answer to a request that was carried out before.
+    pub(super) async fn created_before(&self, resource: &str) -> Result<Created, Problem> {
+        let link = self.link_named(resource).await?;
+        Ok(Created {
+            authorization: self.authorization_again(&link.record).await?,
+            link,
+            findings: Vec::new(),
+        })
+    }
+
+    /// The link that a remembered request led to.
+    pub(crate) async fn link_named(&self, resource: &str) -> Result<Versioned<Link>, Problem> {
         let (namespace, id) = parse_resource(resource)
             .ok_or_else(|| Problem::new(Reason::Internal, "a remembered request names no link"))?;
-        let link = self.link(&namespace, &id).await?;
-        let pending = link.record.observed.stage == Stage::PendingAuthorization;
-        let authorization = pending.then(|| Authorization {
-            uri: link.record.observed.action_uri.clone(),
-            expires: link.record.observed.until.unwrap_or_default(),
-        });
-        Ok(Created {
-            link,
-            authorization,
-        })
+        self.link(&namespace, &id).await
     }
 
     fn room_for_links(&self) -> Result<(), Problem> {
@@ -149,16 +209,15 @@ impl Engine {
         }
     }
 
-    fn registered(&self, return_to: Option<String>) -> Result<Option<String>, Problem> {
-        match return_to {
-            Some(id) if !self.config().return_addresses.contains_key(&id) => Err(Problem::invalid(
-                "return_to",
-                format!(
-                    "return address {id:?} is not registered; add it to linking.return_addresses"
-                ),
-            )),
-            other => Ok(other),
-        }
+    /// The address behind the id of a registered return address (THREATS O5).
+    pub(crate) fn registered(&self, id: &str) -> Result<&str, Problem> {
+        let address = self.config().return_addresses.get(id);
+        address.map(String::as_str).ok_or_else(|| {
+            let message = format!(
+                "return address {id:?} is not registered; add it to linking.return_addresses"
+            );
+            Problem::invalid("return_to", message)
+        })
     }
 
     pub(super) async fn insert_link(
@@ -182,7 +241,11 @@ impl Engine {
     }
 
     /// What a new link stands on may have been taken away, or pointed elsewhere, while the provider was asked.
-    async fn still_there(&self, namespace: &NamespaceName, host: &Host) -> Result<(), Problem> {
+    pub(crate) async fn still_there(
+        &self,
+        namespace: &NamespaceName,
+        host: &Host,
+    ) -> Result<(), Problem> {
         self.namespace(namespace).await?;
         if origins(&self.host(&host.name).await?.record)? == origins(host)? {
             return Ok(());
@@ -191,7 +254,7 @@ impl Engine {
         Err(Problem::new(Reason::StoreConflict, message))
     }
 
-    pub(super) fn link_id(&self, chosen: Option<&LinkId>) -> Result<LinkId, Problem> {
+    fn link_id(&self, chosen: Option<&LinkId>) -> Result<LinkId, Problem> {
         match chosen {
             Some(id) => Ok(id.clone()),
             None => LinkId::parse(&self.new_id())
@@ -199,24 +262,21 @@ impl Engine {
         }
     }
 
-    pub(super) fn new_link(
-        &self,
-        new: &NewLink,
-        host: &Host,
-        description: &Description,
-        auth: AuthKind,
-    ) -> Result<Link, Problem> {
+    fn new_link(&self, new: &NewLink, ground: &Ground) -> Result<Link, Problem> {
         let now = self.now();
         let permissions: Vec<Permission> = wanted(&new.permissions);
         let id = self.link_id(new.id.as_ref())?;
-        let (namespace, host) = (new.namespace.clone(), host.name.clone());
+        let (namespace, host) = (new.namespace.clone(), new.host.clone());
         Ok(Link {
             display_name: new.display_name.clone(),
             observed: pending(now),
-            requested_scopes: description.scopes_for(&permissions),
+            requested_scopes: to_ask(&ground.description, new.method.kind(), &permissions),
             permissions,
             created_by: new.principal.clone(),
-            ..Link::new(namespace, id, host, auth, now)
+            service_account: new.service_account,
+            labels: new.labels.clone(),
+            annotations: new.annotations.clone(),
+            ..Link::new(namespace, id, host, new.method.kind(), now)
         })
     }
 }

@@ -6,7 +6,7 @@ use bindery_core::{
     host::Host,
     link::Link,
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, Description, Permission, TokenFacts},
+    provider::{AuthKind, Description, Permission, PermissionScopes},
 };
 
 /// A permission that can be kept in an ordered set.
@@ -46,14 +46,11 @@ pub(crate) fn wanted(permissions: &BTreeSet<PermissionKey>) -> Vec<Permission> {
 }
 
 /// Permissions that the granted scopes of a link do not carry; none when the provider does not tell the scopes.
-pub(crate) fn missing(
-    description: &Description,
-    link: &Link,
-) -> Vec<bindery_core::provider::PermissionScopes> {
+pub(crate) fn missing(description: &Description, link: &Link) -> Vec<PermissionScopes> {
     let Some(granted) = &link.granted_scopes else {
         return Vec::new();
     };
-    let asked = |entry: &bindery_core::provider::PermissionScopes| {
+    let asked = |entry: &PermissionScopes| {
         entry
             .scopes
             .iter()
@@ -68,16 +65,49 @@ pub(crate) fn missing(
     description.missing(&wanted, granted)
 }
 
+/// Scopes to ask for. What an app may do is settled with the app, and nothing is asked for on top of it.
+pub(super) fn to_ask(
+    description: &Description,
+    kind: AuthKind,
+    permissions: &[Permission],
+) -> Vec<String> {
+    match kind {
+        AuthKind::AppInstallation => Vec::new(),
+        _ => description.scopes_for(permissions),
+    }
+}
+
+/// Granted scopes that were not asked for. Of an app none are.
+pub(crate) fn extra(link: &Link) -> Vec<String> {
+    let asked = link.auth_kind != AuthKind::AppInstallation;
+    let granted = link.granted_scopes.iter().flatten().filter(|_| asked);
+    granted
+        .filter(|scope| !link.requested_scopes.contains(scope))
+        .cloned()
+        .collect()
+}
+
+/// As [`extra`], for a token that a person made: a scope that covers what was asked for is not too much.
+pub(crate) fn unasked(description: &Description, link: &Link) -> Vec<String> {
+    let covers = |scope: &String| {
+        let wanted = |entry: &&PermissionScopes| link.permissions.contains(&entry.permission);
+        let mut entries = description.permissions.iter().filter(wanted);
+        entries.any(|entry| entry.covered_by.contains(scope))
+    };
+    let mut more = extra(link);
+    more.retain(|scope| !covers(scope));
+    more
+}
+
 pub(super) fn refuse_missing(
     description: &Description,
-    wanted: &[Permission],
-    facts: &TokenFacts,
+    link: &Link,
     host: &Host,
 ) -> Result<(), Problem> {
-    let Some(granted) = &facts.scopes else {
+    let Some(granted) = &link.granted_scopes else {
         return Ok(());
     };
-    let missing = description.missing(wanted, granted);
+    let missing = description.missing(&link.permissions, granted);
     if missing.is_empty() {
         return Ok(());
     }
@@ -86,26 +116,24 @@ pub(super) fn refuse_missing(
 
 /// Names missing scopes, what they are for, and where a token with them is made.
 pub(crate) fn scope_problem(
-    missing: &[bindery_core::provider::PermissionScopes],
+    missing: &[PermissionScopes],
     description: &Description,
     host: &Host,
 ) -> Problem {
     let list: Vec<String> = missing
         .iter()
-        .map(|entry| entry.scopes.join(" and "))
-        .collect();
-    let what: Vec<String> = missing
-        .iter()
-        .map(|entry| purpose(entry.permission).to_owned())
+        .map(|entry| {
+            format!(
+                "missing {}: {}",
+                entry.scopes.join(" and "),
+                loss(entry.permission)
+            )
+        })
         .collect();
     let page = description
         .method(AuthKind::AccessToken)
         .map(|method| method.help_uri.replace("{web}", &host.web_url));
-    let message = format!(
-        "the token lacks {}: it can't {}; make one that has it",
-        list.join(", "),
-        what.join(", nor ")
-    );
+    let message = format!("{}; make a token that has it", list.join("; "));
     let mut problem =
         Problem::new(Reason::ScopeMissing, message).act(Who::User, page.unwrap_or_default());
     for scope in missing.iter().flat_map(|entry| &entry.scopes) {
@@ -114,13 +142,13 @@ pub(crate) fn scope_problem(
     problem
 }
 
-/// What a permission is good for, after "can".
-pub(crate) const fn purpose(permission: Permission) -> &'static str {
+/// What does not work without a permission.
+const fn loss(permission: Permission) -> &'static str {
     match permission {
-        Permission::Identity => "tell who it belongs to",
-        Permission::Organizations => "list organizations",
-        Permission::ReadCode => "read private code",
-        Permission::WriteCode => "write code",
-        Permission::Webhooks => "create webhooks",
+        Permission::Identity => "its owner can't be told",
+        Permission::Organizations => "organizations can't be listed",
+        Permission::ReadCode => "private code can't be read",
+        Permission::WriteCode => "code can't be written",
+        Permission::Webhooks => "webhooks can't be created",
     }
 }

@@ -1,72 +1,139 @@
-//! A new link by an access token: checked first, and bound at once.
+//! A link by an access token: checked first, and bound at once.
 
 use bindery_core::{
     host::Host,
-    link::Grant,
+    link::{Grant, Link},
     port::{Expect, Key, Record},
     problem::{Problem, Reason},
-    provider::{AuthKind, Description, Identity, TokenKind},
+    provider::{AuthKind, Description, TokenKind},
     secret::Secret,
 };
 
 use super::{
-    Created, NewLink, bind,
-    scopes::{refuse_missing, wanted},
+    Created, Finding, Found, NewLink, Rules, bind,
+    create::Ground,
+    method::offered,
+    preflight::{findings, login_of_token, user_name},
+    scopes::refuse_missing,
     token_kind,
 };
 use crate::{
-    Engine, RequestKey,
+    Engine, RequestKey, Versioned,
     records::{change, origins},
 };
+
+/// A grant that keeps the rules, and what is worth saying about it.
+pub(super) struct Vetted {
+    pub(super) grant: Grant,
+    pub(super) found: Found,
+    pub(super) findings: Vec<Finding>,
+}
 
 impl Engine {
     pub(super) async fn bind_token(
         &self,
-        new: NewLink,
-        host: &Host,
-        description: &Description,
+        new: &NewLink,
+        mut link: Link,
+        ground: &Ground,
         token: Secret,
-        username: &str,
+        username: String,
         request: Option<&RequestKey>,
     ) -> Result<Created, Problem> {
-        let mut link = self.new_link(&new, host, description, AuthKind::AccessToken)?;
-        require_token(host, description)?;
+        link.username = username;
+        let rules = Rules {
+            namespace: &ground.namespace,
+            expected_identity: &new.expected_identity,
+            allow_personal_account: new.allow_personal_account,
+        };
+        let vetted = self.vet_token(&mut link, ground, token, &rules).await?;
+        self.bind_new(new, link, &ground.host, vetted, request)
+            .await
+    }
+
+    /// Looks at a token before anything is kept. `link` is what it would authorize, and learns the token's kind and scopes.
+    pub(super) async fn vet_token(
+        &self,
+        link: &mut Link,
+        ground: &Ground,
+        token: Secret,
+        rules: &Rules<'_>,
+    ) -> Result<Vetted, Problem> {
+        let (host, description) = (&ground.host, &ground.description);
+        let method = offered(host, description, AuthKind::AccessToken)?;
         refuse_other_kind(description, &token)?;
+        let kind = description.token_kind(token.expose(), AuthKind::AccessToken);
+        user_name(method, kind, &link.username)?;
         link.token_kind = token_kind(description, &token, AuthKind::AccessToken);
-        let found = self.preflight(&link, host, &token).await?;
-        refuse_other_login(&found.identity, username)?;
-        refuse_missing(description, &wanted(&new.permissions), &found.facts, host)?;
-        let now = self.now();
+        let found = self.preflight(link, host, &token).await?;
+        login_of_token(method, &link.username, &found.identity)?;
+        rules.check(link, &found.identity)?;
+        link.granted_scopes.clone_from(&found.facts.scopes);
+        refuse_missing(description, link, host)?;
+        let (now, ends) = (self.now(), found.facts.expires);
+        refuse_ended(ends, now)?;
+        let mut all = findings(rules.namespace, description, link, &found, ends, now);
+        all.extend(self.reach(link, host, &token).await);
         let grant = Grant {
             access_token: token,
             refresh_token: None,
-            expires: found.facts.expires,
+            expires: ends,
             obtained: now,
             generation: 1,
         };
-        bind(&mut link, &grant, found, now);
-        let key = Key::Grant(
-            link.namespace.clone(),
-            link.id.clone(),
-            host.name.clone(),
-            origins(host)?,
-        );
-        let put = change(key, Expect::Absent, Some(Record::Grant(grant)));
-        let link = self.insert_link(link, host, vec![put], request).await?;
+        Ok(Vetted {
+            grant,
+            found,
+            findings: all,
+        })
+    }
+
+    /// Keeps a new link with a grant that was looked at, or only says what would be kept.
+    pub(super) async fn bind_new(
+        &self,
+        new: &NewLink,
+        mut link: Link,
+        host: &Host,
+        vetted: Vetted,
+        request: Option<&RequestKey>,
+    ) -> Result<Created, Problem> {
+        let _alone = self.gates().binding.lock().await;
+        self.refuse_twin(&link.namespace, &link, &vetted.found.identity)
+            .await?;
+        let Vetted {
+            grant,
+            found,
+            findings,
+        } = vetted;
+        bind(&mut link, &grant, found, self.now());
+        let link = if new.validate_only {
+            Versioned {
+                record: link,
+                version: 0,
+            }
+        } else {
+            let (namespace, id) = (link.namespace.clone(), link.id.clone());
+            let key = Key::Grant(namespace, id, host.name.clone(), origins(host)?);
+            let put = change(key, Expect::Absent, Some(Record::Grant(grant)));
+            self.insert_link(link, host, vec![put], request).await?
+        };
         Ok(Created {
             link,
             authorization: None,
+            findings,
         })
     }
 }
 
-fn require_token(host: &Host, description: &Description) -> Result<(), Problem> {
-    let known = description.method(AuthKind::AccessToken).is_some();
-    if known {
-        Ok(())
-    } else {
-        Err(unsupported(host, "access tokens"))
+/// Some providers go on naming the owner of a token whose day is over.
+fn refuse_ended(
+    ends: Option<bindery_core::time::Timestamp>,
+    now: bindery_core::time::Timestamp,
+) -> Result<(), Problem> {
+    if ends.is_none_or(|ends| ends > now) {
+        return Ok(());
     }
+    let message = "the token has expired; make a new one";
+    Err(Problem::new(Reason::TokenRefused, message))
 }
 
 /// A token whose prefix says that it came another way ends or renews by other rules than one that a person made.
@@ -86,23 +153,4 @@ fn refuse_other_kind(description: &Description, token: &Secret) -> Result<(), Pr
         other.name
     );
     Err(Problem::invalid("token", message))
-}
-
-pub(super) fn unsupported(host: &Host, what: &str) -> Problem {
-    let message = format!(
-        "provider {} does not offer {what}; see its authentication methods",
-        host.provider
-    );
-    Problem::new(Reason::MethodNotSupported, message)
-}
-
-fn refuse_other_login(identity: &Identity, expected: &str) -> Result<(), Problem> {
-    if expected.is_empty() || expected.eq_ignore_ascii_case(&identity.login) {
-        return Ok(());
-    }
-    let message = format!(
-        "the token belongs to {}, not to {expected}; give the token of the right account",
-        identity.login
-    );
-    Err(Problem::new(Reason::IdentityMismatch, message))
 }

@@ -279,7 +279,7 @@ async fn what_ends_soon_is_said() {
         refused: None,
     });
     world.put(Key::Host(host_name()), Record::Host(host)).await;
-    world.bound(Some(3600)).await;
+    world.bound_as("2", Some(3600)).await;
     let list = |horizon| {
         let world = &world;
         async move {

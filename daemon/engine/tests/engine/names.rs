@@ -10,11 +10,7 @@ use bindery_engine::{
 use crate::support::{World, acme, host_name, token_link};
 
 fn namespace(name: NamespaceName) -> NewNamespace {
-    NewNamespace {
-        name,
-        kind: NamespaceKind::User,
-        display_name: String::new(),
-    }
+    NewNamespace::new(name, NamespaceKind::User)
 }
 
 fn client(id: &str) -> HostUpdate {

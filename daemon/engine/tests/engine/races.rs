@@ -14,6 +14,8 @@ use bindery_engine::{
 };
 use bindery_store::{Call, Fault};
 
+use bindery_engine::flows::Shown;
+
 use crate::support::{World, acme, failure, oauth_link, query, token_link};
 
 /// A callback that waits at the token endpoint.
@@ -77,7 +79,7 @@ async fn o10_an_end_during_the_exchange_leaves_no_token() {
             let receipt = world.engine.unlink(&acme(), &link, options).await;
             receipt.expect("receipt");
         } else {
-            let cancelled = world.engine.cancel_link(&acme(), &link).await;
+            let cancelled = world.engine.cancel_link(&acme(), &link, None, None).await;
             cancelled.expect("cancelled");
         }
         world.forge.release();
@@ -133,7 +135,7 @@ async fn an_unlink_that_waits_can_not_be_confirmed() {
     assert!(waits.is_err());
     let confirmed = world
         .engine
-        .confirm_in_browser(&flow, code.expose(), "cookie")
+        .confirm_in_browser(&flow, code.expose(), "cookie", Shown::default())
         .await;
     assert_eq!(confirmed.expect_err("over").reason, Reason::FlowExpired);
     assert_eq!(world.read(&link).await.observed.stage, Stage::Unlinking);
@@ -150,7 +152,7 @@ async fn a_decline_that_comes_too_late_says_so() {
     let (confirmed, declined) = tokio::join!(
         world
             .engine
-            .confirm_in_browser(&flow, code.expose(), "cookie"),
+            .confirm_in_browser(&flow, code.expose(), "cookie", Shown::default()),
         world
             .engine
             .decline_in_browser(&flow, code.expose(), "cookie"),
@@ -425,7 +427,7 @@ async fn a_link_that_never_was_has_a_receipt() {
     let (link, _) = world.flow().await;
     world
         .engine
-        .cancel_link(&acme(), &link)
+        .cancel_link(&acme(), &link, None, None)
         .await
         .expect("cancelled");
     let options = UnlinkOptions::default();

@@ -8,7 +8,7 @@ mod forge;
 mod plugin;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -20,12 +20,14 @@ use bindery_core::{
     namespace::NamespaceKind,
     port::{BoxFuture, Clock, Entropy},
     problem::Problem,
+    provider::{Identity, Output},
     secret::Secret,
     time::Timestamp,
 };
 use bindery_engine::{
     Engine, EngineConfig, Ports,
     credentials::{Access, Credential, Wanted},
+    flows::{Shown, StarterSays},
     hosts::NewHost,
     links::{Method, NewLink},
     namespaces::NewNamespace,
@@ -37,7 +39,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::{
     forge::{ScriptedForge, pair},
-    plugin::{ScriptedPlugin, failure, octo},
+    plugin::{ScriptedPlugin, failure, installation, octo},
 };
 
 /// Time that stands still until a test moves it.
@@ -86,7 +88,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A daemon's engine with host `forge` and namespace `acme`.
+    /// A daemon's engine with host `forge` and the namespaces `acme` and `umbrella`.
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let store = Arc::new(FaultyStore::new(MemoryStore::default()));
@@ -135,31 +137,50 @@ impl World {
         host.settings.client.id = Some("client".to_owned());
         host.settings.client.secrets = Some(vec![Secret::new("s3cret".to_owned())]);
         self.engine.create_host(host, None).await.expect("host");
-        let namespace = NewNamespace {
-            name: acme(),
-            kind: NamespaceKind::Organization,
-            display_name: "Acme".to_owned(),
-        };
-        self.engine
-            .create_namespace(namespace, None)
-            .await
-            .expect("namespace");
+        for (name, display_name) in [(acme(), "Acme"), (umbrella(), "Umbrella")] {
+            let namespace = NewNamespace {
+                display_name: display_name.to_owned(),
+                ..NewNamespace::new(name, NamespaceKind::Organization)
+            };
+            self.engine
+                .create_namespace(namespace, None)
+                .await
+                .expect("namespace");
+        }
     }
 
     /// A bound link whose token expires after `seconds`; `None` for a token that never does.
     pub(crate) async fn bound(&self, seconds: Option<u64>) -> Link {
-        let id = self
-            .bound_with(move |n| match seconds {
-                Some(seconds) => pair(n, seconds),
-                None => TokenOutcome::Granted(Tokens {
-                    access_token: Secret::new(format!("a{n}")),
-                    refresh_token: None,
-                    expires_in: None,
-                    scopes: None,
-                }),
-            })
-            .await;
-        self.read(&id).await
+        self.bound_in(acme(), seconds).await
+    }
+
+    /// As [`Self::bound`], in another namespace: one identity is linked to one only once.
+    pub(crate) async fn bound_in(&self, namespace: NamespaceName, seconds: Option<u64>) -> Link {
+        let script = move |n| match seconds {
+            Some(seconds) => pair(n, seconds),
+            None => TokenOutcome::Granted(Tokens {
+                access_token: Secret::new(format!("a{n}")),
+                refresh_token: None,
+                expires_in: None,
+                scopes: None,
+            }),
+        };
+        let id = self.bind(namespace.clone(), script).await;
+        let link = self.engine.link(&namespace, &id).await;
+        link.expect("link").record
+    }
+
+    /// As [`Self::bound`], of another identity.
+    pub(crate) async fn bound_as(&self, stable_id: &str, seconds: Option<u64>) -> Link {
+        let other = Identity {
+            stable_id: stable_id.to_owned(),
+            ..octo()
+        };
+        self.plugin
+            .on("Identify", move |_| Ok(Output::Identity(other.clone())));
+        let link = self.bound(seconds).await;
+        self.plugin.forget("Identify");
+        link
     }
 
     /// A bound link whose first tokens are as `script` says.
@@ -167,11 +188,19 @@ impl World {
         &self,
         script: impl Fn(u64) -> TokenOutcome + Send + Sync + 'static,
     ) -> LinkId {
-        let created = self
-            .engine
-            .create_link(oauth_link(), None)
-            .await
-            .expect("link");
+        self.bind(acme(), script).await
+    }
+
+    async fn bind(
+        &self,
+        namespace: NamespaceName,
+        script: impl Fn(u64) -> TokenOutcome + Send + Sync + 'static,
+    ) -> LinkId {
+        let new = NewLink {
+            namespace,
+            ..oauth_link()
+        };
+        let created = self.engine.create_link(new, None).await.expect("link");
         let uri = created.authorization.expect("authorization").uri;
         let flow = uri.rsplit('/').next().expect("flow").to_owned();
         self.forge.answer(script);
@@ -183,7 +212,12 @@ impl World {
             .expect("confirm page");
         let confirmed = self
             .engine
-            .confirm_in_browser(&flow, view.confirm_code.expose(), "cookie")
+            .confirm_in_browser(
+                &flow,
+                view.confirm_code.expose(),
+                "cookie",
+                Shown::default(),
+            )
             .await;
         confirmed.expect("confirmed").link.record.id
     }
@@ -229,6 +263,7 @@ impl World {
             code: Some(Secret::new("code".to_owned())),
             error: None,
             issuer: None,
+            installation: None,
             browser: cookie,
         }
     }
@@ -299,14 +334,20 @@ pub(crate) fn wanted(link: &LinkId) -> Wanted {
 }
 
 pub(crate) fn oauth_link() -> NewLink {
-    NewLink {
-        namespace: acme(),
-        id: None,
-        host: host_name(),
-        display_name: String::new(),
-        permissions: BTreeSet::new(),
-        method: Method::OAuthCode { return_to: None },
-        principal: "uid:1000".to_owned(),
+    let method = Method::OAuthCode { return_to: None };
+    NewLink::new(acme(), host_name(), method, "uid:1000".to_owned())
+}
+
+/// What a principal says who confirms without having seen a page.
+pub(crate) fn says(principal: &str) -> StarterSays<'_> {
+    StarterSays {
+        principal,
+        code: None,
+        identity: None,
+        shown: Shown::default(),
+        move_to: None,
+        allow_personal_account: false,
+        expect: None,
     }
 }
 
@@ -323,6 +364,11 @@ pub(crate) fn token_link(token: &str) -> NewLink {
 
 pub(crate) fn acme() -> NamespaceName {
     NamespaceName::parse("acme").expect("name")
+}
+
+/// Another namespace.
+pub(crate) fn umbrella() -> NamespaceName {
+    NamespaceName::parse("umbrella").expect("name")
 }
 
 pub(crate) fn host_name() -> HostName {

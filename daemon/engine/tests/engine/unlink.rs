@@ -14,7 +14,7 @@ use bindery_engine::{
 };
 use bindery_store::{Call, Fault};
 
-use crate::support::{World, acme, failure, host_name};
+use crate::support::{World, acme, failure, host_name, umbrella};
 
 fn outcome(receipt: &bindery_core::receipt::Receipt, kind: StepKind) -> Outcome {
     let step = receipt
@@ -189,8 +189,8 @@ async fn the_saga_survives_a_failed_write_at_every_step() {
 async fn o10_every_client_secret_is_tried() {
     let world = World::new().await;
     let (first, second) = (
-        world.bound(Some(3600)).await.id,
-        world.bound(Some(3600)).await.id,
+        world.bound(Some(3600)).await,
+        world.bound_in(umbrella(), Some(3600)).await,
     );
     let secrets = ["retired", "s3cret"].map(|secret| Secret::new(secret.to_owned()));
     let mut update = HostUpdate::default();
@@ -201,7 +201,7 @@ async fn o10_every_client_secret_is_tried() {
     world.plugin.revokes_for("s3cret");
     let unlinked = world
         .engine
-        .unlink(&acme(), &first, sharing(SharedGrant::Keep))
+        .unlink(&acme(), &first.id, sharing(SharedGrant::Keep))
         .await;
     let receipt = unlinked.expect("receipt").record;
     assert_eq!(outcome(&receipt, StepKind::RevokeGrant), Outcome::Done);
@@ -210,7 +210,7 @@ async fn o10_every_client_secret_is_tried() {
     world.plugin.revokes_for("unknown");
     let waits = world
         .engine
-        .unlink(&acme(), &second, sharing(SharedGrant::Keep))
+        .unlink(&umbrella(), &second.id, sharing(SharedGrant::Keep))
         .await;
     assert_eq!(waits.expect_err("refused").reason, Reason::ClientRefused);
     assert_eq!(world.plugin.count(OperationKind::Revoke), 4);
@@ -240,7 +240,10 @@ fn sharing(shared: SharedGrant) -> UnlinkOptions {
 #[tokio::test]
 async fn a_shared_grant_is_said_before() {
     let world = World::new().await;
-    let (first, second) = (world.bound(Some(3600)).await, world.bound(Some(3600)).await);
+    let (first, second) = (
+        world.bound(Some(3600)).await,
+        world.bound_in(umbrella(), Some(3600)).await,
+    );
     let refused = world
         .engine
         .unlink(&acme(), &first.id, UnlinkOptions::default())
@@ -259,7 +262,10 @@ async fn a_shared_grant_is_said_before() {
 #[tokio::test]
 async fn who_lost_a_shared_grant_says_so() {
     let world = World::new().await;
-    let (first, second) = (world.bound(Some(3600)).await, world.bound(Some(3600)).await);
+    let (first, second) = (
+        world.bound(Some(3600)).await,
+        world.bound_in(umbrella(), Some(3600)).await,
+    );
     let whole = whole_grants(&world);
     let options = sharing(SharedGrant::End);
     let receipt = world.engine.unlink(&acme(), &first.id, options).await;
@@ -269,7 +275,14 @@ async fn who_lost_a_shared_grant_says_so() {
     );
     assert_eq!(*whole.lock().expect("lock"), [true]);
     assert_eq!(
-        world.read(&second.id).await.observed.stage,
+        world
+            .engine
+            .link(&umbrella(), &second.id)
+            .await
+            .expect("link")
+            .record
+            .observed
+            .stage,
         Stage::NeedsReauthorization(Cause::GrantRevoked)
     );
 }
@@ -279,13 +292,16 @@ async fn who_lost_a_shared_grant_says_so() {
 async fn siblings_survive() {
     let world = World::new().await;
     let (first, second) = (
-        world.bound(Some(3600)).await.id,
-        world.bound(Some(3600)).await.id,
+        world.bound(Some(3600)).await,
+        world.bound_in(umbrella(), Some(3600)).await,
     );
     let whole = whole_grants(&world);
     for link in [first, second.clone()] {
         let options = sharing(SharedGrant::Keep);
-        let receipt = world.engine.unlink(&acme(), &link, options).await;
+        let receipt = world
+            .engine
+            .unlink(&link.namespace, &link.id, options)
+            .await;
         receipt.expect("receipt");
     }
     assert_eq!(*whole.lock().expect("lock"), [false, true]);

@@ -164,8 +164,8 @@ async fn failures_are_told_and_forgotten() {
 
 async fn many(world: &World, count: usize) -> Vec<LinkId> {
     let mut links = Vec::new();
-    for _ in 0..count {
-        links.push(world.bound(Some(1000)).await.id);
+    for n in 0..count {
+        links.push(world.bound_as(&n.to_string(), Some(1000)).await.id);
     }
     links
 }

@@ -119,6 +119,36 @@ pub(super) const fn of_reason(reason: Reason) -> Words {
             "The link belongs to another account than the one that you agreed with.",
             "Sign out at the source-code host, sign in with the account that the link belongs to, and start the link again.",
         ),
+        R::FlowPending => words(
+            StatusCode::CONFLICT,
+            "Nobody has agreed yet",
+            "The source-code host has not said yet that somebody agreed there.",
+            "Finish what the page of the source-code host asks for, then come back to this page.",
+        ),
+        R::LinkExists => words(
+            StatusCode::CONFLICT,
+            "This account is linked already",
+            "The same account on the same source-code host belongs to this place already, under another link.",
+            "Use the link that is there, or authorize that one again in your registry.",
+        ),
+        R::ServiceAccountRequired => words(
+            StatusCode::CONFLICT,
+            "This place wants an account for machines",
+            "You agreed with the account of a person, and builds here must not hang on one person.",
+            "Sign out at the source-code host, sign in with an account for machines, and start the link again.",
+        ),
+        R::AppNotInstalled => words(
+            StatusCode::CONFLICT,
+            "The app is not installed yet",
+            "You may ask for it, and an owner of the organization has to approve it. Nothing was bound.",
+            "Wait until an owner has approved the app, then start the link again.",
+        ),
+        R::IdentitySuspended => words(
+            StatusCode::CONFLICT,
+            "The account or the installation is suspended",
+            "The source-code host has suspended it, so nothing can be done with it. Nothing was bound.",
+            "Have it resumed at the source-code host, then start the link again.",
+        ),
         R::ScopeMissing => words(
             StatusCode::CONFLICT,
             "A permission is missing",

@@ -30,6 +30,18 @@ impl Reply {
         rest.split_once('"').expect("a code").0.to_owned()
     }
 
+    /// What the confirm button sends.
+    pub fn form(&self) -> String {
+        let (_, rest) = self.body.split_once("/confirm\">").expect("a form");
+        let (fields, _) = rest.split_once("</form>").expect("a form");
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        for field in fields.split("name=\"").skip(1) {
+            let (name, rest) = field.split_once("\" value=\"").expect("a value");
+            form.append_pair(name, rest.split_once('"').expect("a value").0);
+        }
+        form.finish()
+    }
+
     /// A query parameter of the place that this leads to.
     pub fn leads_with(&self, parameter: &str) -> String {
         let location = url::Url::parse(self.header("location").expect("location")).expect("url");

@@ -49,10 +49,10 @@ async fn all(world: &World) -> Vec<(&'static str, Reply)> {
     let replayed = browser.get(world, &callback).await;
     let confirm = format!("{}/confirm", world.start);
     let page = browser.get(world, &confirm).await;
-    let mismatch = browser.post(world, &confirm, "code=wrong").await;
-    let done = browser
-        .post(world, &confirm, &format!("code={}", page.code()))
+    let mismatch = browser
+        .post(world, &confirm, "code=wrong&namespace=namespaces/acme")
         .await;
+    let done = browser.post(world, &confirm, &page.form()).await;
     let wrong = browser.post(world, &world.start, "").await;
     let large = browser.post(world, &confirm, &"x".repeat(9000)).await;
     browser.extra = vec![("sec-fetch-site", "cross-site")];

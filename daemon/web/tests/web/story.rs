@@ -73,9 +73,7 @@ async fn a_person_links() {
     }
 
     browser.extra = vec![("sec-fetch-site", "same-origin")];
-    let done = browser
-        .post(&world, &confirm, &format!("code={}", page.code()))
-        .await;
+    let done = browser.post(&world, &confirm, &page.form()).await;
     assert_eq!(done.status, 200);
     assert!(
         done.body
@@ -86,9 +84,7 @@ async fn a_person_links() {
     assert_eq!(world.link().await.observed.stage, Stage::Bound);
     assert_eq!(world.exchanges(), 1);
 
-    let again = browser
-        .post(&world, &confirm, &format!("code={}", page.code()))
-        .await;
+    let again = browser.post(&world, &confirm, &page.form()).await;
     assert_eq!(again.status, 410);
 }
 
@@ -130,7 +126,7 @@ async fn o5_a_person_goes_back_to_the_registry() {
         policy.contains("form-action 'self' https://registry.example;"),
         "{policy}"
     );
-    let form = format!("code={}&return_to=https%3A%2F%2Fevil.example", page.code());
+    let form = format!("{}&return_to=https%3A%2F%2Fevil.example", page.form());
     let done = browser.post(&world, &confirm, &form).await;
     let expected =
         "https://registry.example/links?tab=1&link=namespaces%2Facme%2Flinks%2Fbuilds&status=bound";

@@ -43,6 +43,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Setting {
     pub public_url: &'static str,
     pub namespace: &'static str,
+    pub kind: NamespaceKind,
     pub principal: &'static str,
     pub identity: &'static str,
     pub issuer: Option<&'static str>,
@@ -55,6 +56,7 @@ impl Default for Setting {
         Self {
             public_url: "http://localhost:8080",
             namespace: "Acme Registry",
+            kind: NamespaceKind::Organization,
             principal: "registry.acme.example",
             identity: "octo",
             issuer: None,
@@ -141,9 +143,8 @@ fn names() -> (NamespaceName, LinkId) {
 /// A namespace and a host; returns the host's redirect path.
 async fn prepare(engine: &Engine, vault: &MemoryVault, setting: &Setting) -> String {
     let namespace = NewNamespace {
-        name: names().0,
-        kind: NamespaceKind::Organization,
         display_name: setting.namespace.to_owned(),
+        ..NewNamespace::new(names().0, setting.kind.clone())
     };
     engine
         .create_namespace(namespace, None)
@@ -178,16 +179,14 @@ async fn new_link(engine: &Engine, setting: &Setting) -> String {
         PermissionKey::ReadCode,
         PermissionKey::Webhooks,
     ];
+    let method = Method::OAuthCode {
+        return_to: setting.return_to.map(str::to_owned),
+    };
+    let host = HostName::parse("github.com").expect("name");
     let new = NewLink {
-        namespace,
         id: Some(id),
-        host: HostName::parse("github.com").expect("name"),
-        display_name: String::new(),
         permissions: permissions.into(),
-        method: Method::OAuthCode {
-            return_to: setting.return_to.map(str::to_owned),
-        },
-        principal: setting.principal.to_owned(),
+        ..NewLink::new(namespace, host, method, setting.principal.to_owned())
     };
     let created = engine.create_link(new, None).await.expect("link");
     created.authorization.expect("a flow").uri

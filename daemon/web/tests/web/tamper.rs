@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bindery_core::{flow::FLOW_LIFETIME, link::Stage, problem::Reason};
+use bindery_core::{flow::FLOW_LIFETIME, link::Stage, namespace::NamespaceKind, problem::Reason};
 use bindery_web::{Rate, Rates};
 
 use crate::{
@@ -136,11 +136,9 @@ async fn o1_flows_end() {
     let (world, mut browser) = (World::new().await, Browser::default());
     browser.agree(&world).await;
     let confirm = format!("{}/confirm", world.start);
-    let code = browser.get(&world, &confirm).await.code();
+    let form = browser.get(&world, &confirm).await.form();
     world.pass(FLOW_LIFETIME + Duration::from_secs(1));
-    let done = browser
-        .post(&world, &confirm, &format!("code={code}"))
-        .await;
+    let done = browser.post(&world, &confirm, &form).await;
     assert_eq!(done.status, 410);
     assert_ne!(world.link().await.observed.stage, Stage::Bound);
 }
@@ -171,7 +169,7 @@ async fn o2_other_sites_send_forms() {
     browser.extra.clear();
     browser.agree(&world).await;
     let confirm = format!("{}/confirm", world.start);
-    let form = format!("code={}", browser.get(&world, &confirm).await.code());
+    let form = browser.get(&world, &confirm).await.form();
     browser.extra = vec![("sec-fetch-site", "cross-site")];
     for path in [&confirm, &format!("{}/decline", world.start)] {
         assert_eq!(browser.post(&world, path, &form).await.status, 403);
@@ -184,6 +182,45 @@ async fn o2_other_sites_send_forms() {
         world.link().await.observed.stage,
         Stage::PendingConfirmation
     );
+}
+
+/// O1: what the person saw of the namespace comes back with the answer: a page that showed another one, or none, binds
+/// nothing.
+#[tokio::test]
+async fn o1_what_was_shown_comes_back() {
+    let kind = NamespaceKind::Instance {
+        instance_type: "enterprise".to_owned(),
+        region: "eu-central-1".to_owned(),
+    };
+    let setting = Setting {
+        kind,
+        ..Setting::default()
+    };
+    let (world, mut browser) = (World::with(setting).await, Browser::default());
+    browser.agree(&world).await;
+    let confirm = format!("{}/confirm", world.start);
+    let page = browser.get(&world, &confirm).await;
+    for said in [
+        "instance <code>namespaces/acme</code>",
+        "enterprise",
+        "eu-central-1",
+    ] {
+        assert!(page.body.contains(said), "{said}\n{}", page.body);
+    }
+    let form = page.form();
+    for (from, to) in [
+        ("namespaces%2Facme", "namespaces%2Fumbrella"),
+        ("enterprise", "basic"),
+        ("eu-central-1", "us-east-1"),
+        ("namespace=namespaces%2Facme&", ""),
+    ] {
+        let changed = form.replace(from, to);
+        assert_ne!(changed, form);
+        assert_eq!(browser.post(&world, &confirm, &changed).await.status, 400);
+        assert_ne!(world.link().await.observed.stage, Stage::Bound);
+    }
+    assert_eq!(browser.post(&world, &confirm, &form).await.status, 200);
+    assert_eq!(world.link().await.observed.stage, Stage::Bound);
 }
 
 /// O1: only the browser that started sees who consented, and only its code confirms or declines.
@@ -200,8 +237,8 @@ async fn o1_only_the_right_code_confirms() {
     let code = browser.get(&world, &confirm).await.code();
     for path in [&confirm, &format!("{}/decline", world.start)] {
         for (form, status) in [
-            (format!("code={stale}"), 403),
-            ("code=".to_owned(), 403),
+            (format!("code={stale}&namespace=namespaces/acme"), 403),
+            ("code=&namespace=namespaces/acme".to_owned(), 403),
             (String::new(), 400),
             (format!("code={code}&code={code}"), 400),
             (format!("code={}", "c".repeat(129)), 400),
@@ -215,7 +252,11 @@ async fn o1_only_the_right_code_confirms() {
         }
         assert_eq!(
             other
-                .post(&world, path, &format!("code={code}"))
+                .post(
+                    &world,
+                    path,
+                    &format!("code={code}&namespace=namespaces/acme")
+                )
                 .await
                 .status,
             403
@@ -227,7 +268,11 @@ async fn o1_only_the_right_code_confirms() {
     );
     assert_eq!(
         browser
-            .post(&world, &confirm, &format!("code={code}"))
+            .post(
+                &world,
+                &confirm,
+                &format!("code={code}&namespace=namespaces/acme")
+            )
             .await
             .status,
         200
@@ -280,10 +325,7 @@ async fn o6_names_are_text() {
     browser.agree(&world).await;
     let confirm = format!("{}/confirm", world.start);
     let page = browser.get(&world, &confirm).await;
-    let done = browser
-        .post(&world, &confirm, &format!("code={}", page.code()))
-        .await
-        .body;
+    let done = browser.post(&world, &confirm, &page.form()).await.body;
     assert!(done.contains("octo&#34;&#62;&#60;script&#62;"), "{done}");
     for body in [start, page.body, done] {
         for raw in ["<b>", "<script", "<img src=x", "\"Co\"", "octo\""] {

@@ -1,12 +1,15 @@
 use bindery_core::{
-    link::Observed,
-    name::{LinkId, NamespaceName},
+    link::{Observed, OpenFlow},
+    name::{FlowId, LinkId, NamespaceName},
     problem::Who,
     provider::AuthKind,
     time::Timestamp,
 };
 
-use super::*;
+use bindery_engine::links::Method;
+use bindery_proto::v1::create_link_request::Method as WireMethod;
+
+use super::{ask::TOKEN, *};
 
 fn record(stage: Stage) -> Versioned<Link> {
     let now = Timestamp::default();
@@ -124,7 +127,7 @@ fn mangled_requests_are_refused() {
         host: "hosts/..".into(),
         display_name: "\0".into(),
         permissions: vec![99],
-        labels: [("a".to_owned(), String::new())].into(),
+        labels: [(String::new(), "b".to_owned())].into(),
         ..Default::default()
     });
     let failure = new_link(mangled, "uid:1").expect_err("mangled");
@@ -141,14 +144,72 @@ fn mangled_requests_are_refused() {
     assert!(new_link(request(None), "uid:1").is_err());
     assert!(new_link(request(token("")), "uid:1").is_err());
     assert!(new_link(request(token(&"x".repeat(TOKEN + 1))), "uid:1").is_err());
-    let device = new_link(
-        request(Some(WireMethod::DeviceFlow(wire::DeviceFlow {}))),
-        "uid:1",
-    );
-    assert_eq!(
-        device.expect_err("later").reason(),
-        wire::ErrorReason::NotServedYet
-    );
+    let odd = WireMethod::AppInstallation(wire::AppInstallation {
+        installation_id: "../1".into(),
+    });
+    assert!(new_link(request(Some(odd)), "uid:1").is_err());
+}
+
+/// Every way to link is taken; a headless one must say which page receives the code.
+#[test]
+fn every_way_is_taken() {
+    let taken = |method| new_link(request(Some(method)), "uid:1").map(|new| new.method);
+    let oauth = |headless, return_to: &str| {
+        WireMethod::OauthCode(wire::OAuthCode {
+            return_to: return_to.into(),
+            headless,
+        })
+    };
+    let installed = |id: &str| {
+        WireMethod::AppInstallation(wire::AppInstallation {
+            installation_id: id.into(),
+        })
+    };
+    assert!(matches!(
+        taken(oauth(false, "")),
+        Ok(Method::OAuthCode { return_to: None })
+    ));
+    assert!(matches!(
+        taken(oauth(true, "portal")),
+        Ok(Method::Headless { .. })
+    ));
+    let failure = taken(oauth(true, "")).expect_err("no page");
+    assert_eq!(failure.violations(), ["oauth_code.return_to"]);
+    assert!(matches!(
+        taken(WireMethod::DeviceFlow(wire::DeviceFlow {})),
+        Ok(Method::Device)
+    ));
+    assert!(matches!(
+        taken(installed("")),
+        Ok(Method::Installation { id: None })
+    ));
+    assert!(matches!(
+        taken(installed("42")),
+        Ok(Method::Installation { id: Some(_) })
+    ));
+}
+
+/// A flow that is under way is shown with who consented, for a link that goes on working as well, and never with its id.
+#[test]
+fn o1_open_flows_are_shown_without_their_id() {
+    let mut entry = record(Stage::Bound);
+    let now = Timestamp::default();
+    entry.record.flow = Some(OpenFlow {
+        id: FlowId::parse("secretflow").expect("name"),
+        method: AuthKind::Device,
+        started_by: "uid:2".into(),
+        started: now,
+        expires: now,
+        requested_scopes: vec!["repo".into()],
+        identity: entry.record.identity.clone(),
+        reauthorization: true,
+    });
+    let wire = link(&entry, None);
+    assert!(!format!("{:?}", wire.flow).contains("secretflow"));
+    let flow = wire.flow.expect("flow");
+    assert!(flow.reauthorization);
+    assert_eq!(flow.pending_identity.expect("identity").login, "octo");
+    assert!(wire.identity.is_some());
 }
 
 /// Stages and causes in errors have the names that they have in a link.

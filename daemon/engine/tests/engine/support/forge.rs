@@ -11,8 +11,9 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenGrant, TokenHint, TokenOutcome, TokenReply, Tokens,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenGrant, TokenHint, TokenOutcome,
+        TokenReply, Tokens,
     },
     host::{Certificates, HostNetwork},
     port::{BoxFuture, Egress},
@@ -143,6 +144,20 @@ impl Egress for ScriptedForge {
         self.ended.lock().expect("lock").push((call.hint, token));
         let script = self.revocations.lock().expect("lock").pop_front();
         Box::pin(async { script.unwrap_or(RevokeOutcome::Done) })
+    }
+
+    fn authorize_device<'a>(
+        &'a self,
+        call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        let given = DeviceAuthorization {
+            device_code: Secret::new("device-code".to_owned()),
+            user_code: Secret::new("WDJB-MJHT".to_owned()),
+            verification_uri: call.endpoint.replace("/code", ""),
+            expires_in: Duration::from_secs(900),
+            interval: Duration::from_secs(5),
+        };
+        Box::pin(async { Ok(given) })
     }
 
     fn probe<'a>(&'a self, _: &'a str, _: Reach<'a>) -> BoxFuture<'a, ProbeReport> {

@@ -12,9 +12,9 @@ use bindery_core::{
     port::{BoxFuture, Next, Operation, Providers, Started, Step},
     provider::{
         AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
-        Identity, Input, MINTED_TOKEN, Minted, OperationKind, Output, Permission, PermissionScopes,
-        ROTATED_TOKEN, RateLimitHeaders, Revocation, RevocationOutcome, RevocationSupport,
-        Rotation, TokenFacts, TokenKind,
+        Identity, Input, Installation, MINTED_TOKEN, Minted, OperationKind, Output, Permission,
+        PermissionScopes, ROTATED_TOKEN, RateLimitHeaders, Revocation, RevocationOutcome,
+        RevocationSupport, Rotation, TokenFacts, TokenKind,
     },
 };
 use tokio::sync::watch;
@@ -149,8 +149,29 @@ impl ScriptedPlugin {
                 narrowed: false,
                 scopes: Vec::new(),
             }),
+            Input::GetInstallation {
+                ref installation_id,
+                ..
+            } => Output::Installation(installation(installation_id)),
             _ => Output::Empty,
         })
+    }
+}
+
+/// An installation on the organization `tools`.
+pub(crate) fn installation(id: &str) -> Installation {
+    Installation {
+        installation_id: id.to_owned(),
+        account: Identity {
+            stable_id: "9".to_owned(),
+            login: "tools".to_owned(),
+            kind: AccountKind::Organization,
+            ..octo()
+        },
+        scopes: vec!["contents:read".to_owned()],
+        suspended: false,
+        all_repositories: true,
+        web_uri: "https://forge.example/tools/installation".to_owned(),
     }
 }
 
@@ -290,16 +311,21 @@ fn description() -> Description {
         display_name: "Forge".to_owned(),
         platform_versions: "All".to_owned(),
         trigger_limits: "None".to_owned(),
-        operations: Vec::new(),
+        operations: vec![
+            OperationKind::ListOrganizations,
+            OperationKind::ListRepositories,
+        ],
         endpoints: Endpoints {
             api_from_web: "{web}/api".to_owned(),
             authorize: "{web}/authorize".to_owned(),
             token: "{web}/token".to_owned(),
+            device: "{web}/device/code".to_owned(),
             ..Endpoints::default()
         },
         auth_methods: vec![
             method(AuthKind::OAuthCode),
             method(AuthKind::AccessToken),
+            method(AuthKind::Device),
             method(AuthKind::AppInstallation),
         ],
         token_kinds: vec![
@@ -333,6 +359,6 @@ fn description() -> Description {
         edition: String::new(),
         edition_webs: Vec::new(),
         editions: Vec::new(),
-        app_install_uri: String::new(),
+        app_install_uri: "{web}/apps/{app_slug}/new".to_owned(),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{
 
 use bindery_core::{
     exchange::{
-        EffectResult, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenOutcome, TokenReply, Tokens,
+        DeviceAuthorization, DeviceCall, EffectResult, Exchanged, HttpRequest, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenOutcome, TokenReply, Tokens,
     },
     host::{Certificates, HostNetwork},
     name::ProviderName,
@@ -94,6 +94,13 @@ impl Egress for Forge {
 
     fn revoke<'a>(&'a self, _call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
         unreachable!("the provider of these tests has no revocation endpoint")
+    }
+
+    fn authorize_device<'a>(
+        &'a self,
+        _call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        unreachable!("no page of these tests asks for a code")
     }
 
     fn probe<'a>(&'a self, _url: &'a str, _reach: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
