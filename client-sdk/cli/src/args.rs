@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    credential, host, link, namespace, plugin, problem::Problem, provider, repo, session::Session,
-    status,
+    credential, host, lease, link, namespace, plugin, problem::Problem, provider, repo,
+    session::Session, status,
 };
 
 const ENVIRONMENT: &str = "\
@@ -106,6 +106,9 @@ pub(crate) enum Command {
     /// Fetch credentials, and serve git as a credential helper
     #[command(subcommand)]
     Credential(credential::Command),
+    /// Show what was handed out, and give it back
+    #[command(subcommand)]
+    Lease(lease::Command),
     /// Show how the daemon does; exits with 0 where all is well
     #[command(after_help = "Example:\n  bindery status")]
     Status,
@@ -134,6 +137,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         Command::Link(command) => link::run(command, session).await,
         Command::Repo(command) => repo::run(command, session).await,
         Command::Credential(command) => credential::run(command, session).await,
+        Command::Lease(command) => lease::run(command, session).await,
         Command::Status => status::run(session).await,
         Command::Plugin(command) => plugin::run(command, session).await,
         Command::Completions { shell } => completions(shell),

@@ -18,6 +18,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  eval \"$(bindery credential read acme/8c1f acme/api -o env)\"\n  \
         bindery credential read acme/8c1f acme/api -o json"
     )]
+    #[command(visible_alias = "fetch")]
     Read(Fetch),
     /// Fetch a credential for reading and writing code
     #[command(after_help = "Example:\n  bindery credential write acme/8c1f acme/api -o git")]
@@ -42,6 +43,9 @@ pub(crate) struct Fetch {
     /// Refuse a token that reaches more than the repository
     #[arg(long, requires = "repository")]
     require_narrowed: bool,
+    /// How long the token must at least stay valid, such as 30m
+    #[arg(long, value_name = "TIME", value_parser = crate::link::length)]
+    min_remaining: Option<std::time::Duration>,
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Problem> {
@@ -78,6 +82,9 @@ impl Fetch {
         }
         if self.require_narrowed {
             request = request.require_narrowed();
+        }
+        if let Some(time) = self.min_remaining {
+            request = request.min_remaining(time);
         }
         Ok(request)
     }

@@ -1,13 +1,13 @@
 //! `bindery host`.
 
 use bindery_client::Client;
-use bindery_proto::v1::Host;
+use bindery_proto::v1::{Host, SecretFacts, host::App};
 use clap::{Args, Subcommand};
 
 use crate::{
     moment,
     problem::Problem,
-    record::{Record, id},
+    record::{Record, id, word},
     resource,
     session::Session,
     style::Tone,
@@ -17,7 +17,7 @@ use crate::{
 mod probe;
 mod settings;
 
-use settings::Settings;
+use settings::{Exchange, Settings};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -39,7 +39,8 @@ pub(crate) enum Command {
     },
     /// Change a host; what is not named stays
     #[command(
-        after_help = "Example:\n  bindery host update github.com --client-secret-file new.txt"
+        after_help = "Examples:\n  bindery host update github.com --add-client-secret-file new.txt\n  \
+        bindery host update github.com --remove-client-secret 1f0c2b9a77d05e4c"
     )]
     Update(Box<Update>),
     /// Remove a host without links
@@ -66,6 +67,9 @@ pub(crate) struct Add {
     /// Do not probe it afterwards
     #[arg(long)]
     no_probe: bool,
+    /// Probe it with these settings, and do not add it
+    #[arg(long, conflicts_with = "no_probe")]
+    dry_run: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -80,6 +84,8 @@ pub(crate) struct Update {
     /// Switch it on
     #[arg(long)]
     enable: bool,
+    #[command(flatten)]
+    exchange: Exchange,
     #[command(flatten)]
     settings: Settings,
 }
@@ -120,6 +126,11 @@ async fn add(add: Add, session: &Session) -> Result<(), Problem> {
     }
     add.settings.apply(&mut host)?;
     let client = session.client().await?;
+    if add.dry_run {
+        let probed = client.probe_settings(host).await?;
+        probe::print(&probed, session)?;
+        return probe::verdict(&add.id, &probed);
+    }
     let host = client.create_host(add.id, host).await?;
     session.show(&host)?;
     say_redirect(&host, session);
@@ -165,12 +176,19 @@ async fn update(update: Update, session: &Session) -> Result<(), Problem> {
         host.disabled_reason = update.disable.unwrap_or_default();
         mask.extend(["disabled", "disabled_reason"]);
     }
-    if mask.is_empty() {
+    if mask.is_empty() && update.exchange.is_empty() {
         return Err(Problem::usage(
             "nothing to change; name a setting, see --help",
         ));
     }
-    session.show(&client.update_host(host, mask).await?)
+    if !mask.is_empty() {
+        host = client.update_host(host, mask).await?;
+    }
+    if !update.exchange.is_empty() {
+        let (add, remove) = update.exchange.read()?;
+        host = client.exchange_client_secrets(&name, &add, remove).await?;
+    }
+    session.show(&host)
 }
 
 impl Record for Host {
@@ -208,7 +226,21 @@ impl Record for Host {
             ("git", urls.git.into()),
             ("client id", client.client_id.into()),
             ("client secrets", secrets.into()),
+            ("client secret", facts(&client.client_secret_facts).into()),
             ("redirect uri", client.redirect_uri.into()),
+            ("app", app(self).into()),
+            (
+                "app key",
+                facts(app_of(self).private_key_facts.as_slice()).into(),
+            ),
+            ("install app", app_of(self).install_uri.into()),
+            ("client certificate", certificate(self).into()),
+            (
+                "authorities expire",
+                moment::relative(self.ca_bundle_expire_time.as_ref()).into(),
+            ),
+            ("methods", methods(self).into()),
+            ("budget", budget(self).into()),
             ("networks", self.allowed_private_cidrs.join(", ").into()),
             ("proxy", self.proxy.clone().unwrap_or_default().uri.into()),
             ("server version", probed.version.into()),
@@ -221,6 +253,62 @@ impl Record for Host {
             ("reason", self.disabled_reason.as_str().into()),
         ]
     }
+}
+
+/// Each secret by its fingerprint, with what its provider made of it.
+fn facts(facts: &[SecretFacts]) -> String {
+    let words = |fact: &SecretFacts| {
+        let mut words = vec![fact.fingerprint.clone()];
+        for (what, when) in [
+            ("expires", &fact.expire_time),
+            ("accepted", &fact.last_success_time),
+            ("rejected", &fact.last_failure_time),
+        ] {
+            if when.is_some() {
+                words.push(format!("{what} {}", moment::relative(when.as_ref())));
+            }
+        }
+        words.join(" ")
+    };
+    facts.iter().map(words).collect::<Vec<_>>().join(", ")
+}
+
+fn app_of(host: &Host) -> App {
+    host.app.clone().unwrap_or_default()
+}
+
+fn app(host: &Host) -> String {
+    let app = app_of(host);
+    format!("{} {}", app.app_id, app.slug).trim().to_owned()
+}
+
+fn certificate(host: &Host) -> String {
+    let Some(shown) = &host.client_certificate else {
+        return String::new();
+    };
+    let expires = moment::relative(shown.expire_time.as_ref());
+    format!("{} expires {expires}", shown.certificate_sha256)
+}
+
+fn methods(host: &Host) -> String {
+    let words = host
+        .allowed_methods()
+        .map(|kind| word(kind.as_str_name(), "AUTH_METHOD_KIND_"));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn budget(host: &Host) -> String {
+    let Some(budget) = &host.rate_budget else {
+        return String::new();
+    };
+    let mut words = Vec::new();
+    if budget.requests_per_hour > 0 {
+        words.push(format!("{} an hour", budget.requests_per_hour));
+    }
+    if budget.max_concurrent_requests > 0 {
+        words.push(format!("{} at once", budget.max_concurrent_requests));
+    }
+    words.join(", ")
 }
 
 fn web(host: &Host) -> &str {

@@ -1,15 +1,19 @@
 //! `bindery link`.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use bindery_client::{Token, UnlinkRequest};
 use bindery_proto::v1::Identity;
 use clap::{Args, Subcommand};
 
-use crate::{problem::Problem, repo, resource, secret, session::Session};
+use crate::{problem::Problem, repo, resource, session::Session};
 
+mod confirm;
 mod create;
+mod expiring;
+mod reauthorize;
 pub(crate) mod show;
+mod unlink;
+mod update;
 mod wait;
 
 #[derive(Debug, Subcommand)]
@@ -17,6 +21,7 @@ pub(crate) enum Command {
     /// Make a link: print the page that a person opens, and wait until they have
     #[command(after_help = "Examples:\n  bindery link create acme github.com\n  \
         bindery link create acme github.com --token-file token.txt\n  \
+        bindery link create acme github.com --device\n  \
         bindery link create acme github.com --no-wait -o json")]
     Create(Box<create::Create>),
     /// List links
@@ -40,23 +45,22 @@ pub(crate) enum Command {
         #[arg(long, default_value = "10m", value_parser = length)]
         timeout: Duration,
     },
+    /// Hand in what the provider sent to a callback page of your own
+    #[command(
+        after_help = "Example:\n  bindery link complete acme/8c1f --code-file code --state-file state"
+    )]
+    Complete(confirm::Complete),
     /// Confirm who agreed, with the code that the page shows
-    #[command(after_help = "Example:\n  bindery link confirm acme/8c1f")]
-    Confirm {
-        #[command(flatten)]
-        link: Named,
-        /// File with the code; standard input unless given
-        #[arg(
-            long,
-            value_name = "FILE",
-            default_value = "-",
-            hide_default_value = true
-        )]
-        code_file: PathBuf,
-        /// Stable id of the identity that is expected
-        #[arg(long, value_name = "ID")]
-        identity: Option<String>,
-    },
+    #[command(after_help = "Examples:\n  bindery link confirm acme/8c1f\n  \
+        bindery link confirm acme/8c1f --no-code --namespace acme --region eu-1")]
+    Confirm(Box<confirm::Confirm>),
+    /// Authorize a link anew, or for more; it keeps its id, sources and hooks
+    #[command(after_help = "Examples:\n  bindery link reauthorize acme/8c1f\n  \
+        bindery link reauthorize acme/8c1f --add-permission webhooks")]
+    Reauthorize(Box<reauthorize::Reauthorize>),
+    /// Change name, labels, annotations or the service-account mark; what is not named stays
+    #[command(after_help = "Example:\n  bindery link update acme/8c1f --label team=build")]
+    Update(update::Update),
     /// End an authorization that is under way
     #[command(after_help = "Example:\n  bindery link cancel acme/8c1f")]
     Cancel(Named),
@@ -68,34 +72,31 @@ pub(crate) enum Command {
     Disable(Wished),
     /// Check a link at the provider now
     #[command(after_help = "Example:\n  bindery link check acme/8c1f")]
-    Check(Named),
+    Check {
+        #[command(flatten)]
+        link: Named,
+        /// Refresh the token even where the daemon would wait after failures
+        #[arg(long)]
+        refresh: bool,
+    },
     /// List the organizations of a link, and whether it can act in them
     #[command(after_help = "Example:\n  bindery link orgs acme/8c1f")]
     Orgs(Named),
     /// End a link: revoke it at the provider, erase its secrets, and say what is left to do
     #[command(after_help = "Example:\n  bindery link unlink acme/8c1f --preview")]
-    Unlink {
-        #[command(flatten)]
-        link: Named,
-        /// Why
-        #[arg(long, default_value = "", hide_default_value = true)]
-        reason: String,
-        /// Go on where other links share the grant and lose it, too
-        #[arg(long)]
-        accept_shared_grant: bool,
-        /// Erase the secrets even where the grant can't be revoked now
-        #[arg(long)]
-        force: bool,
-        /// Leave the webhooks at the provider
-        #[arg(long)]
-        keep_hooks: bool,
-        /// Do nothing, and show what would be done
-        #[arg(long)]
-        preview: bool,
-    },
+    Unlink(unlink::Unlink),
     /// Show what unlinking did
     #[command(after_help = "Example:\n  bindery link receipt acme/8c1f")]
     Receipt(Named),
+    /// List what expires soon, the soonest first: tokens, keys, client secrets, certificates
+    #[command(after_help = "Example:\n  bindery link expiring acme --within 14d")]
+    Expiring {
+        /// The namespace; all of them, and the hosts, unless given
+        namespace: Option<String>,
+        /// How far to look ahead
+        #[arg(long, default_value = "30d", value_parser = ahead)]
+        within: Duration,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -136,11 +137,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
             let client = session.client().await?;
             wait::until_bound(&client, &name.to_string(), timeout, session).await
         }
-        Command::Confirm {
-            link,
-            code_file,
-            identity,
-        } => confirm(&link.link, &code_file, identity.as_deref(), session).await,
+        Command::Complete(complete) => confirm::complete(complete, session).await,
+        Command::Confirm(confirm) => confirm::run(*confirm, session).await,
+        Command::Reauthorize(again) => reauthorize::run(*again, session).await,
+        Command::Update(update) => update::run(update, session).await,
         Command::Cancel(Named { link }) => {
             let name = resource::link(&link)?;
             session.show(&session.client().await?.cancel_link(name).await?)
@@ -153,60 +153,28 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
             let name = resource::link(&link)?;
             session.show(&session.client().await?.disable_link(name, reason).await?)
         }
-        Command::Check(Named { link }) => {
-            let name = resource::link(&link)?;
-            show::check(&session.client().await?.check_link(name).await?, session)
+        Command::Check { link, refresh } => {
+            let (name, client) = (resource::link(&link.link)?, session.client().await?);
+            let checked = if refresh {
+                client.check_link_refreshed(name).await?
+            } else {
+                client.check_link(name).await?
+            };
+            show::check(&checked, session)
         }
         Command::Orgs(Named { link }) => {
             let name = resource::link(&link)?;
             repo::list(session.client().await?.list_organizations(name), session).await
         }
-        Command::Unlink {
-            link,
-            reason,
-            accept_shared_grant,
-            force,
-            keep_hooks,
-            preview,
-        } => {
-            let request = UnlinkRequest::new(resource::link(&link.link)?)
-                .reason(reason)
-                .accept_shared_grant(accept_shared_grant)
-                .force(force)
-                .keep_hooks(keep_hooks)
-                .preview(preview);
-            show::receipt(&session.client().await?.unlink(request).await?, session)
-        }
+        Command::Unlink(unlink) => unlink::run(unlink, session).await,
         Command::Receipt(Named { link }) => {
             let name = resource::link(&link)?.receipt();
             show::receipt(&session.client().await?.get_receipt(name).await?, session)
         }
+        Command::Expiring { namespace, within } => {
+            expiring::run(namespace.as_deref(), within, session).await
+        }
     }
-}
-
-async fn confirm(
-    link: &str,
-    code_file: &std::path::Path,
-    identity: Option<&str>,
-    session: &Session,
-) -> Result<(), Problem> {
-    let name = resource::link(link)?;
-    let client = session.client().await?;
-    let code = if code_file == std::path::Path::new("-") && session.errors.terminal {
-        session.say("the code that the page shows:");
-        let mut line = String::new();
-        std::io::stdin()
-            .read_line(&mut line)
-            .map_err(Problem::writing)?;
-        Token::from(line.trim())
-    } else {
-        secret::read(code_file)?
-    };
-    let bound = client.confirm_link(&name, &code, identity).await?;
-    if session.is_json() {
-        return session.show(&bound);
-    }
-    wait::say_bound(&bound, session)
 }
 
 /// An identity, as people tell it from others.
@@ -214,9 +182,26 @@ pub(crate) fn who(identity: &Identity) -> String {
     format!("{} (id {})", identity.login, identity.stable_id)
 }
 
-/// A length of time with its unit: `90s`, `10m`, `2h`.
-fn length(text: &str) -> Result<Duration, String> {
-    let wrong = || "write it like 90s, 10m or 2h".to_owned();
+/// A length of time with its unit that somebody waits: `90s`, `10m`, `2h`.
+pub(crate) fn length(text: &str) -> Result<Duration, String> {
+    // Longer than a day is a slip, and no flow lives that long.
+    let short = |length: &Duration| length.as_secs() <= 86_400;
+    span(text, "write it like 90s, 10m or 2h").and_then(|length| {
+        let kept = Some(length).filter(short);
+        kept.ok_or_else(|| "is longer than a day; write it like 90s, 10m or 2h".to_owned())
+    })
+}
+
+/// A length of time to look ahead: `12h`, `30d`.
+fn ahead(text: &str) -> Result<Duration, String> {
+    match text.strip_suffix('d') {
+        Some(days) => span(&format!("{days}h"), "write it like 12h or 30d").map(|time| time * 24),
+        None => span(text, "write it like 12h or 30d"),
+    }
+}
+
+fn span(text: &str, how: &str) -> Result<Duration, String> {
+    let wrong = || how.to_owned();
     let (number, unit) = text
         .split_at_checked(text.len().saturating_sub(1))
         .ok_or_else(wrong)?;
@@ -230,16 +215,16 @@ fn length(text: &str) -> Result<Duration, String> {
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(unit));
-    // Longer than a day is a slip, and no flow lives that long.
+    // A century is for ever.
     seconds
-        .filter(|seconds| *seconds <= 86_400)
+        .filter(|seconds| *seconds <= 3_155_760_000)
         .map(Duration::from_secs)
         .ok_or_else(wrong)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::length;
+    use super::{ahead, length};
 
     /// Lengths have a unit, and sane ones only.
     #[test]
@@ -248,5 +233,8 @@ mod tests {
         for wrong in ["", "10", "m", "-1s", "1d", "100h", "1é"] {
             assert!(length(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(ahead("30d").unwrap().as_secs(), 30 * 86_400);
+        assert_eq!(ahead("12h").unwrap().as_secs(), 12 * 3600);
+        assert!(ahead("d").is_err());
     }
 }

@@ -20,6 +20,7 @@ mod args;
 mod credential;
 mod host;
 mod json;
+mod lease;
 mod link;
 mod moment;
 mod namespace;

@@ -37,8 +37,14 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
 
 impl Record for Provider {
     const MESSAGE: &'static str = "bindery.v1.Provider";
-    const COLUMNS: &'static [&'static str] =
-        &["PROVIDER", "PLATFORM", "PLUGIN", "METHODS", "STATE"];
+    const COLUMNS: &'static [&'static str] = &[
+        "PROVIDER",
+        "PLATFORM",
+        "VERSIONS",
+        "METHODS",
+        "TRIGGER LIMITS",
+        "STATE",
+    ];
 
     fn name(&self) -> &str {
         &self.name
@@ -47,11 +53,10 @@ impl Record for Provider {
     fn row(&self) -> Vec<Cell> {
         vec![
             id(&self.name).into(),
-            format!("{} {}", self.display_name, self.platform_versions)
-                .trim()
-                .into(),
-            self.plugin_version.as_str().into(),
+            self.display_name.as_str().into(),
+            versions(self).into(),
             methods(self).into(),
+            self.trigger_limits.as_str().into(),
             state(self),
         ]
     }
@@ -60,15 +65,51 @@ impl Record for Provider {
         vec![
             ("name", self.name.as_str().into()),
             ("platform", self.display_name.as_str().into()),
-            ("versions", self.platform_versions.as_str().into()),
+            ("versions", versions(self).into()),
             ("trigger limits", self.trigger_limits.as_str().into()),
             ("plugin", self.plugin_version.as_str().into()),
             ("plugin sha256", self.plugin_sha256.as_str().into()),
             ("methods", methods(self).into()),
+            ("editions", editions(self).into()),
+            ("can", can(self).into()),
             ("state", state(self)),
             ("message", self.state_message.as_str().into()),
         ]
     }
+}
+
+/// Versions of the provider and of its editions.
+fn versions(provider: &Provider) -> String {
+    let of_editions = provider
+        .editions
+        .iter()
+        .filter(|edition| !edition.platform_versions.is_empty())
+        .map(|edition| format!("{}: {}", edition.display_name, edition.platform_versions));
+    let own = Some(provider.platform_versions.clone()).filter(|text| !text.is_empty());
+    own.into_iter()
+        .chain(of_editions)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn editions(provider: &Provider) -> String {
+    let names = provider.editions.iter();
+    let names = names.map(|edition| format!("{} ({})", edition.name, edition.display_name));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// What the provider can do, in words.
+fn can(provider: &Provider) -> String {
+    let can = provider.capabilities.unwrap_or_default();
+    let words = [
+        (can.narrowing, "limit a token to one repository"),
+        (can.token_revocation, "revoke a token"),
+        (can.grant_revocation, "revoke a grant"),
+        (can.webhooks, "register webhooks"),
+        (can.redelivery, "deliver again"),
+    ];
+    let words = words.iter().filter(|(true_, _)| *true_);
+    words.map(|(_, text)| *text).collect::<Vec<_>>().join(", ")
 }
 
 fn methods(provider: &Provider) -> String {

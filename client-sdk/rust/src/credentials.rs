@@ -6,13 +6,14 @@ use std::{
 };
 
 use bindery_proto::v1::{
-    self, FetchReadCredentialRequest, FetchReadWriteCredentialRequest, RevokeLeaseRequest,
-    RevokeLeaseResponse, credential_service_client::CredentialServiceClient,
+    self, FetchReadCredentialRequest, FetchReadWriteCredentialRequest, Lease, ListLeasesRequest,
+    RevokeLeaseRequest, RevokeLeaseResponse, credential_service_client::CredentialServiceClient,
 };
 
 use crate::{
-    Client, Error, Token,
+    Client, Error, Pages, Token,
     call::{Manner, call, keyed},
+    page::pages,
 };
 
 /// Asks for a credential.
@@ -147,6 +148,29 @@ impl Client {
             message
         )
         .map(Credential::from)
+    }
+
+    /// Lists the leases of a namespace, the newest first; an empty filter means all. Those that ended come on request.
+    pub fn list_leases(
+        &self,
+        parent: impl Display,
+        filter: impl Into<String>,
+        include_ended: bool,
+    ) -> Pages<Lease> {
+        let request = ListLeasesRequest {
+            parent: parent.to_string(),
+            filter: filter.into(),
+            include_ended,
+            ..ListLeasesRequest::default()
+        };
+        pages!(
+            self,
+            Manner::READ,
+            CredentialServiceClient<_>,
+            list_leases,
+            request,
+            leases
+        )
     }
 
     /// Gives a credential back, by its lease.

@@ -10,7 +10,7 @@ use bindery_proto::v1::{
 use prost_types::FieldMask;
 
 use crate::{
-    Client, Error, Pages,
+    Client, Error, Pages, Token,
     call::{Manner, call, keyed},
     page::pages,
 };
@@ -81,6 +81,37 @@ impl Client {
         let request = UpdateHostRequest {
             host: Some(host),
             update_mask: Some(FieldMask { paths }),
+            ..UpdateHostRequest::default()
+        };
+        keyed!(
+            self,
+            Manner::KEYED,
+            HostServiceClient<_>,
+            update_host,
+            request
+        )
+    }
+
+    /// Exchanges client secrets of a host without a gap: those of `add` are tried before the stored ones, and those with the
+    /// fingerprints of `remove`, as `client_secret_facts` has them, are taken away.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::InvalidArgument`] for a fingerprint that is not stored, and those that every call has.
+    pub async fn exchange_client_secrets(
+        &self,
+        name: impl Display,
+        add: &[Token],
+        remove: impl IntoIterator<Item = String>,
+    ) -> Result<Host, Error> {
+        let host = Host {
+            name: name.to_string(),
+            ..Host::default()
+        };
+        let request = UpdateHostRequest {
+            host: Some(host),
+            add_client_secrets: add.iter().map(|one| one.expose().to_owned()).collect(),
+            remove_client_secrets: remove.into_iter().collect(),
             ..UpdateHostRequest::default()
         };
         keyed!(

@@ -80,7 +80,7 @@ pub use crate::{
     credentials::{Credential, CredentialRequest},
     endpoint::Endpoint,
     error::{Error, Facts, Failure, Violation},
-    links::{LinkRequest, ReauthorizeRequest, UnlinkRequest},
+    links::{ConfirmRequest, LinkRequest, ReauthorizeRequest, UnlinkRequest},
     page::{Notice, Page, Pages},
     raw::Raw,
     repositories::RepositoryQuery,

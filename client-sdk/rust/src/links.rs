@@ -1,13 +1,13 @@
 //! Links: one identity on one host, bound to one namespace.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use bindery_proto::v1::{
     CancelLinkRequest, CheckLinkRequest, CheckLinkResponse, CompleteLinkRequest,
-    ConfirmLinkRequest, CreateLinkResponse, DisableLinkRequest, EnableLinkRequest, GetLinkRequest,
-    GetReceiptRequest, Link, ListLinksRequest, ListOrganizationsRequest, ListOrganizationsResponse,
-    ListReceiptsRequest, Organization, ReauthorizeLinkResponse, Receipt, UpdateLinkRequest,
-    link_service_client::LinkServiceClient,
+    CreateLinkResponse, DisableLinkRequest, EnableLinkRequest, Expiring, GetLinkRequest,
+    GetReceiptRequest, Link, ListExpiringRequest, ListLinksRequest, ListOrganizationsRequest,
+    ListOrganizationsResponse, ListReceiptsRequest, Organization, ReauthorizeLinkResponse, Receipt,
+    UpdateLinkRequest, link_service_client::LinkServiceClient,
 };
 use prost_types::FieldMask;
 
@@ -19,7 +19,7 @@ use crate::{
 
 mod requests;
 
-pub use requests::{LinkRequest, ReauthorizeRequest, UnlinkRequest};
+pub use requests::{ConfirmRequest, LinkRequest, ReauthorizeRequest, UnlinkRequest};
 
 impl Client {
     /// Starts a link. With a token it is bound when this returns; otherwise the answer's `authorization`
@@ -139,12 +139,20 @@ impl Client {
         link_code: &Token,
         identity: Option<&str>,
     ) -> Result<Link, Error> {
-        let request = ConfirmLinkRequest {
-            name: name.to_string(),
-            link_code: link_code.expose().to_owned(),
-            identity_stable_id: identity.unwrap_or_default().to_owned(),
-            ..ConfirmLinkRequest::default()
-        };
+        let mut request = ConfirmRequest::new(name).code(link_code);
+        if let Some(identity) = identity {
+            request = request.identity(identity);
+        }
+        self.confirm(request).await
+    }
+
+    /// Confirms a link with all that a person chose: identity, namespace, instance type and region.
+    ///
+    /// # Errors
+    ///
+    /// As for [`confirm_link`](Self::confirm_link).
+    pub async fn confirm(&self, request: ConfirmRequest) -> Result<Link, Error> {
+        let request = request.into_message();
         keyed!(
             self,
             Manner::KEYED_AT_FORGE,
@@ -332,6 +340,24 @@ impl Client {
             LinkServiceClient<_>,
             get_receipt,
             request
+        )
+    }
+
+    /// Lists what expires within a time, the soonest first: tokens, keys, client secrets and certificates. Without a time
+    /// it is 30 days.
+    pub fn list_expiring(&self, parent: impl Display, within: Option<Duration>) -> Pages<Expiring> {
+        let request = ListExpiringRequest {
+            parent: parent.to_string(),
+            within: within.and_then(|within| within.try_into().ok()),
+            ..ListExpiringRequest::default()
+        };
+        pages!(
+            self,
+            Manner::READ,
+            LinkServiceClient<_>,
+            list_expiring,
+            request,
+            expiring
         )
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bindery_core::{
     host::Host,
     lease::Lease,
-    link::{Desired, Grant, Link},
+    link::{Grant, Link},
     name::{LinkId, NamespaceName, ProviderName},
     port::{Expect, Key, Record},
-    problem::{Problem, Reason, Who},
+    problem::{Problem, Reason},
     provider::{AuthKind, Description, Permission},
     secret::Secret,
     time::Timestamp,
@@ -89,7 +89,7 @@ impl Engine {
         let link = self.link(&wanted.namespace, &wanted.link).await?.record;
         link.usable()?;
         let host = self.host(&link.host).await?.record;
-        in_service(&host)?;
+        host.usable()?;
         let description = self.description(&host)?;
         if let Some(problem) = lacking(&description, &link, wanted.access, &host) {
             return Err(problem);
@@ -212,23 +212,6 @@ impl Engine {
         link.record.usable()?;
         Ok(grant)
     }
-}
-
-/// Whether the operator wants a host used.
-pub(crate) fn in_service(host: &Host) -> Result<(), Problem> {
-    let Desired::Disabled { reason, .. } = &host.desired else {
-        return Ok(());
-    };
-    let why = if reason.is_empty() {
-        "no reason given"
-    } else {
-        reason
-    };
-    let message = format!(
-        "hosts/{} is switched off ({why}); ask its operator to enable it",
-        host.name
-    );
-    Err(Problem::new(Reason::HostDisabled, message).act(Who::HostOperator, ""))
 }
 
 pub(crate) fn not_narrowed() -> Problem {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bindery_core::{
-    host::{Host, SecretKind},
+    host::{Certificates, Host, SecretKind},
     link::{Desired, Link, Stage},
     name::NamespaceName,
     port::Listing,
@@ -39,6 +39,10 @@ pub enum ExpiringKind {
     AppKey,
     /// An OAuth client secret.
     ClientSecret,
+    /// A certificate authority of a host.
+    CaBundle,
+    /// The certificate that the daemon shows to a host.
+    ClientCertificate,
 }
 
 /// How far to look, and at what.
@@ -78,7 +82,12 @@ impl Engine {
     /// What the vault says.
     pub async fn expiring_hosts(&self, horizon: Horizon) -> Result<Vec<Expiring>, Problem> {
         let hosts = self.list_all(&Listing::Hosts, as_host).await?;
-        let all = hosts.iter().flat_map(|entry| of_host(&entry.record));
+        let all = hosts.iter().flat_map(|entry| {
+            let host = &entry.record;
+            let mut ends = of_host(host);
+            ends.extend(of_certificates(host, &self.certificates(host)));
+            ends
+        });
         Ok(self.soonest_first(all.collect(), horizon))
     }
 
@@ -130,6 +139,30 @@ fn of_link(link: &Link, horizon: Horizon) -> Vec<Expiring> {
         who: (!kept_up).then_some(Who::User),
     });
     access.into_iter().chain(refresh).collect()
+}
+
+fn of_certificates(host: &Host, known: &Certificates) -> Vec<Expiring> {
+    let bundle = (
+        ExpiringKind::CaBundle,
+        known.bundle_expires,
+        "a certificate authority of the CA bundle",
+    );
+    let own = (
+        ExpiringKind::ClientCertificate,
+        known.client_expires,
+        "the client certificate",
+    );
+    let ends = [bundle, own].into_iter();
+    let ends = ends.filter_map(|(kind, expires, what)| {
+        Some(Expiring {
+            kind,
+            resource: format!("hosts/{}", host.name),
+            expires: expires?,
+            message: format!("{what} ends; give the host the one that follows it"),
+            who: Some(Who::HostOperator),
+        })
+    });
+    ends.collect()
 }
 
 fn of_host(host: &Host) -> Vec<Expiring> {

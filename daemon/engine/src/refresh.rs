@@ -25,7 +25,6 @@ use bindery_core::{
 
 use crate::{
     Engine, Versioned,
-    credentials::in_service,
     flight::{Flight, Whose},
 };
 
@@ -224,7 +223,7 @@ fn good(grant: &Grant, now: Timestamp) -> bool {
 /// Only the token of a link in use is refreshed, and one that a check may bring back: for a disabled link nothing is
 /// touched at the provider, and after an unlink a new pair would be left behind.
 fn in_use(link: &Link, host: &Host) -> Result<(), Problem> {
-    in_service(host)?;
+    host.usable()?;
     match link.usable() {
         Err(problem) if problem.reason != Reason::LinkNeedsReauthorization => Err(problem),
         _ => Ok(()),

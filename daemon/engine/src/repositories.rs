@@ -12,7 +12,6 @@ use bindery_core::{
 
 use crate::{
     Engine,
-    credentials::in_service,
     operation::{Outcome, off_topic},
 };
 
@@ -200,7 +199,7 @@ impl Engine {
         let link = self.link(namespace, id).await?.record;
         link.usable()?;
         let host = self.host(&link.host).await?.record;
-        in_service(&host)?;
+        host.usable()?;
         let known = is_known(&link, &input);
         let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
         let outcome = match self.ask_once(&link, &host, &grant, input.clone()).await {

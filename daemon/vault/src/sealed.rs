@@ -28,7 +28,7 @@ pub(crate) struct DoesNotOpen;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(crate) enum CannotSeal {
     /// It is too long.
-    #[error("a record is longer than 64 KiB; shorten its texts or certificates")]
+    #[error("a record is longer than 512 KiB; shorten its texts or certificates")]
     TooLong,
     /// No randomness.
     #[error("the operating system gives no randomness; restart the machine")]
@@ -177,7 +177,8 @@ impl From<Unspecified> for CannotSeal {
 const LEAD: &[u8] = b"BDY1\x01\x01";
 const LABEL: &[u8] = b"bindery/rec/v1";
 const STEP: usize = 256;
-const LONGEST: usize = 64 << 10;
+/// A host may bring a CA bundle of 256 KiB, a client certificate of 64 KiB, and its texts.
+const LONGEST: usize = 512 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
 //! What a probe found.
 
-use bindery_proto::v1::{ProbeHostResponse, probe_host_response::Outcome};
+use bindery_proto::v1::{
+    ProbeHostResponse,
+    probe_host_response::{Outcome, Verdict},
+};
 
 use crate::{
     json,
@@ -25,12 +28,13 @@ pub(super) fn table(probed: &ProbeHostResponse, style: Style) -> String {
         .map(|verdict| {
             let outcome = word(verdict.outcome().as_str_name(), "OUTCOME_");
             let tone = match verdict.outcome() {
+                Outcome::Failed if verdict.informational => Tone::Waiting,
                 Outcome::Ok => Tone::Good,
                 Outcome::Failed => Tone::Bad,
                 _ => Tone::Waiting,
             };
             vec![
-                word(verdict.leg().as_str_name(), "LEG_").into(),
+                way(verdict).into(),
                 word(verdict.layer().as_str_name(), "LAYER_").into(),
                 Cell::toned(outcome, tone),
                 [verdict.reason.as_str(), verdict.message.as_str()]
@@ -50,7 +54,19 @@ pub(super) fn table(probed: &ProbeHostResponse, style: Style) -> String {
             skew.seconds
         );
     }
+    for finding in &probed.findings {
+        text += &format!("note: {}\n", finding.message);
+    }
     text
+}
+
+/// The leg; where there is a public and an internal way, with its address.
+fn way(verdict: &Verdict) -> String {
+    let leg = word(verdict.leg().as_str_name(), "LEG_");
+    if verdict.informational {
+        return format!("{leg} (public: {})", verdict.uri);
+    }
+    leg
 }
 
 pub(super) fn verdict(name: &str, probed: &ProbeHostResponse) -> Result<(), Problem> {

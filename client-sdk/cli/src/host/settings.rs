@@ -3,16 +3,21 @@
 use std::{fs, path::PathBuf};
 
 use bindery_proto::v1::{
-    Host,
-    host::{OAuthClient, PortPolicy, PortRange, Proxy, Urls},
+    AuthMethodKind, Host,
+    host::{PortPolicy, PortRange, Proxy, Urls},
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use url::Url;
 
 use crate::{
     problem::{Exit, Problem},
     secret,
 };
+
+mod keys;
+
+pub(super) use self::keys::Exchange;
+use self::keys::Keys;
 
 /// Ports for `http` that are allowed where the policy names none.
 const HTTP_DEFAULT: [(u32, u32); 10] = [
@@ -31,6 +36,32 @@ const HTTP_DEFAULT: [(u32, u32); 10] = [
 /// Ports for `https` that are allowed where the policy names none.
 const HTTPS_DEFAULT: [(u32, u32); 1] = [(443, 0)];
 
+/// Names of the fields that an update changes.
+type Mask = Vec<&'static str>;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MethodArg {
+    /// OAuth in a browser
+    Oauth,
+    /// Device flow
+    Device,
+    /// A token that a person made
+    Token,
+    /// An installation of the host's app
+    App,
+}
+
+impl From<MethodArg> for AuthMethodKind {
+    fn from(argument: MethodArg) -> Self {
+        match argument {
+            MethodArg::Oauth => Self::OauthCode,
+            MethodArg::Device => Self::DeviceFlow,
+            MethodArg::Token => Self::AccessToken,
+            MethodArg::App => Self::AppInstallation,
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Settings {
     /// Where people reach it, such as https://git.example.org
@@ -42,18 +73,29 @@ pub(super) struct Settings {
     /// Where git clones from, if not at the web URL
     #[arg(long, value_name = "URL")]
     git_url: Option<String>,
-    /// Where the daemon reaches it, if not at the web URL
+    /// Where the daemon reaches its OAuth endpoints, if not at the web URL
     #[arg(long, value_name = "URL")]
     internal_url: Option<String>,
+    /// Where the daemon reaches its API, if not at the API URL
+    #[arg(long, value_name = "URL")]
+    internal_api_url: Option<String>,
+    /// Where the daemon reaches git, if not at the git URL
+    #[arg(long, value_name = "URL")]
+    internal_git_url: Option<String>,
     /// Certificate authorities to trust for it, PEM
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Client id of the OAuth application there
-    #[arg(long, value_name = "ID")]
-    client_id: Option<String>,
-    /// File with the client secret, - for standard input; several are tried in order
-    #[arg(long, value_name = "FILE")]
-    client_secret_file: Vec<PathBuf>,
+    #[command(flatten)]
+    keys: Keys,
+    /// Way of authorization that people may use; all that are configured unless given
+    #[arg(long, value_enum, value_name = "METHOD", value_delimiter = ',')]
+    allow_method: Vec<MethodArg>,
+    /// Requests in an hour, over all links; 0 for what the host itself allows
+    #[arg(long, value_name = "NUMBER")]
+    requests_per_hour: Option<u32>,
+    /// Requests at the same time, over all links; 0 for 8
+    #[arg(long, value_name = "NUMBER")]
+    requests_at_once: Option<u32>,
     /// Private network that it may be in, such as 10.1.0.0/16
     #[arg(long, value_name = "CIDR")]
     allow_network: Vec<String>,
@@ -88,11 +130,12 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Puts what was named into a host, and says which fields that were.
-    pub(super) fn apply(&self, host: &mut Host) -> Result<Vec<&'static str>, Problem> {
+    pub(super) fn apply(&self, host: &mut Host) -> Result<Mask, Problem> {
         let mut mask = Vec::new();
         self.apply_urls(host, &mut mask)?;
         self.apply_network(host, &mut mask)?;
-        self.apply_client(host, &mut mask)?;
+        self.keys.apply(host, &mut mask)?;
+        self.apply_use(host, &mut mask);
         if let Some(name) = &self.display_name {
             host.display_name.clone_from(name);
             mask.push("display_name");
@@ -112,7 +155,7 @@ impl Settings {
         Ok(mask)
     }
 
-    fn apply_urls(&self, host: &mut Host, mask: &mut Vec<&'static str>) -> Result<(), Problem> {
+    fn apply_urls(&self, host: &mut Host, mask: &mut Mask) -> Result<(), Problem> {
         let public = host.public_urls.get_or_insert_default();
         for (named, target, path) in [
             (&self.web_url, &mut public.web, "public_urls.web"),
@@ -124,14 +167,57 @@ impl Settings {
                 mask.push(path);
             }
         }
-        if let Some(url) = &self.internal_url {
-            host.internal_urls = Some(Urls {
-                web: self.checked(url)?,
-                ..Urls::default()
-            });
-            mask.push("internal_urls");
+        let mut internal = host.internal_urls.take().unwrap_or_default();
+        for (named, target, path) in [
+            (&self.internal_url, &mut internal.web, "internal_urls.web"),
+            (
+                &self.internal_api_url,
+                &mut internal.api,
+                "internal_urls.api",
+            ),
+            (
+                &self.internal_git_url,
+                &mut internal.git,
+                "internal_urls.git",
+            ),
+        ] {
+            if let Some(url) = named {
+                *target = self.checked(url)?;
+                mask.push(path);
+            }
         }
+        host.internal_urls = Some(internal).filter(|urls| *urls != Urls::default());
         Ok(())
+    }
+
+    /// How the host may be used.
+    fn apply_use(&self, host: &mut Host, mask: &mut Mask) {
+        if !self.allow_method.is_empty() {
+            let kinds = self.allow_method.iter();
+            host.allowed_methods = kinds
+                .map(|kind| AuthMethodKind::from(*kind).into())
+                .collect();
+            mask.push("allowed_methods");
+        }
+        let mut budget = host.rate_budget.unwrap_or_default();
+        for (named, target, path) in [
+            (
+                self.requests_per_hour,
+                &mut budget.requests_per_hour,
+                "rate_budget.requests_per_hour",
+            ),
+            (
+                self.requests_at_once,
+                &mut budget.max_concurrent_requests,
+                "rate_budget.max_concurrent_requests",
+            ),
+        ] {
+            if let Some(number) = named {
+                *target = number;
+                mask.push(path);
+            }
+        }
+        host.rate_budget = Some(budget);
     }
 
     fn checked(&self, text: &str) -> Result<String, Problem> {
@@ -154,7 +240,7 @@ impl Settings {
         Ok(text.trim_end_matches('/').to_owned())
     }
 
-    fn apply_network(&self, host: &mut Host, mask: &mut Vec<&'static str>) -> Result<(), Problem> {
+    fn apply_network(&self, host: &mut Host, mask: &mut Mask) -> Result<(), Problem> {
         if let Some(path) = &self.ca_file {
             host.ca_bundle_pem = fs::read_to_string(path).map_err(|error| {
                 let message = format!("{} can't be read ({error})", path.display());
@@ -173,7 +259,7 @@ impl Settings {
         if let Some(uri) = &self.proxy {
             no_secret(uri)?;
             host.proxy = Some(self.proxy_at(uri)?);
-            mask.push("proxy");
+            mask.extend(["proxy.uri", "proxy.username"]);
             if self.proxy_password_file.is_some() {
                 mask.push("proxy.password");
             }
@@ -193,37 +279,6 @@ impl Settings {
             password: password.unwrap_or_default().expose().to_owned(),
             ..Proxy::default()
         })
-    }
-
-    fn apply_client(&self, host: &mut Host, mask: &mut Vec<&'static str>) -> Result<(), Problem> {
-        let client = || host.oauth_client.clone().unwrap_or_default();
-        if let Some(id) = &self.client_id {
-            host.oauth_client = Some(OAuthClient {
-                client_id: id.clone(),
-                ..client()
-            });
-            mask.push("oauth_client.client_id");
-        }
-        if !self.client_secret_file.is_empty() {
-            let secrets = self
-                .client_secret_file
-                .iter()
-                .map(|path| secret::read(path));
-            let secrets: Vec<_> = secrets.collect::<Result<_, _>>()?;
-            let target = host
-                .oauth_client
-                .as_mut()
-                .filter(|client| !client.client_id.is_empty());
-            let target = target.ok_or_else(|| {
-                Problem::usage("a client secret needs its client; add --client-id")
-            })?;
-            target.client_secrets = secrets
-                .iter()
-                .map(|secret| secret.expose().to_owned())
-                .collect();
-            mask.push("oauth_client.client_secrets");
-        }
-        Ok(())
     }
 
     /// The ports that were named, beside the default ones of their scheme.

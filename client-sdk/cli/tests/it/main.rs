@@ -4,6 +4,8 @@
 mod credentials;
 mod failures;
 mod help;
+mod hosts;
+mod life;
 mod linking;
 mod output;
 mod support;

@@ -30,8 +30,8 @@ async fn tables_look_like_this() {
         ),
         (
             &["provider", "list"],
-            "PROVIDER  PLATFORM   PLUGIN  METHODS      STATE\n\
-             gitea     Gitea All  0.1.0   Gitea OAuth  ready\n",
+            "PROVIDER  PLATFORM  VERSIONS  METHODS      TRIGGER LIMITS  STATE\n\
+             gitea     Gitea     All       Gitea OAuth  None            ready\n",
         ),
         (
             &["link", "list"],

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use bindery_proto::v1::{
-    self, AccessToken, CreateLinkRequest, DeviceFlow, Link, OAuthCode, Permission,
-    ReauthorizeLinkRequest, create_link_request, reauthorize_link_request,
+    self, AccessToken, AppInstallation, ConfirmLinkRequest, CreateLinkRequest, DeviceFlow, Link,
+    OAuthCode, Permission, ReauthorizeLinkRequest, create_link_request, reauthorize_link_request,
 };
 
 use crate::Token;
@@ -42,6 +42,16 @@ impl LinkRequest {
         Self::new(&namespace, &host, method)
     }
 
+    /// By an installation of the host's app. Without its id a person installs the app on the page that the answer names.
+    pub fn app_installation(
+        namespace: impl Display,
+        host: impl Display,
+        installation: Option<&str>,
+    ) -> Self {
+        let method = create_link_request::Method::AppInstallation(installed(installation));
+        Self::new(&namespace, &host, method)
+    }
+
     fn new(
         namespace: &dyn Display,
         host: &dyn Display,
@@ -75,6 +85,33 @@ impl LinkRequest {
         if let Some(create_link_request::Method::OauthCode(code)) = &mut self.0.method {
             code.return_to = page.into();
         }
+        self
+    }
+
+    /// The caller's own page receives code and state, and hands them in with [`complete_link`](crate::Client::complete_link).
+    /// It needs [`return_to`](Self::return_to).
+    pub fn headless(mut self) -> Self {
+        if let Some(create_link_request::Method::OauthCode(code)) = &mut self.0.method {
+            code.headless = true;
+        }
+        self
+    }
+
+    /// The identity is a service account, not a person's.
+    pub fn service_account(mut self) -> Self {
+        self.link().service_account = true;
+        self
+    }
+
+    /// Pairs for selection.
+    pub fn labels(mut self, labels: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.link().labels.extend(labels);
+        self
+    }
+
+    /// Checks everything, with a token also at the provider, and makes no link.
+    pub fn preview(mut self) -> Self {
+        self.0.validate_only = true;
         self
     }
 
@@ -135,6 +172,34 @@ impl ReauthorizeRequest {
         self
     }
 
+    /// By device flow.
+    pub fn device_flow(mut self) -> Self {
+        let method = reauthorize_link_request::Method::DeviceFlow(DeviceFlow {});
+        self.0.method = Some(method);
+        self
+    }
+
+    /// By an installation of the host's app.
+    pub fn app_installation(mut self, installation: Option<&str>) -> Self {
+        let method = reauthorize_link_request::Method::AppInstallation(installed(installation));
+        self.0.method = Some(method);
+        self
+    }
+
+    /// User name that belongs to the token, for providers that need one.
+    pub fn username(mut self, username: impl Into<String>) -> Self {
+        if let Some(reauthorize_link_request::Method::AccessToken(token)) = &mut self.0.method {
+            token.username = username.into();
+        }
+        self
+    }
+
+    /// Links a personal account although the namespace requires a service account.
+    pub fn allow_personal_account(mut self) -> Self {
+        self.0.allow_personal_account = true;
+        self
+    }
+
     /// By a token that a person made at the provider.
     pub fn token(mut self, token: &Token) -> Self {
         let method = reauthorize_link_request::Method::AccessToken(access_token(token));
@@ -155,6 +220,61 @@ impl ReauthorizeRequest {
     }
 
     pub(crate) fn into_message(self) -> ReauthorizeLinkRequest {
+        self.0
+    }
+}
+
+/// Asks to confirm who was linked.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ConfirmRequest(ConfirmLinkRequest);
+
+impl ConfirmRequest {
+    /// Confirms `namespaces/{namespace}/links/{link}` as it is.
+    pub fn new(name: impl Display) -> Self {
+        Self(ConfirmLinkRequest {
+            name: name.to_string(),
+            ..ConfirmLinkRequest::default()
+        })
+    }
+
+    /// The code that the page showed; needed where the flow ran in a browser.
+    pub fn code(mut self, code: &Token) -> Self {
+        code.expose().clone_into(&mut self.0.link_code);
+        self
+    }
+
+    /// Stable id of the identity that was shown; another one is refused.
+    pub fn identity(mut self, stable_id: impl Into<String>) -> Self {
+        self.0.identity_stable_id = stable_id.into();
+        self
+    }
+
+    /// The namespace that the person chose; the link keeps its id and gets a new name.
+    pub fn namespace(mut self, namespace: impl Display) -> Self {
+        self.0.namespace = namespace.to_string();
+        self
+    }
+
+    /// The instance type that the person confirmed.
+    pub fn instance_type(mut self, instance_type: impl Into<String>) -> Self {
+        self.0.instance_type = instance_type.into();
+        self
+    }
+
+    /// The region that the person confirmed.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.0.region = region.into();
+        self
+    }
+
+    /// Links a personal account although the namespace requires a service account.
+    pub fn allow_personal_account(mut self) -> Self {
+        self.0.allow_personal_account = true;
+        self
+    }
+
+    pub(crate) fn into_message(self) -> ConfirmLinkRequest {
         self.0
     }
 }
@@ -205,6 +325,12 @@ impl UnlinkRequest {
 
     pub(crate) fn into_message(self) -> v1::UnlinkRequest {
         self.0
+    }
+}
+
+fn installed(id: Option<&str>) -> AppInstallation {
+    AppInstallation {
+        installation_id: id.unwrap_or_default().to_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{
     Refusal, TokenLife,
-    refusal::{not_found, not_served},
-    world::{Keyed, State, World, after, keyed},
+    refusal::not_found,
+    world::{Keyed, State, World, after, keyed, now},
 };
 use crate::names::{LinkName, RepositoryName};
 
@@ -49,13 +49,20 @@ impl CredentialService for World {
         request: Request<proto::RevokeLeaseRequest>,
     ) -> Result<Response<proto::RevokeLeaseResponse>, Status> {
         self.enter("RevokeLease", &request)?;
-        let lease = proto::Lease {
-            name: request.into_inner().name,
-            ..proto::Lease::default()
+        let name = request.into_inner().name;
+        let mut state = self.lock();
+        let lease = state.leases.iter_mut().find(|lease| lease.name == name);
+        let lease = lease.ok_or_else(|| not_found(&name))?;
+        lease.revoke_time = now();
+        let step = proto::CleanupStep {
+            kind: proto::cleanup_step::Kind::RevokeLeases.into(),
+            outcome: proto::cleanup_step::Outcome::Done.into(),
+            message: "the token is revoked".to_owned(),
+            ..proto::CleanupStep::default()
         };
         Ok(Response::new(proto::RevokeLeaseResponse {
-            lease: Some(lease),
-            step: None,
+            lease: Some(lease.clone()),
+            step: Some(step),
         }))
     }
 
@@ -64,7 +71,15 @@ impl CredentialService for World {
         request: Request<proto::ListLeasesRequest>,
     ) -> Result<Response<proto::ListLeasesResponse>, Status> {
         self.enter("ListLeases", &request)?;
-        Err(not_served("ListLeases"))
+        let request = request.into_inner();
+        let state = self.lock();
+        let asked = |lease: &&proto::Lease| request.include_ended || lease.revoke_time.is_none();
+        let all: Vec<_> = state.leases.iter().filter(asked).cloned().collect();
+        let (leases, next_page_token) = state.page(&all, request.page_size, &request.page_token)?;
+        Ok(Response::new(proto::ListLeasesResponse {
+            leases,
+            next_page_token,
+        }))
     }
 }
 
@@ -113,6 +128,15 @@ impl State {
         };
         let identity = self.links.get(link).and_then(|link| link.identity.clone());
         let number = self.next();
+        let lease = format!("namespaces/{}/leases/lease-{number}", name.namespace);
+        let record = proto::Lease {
+            name: lease.clone(),
+            link: link.to_owned(),
+            permission: permission.into(),
+            create_time: now(),
+            ..proto::Lease::default()
+        };
+        self.leases.insert(0, record);
         Ok(Response::new(Credential {
             token: format!("fake-token-{number}"),
             git_username: identity.unwrap_or_default().login,
@@ -120,7 +144,7 @@ impl State {
                 TokenLife::Endless => None,
                 TokenLife::Lasting(life) => after(life),
             },
-            lease: format!("namespaces/{}/leases/lease-{number}", name.namespace),
+            lease,
             narrowed: false,
             permission: permission.into(),
             clone_uri: found

@@ -105,8 +105,9 @@ impl HostService for World {
         let request = request.into_inner();
         let change = request
             .host
+            .clone()
             .ok_or_else(|| wrong("INVALID_ARGUMENT", "host"))?;
-        let paths = request.update_mask.unwrap_or_default().paths;
+        let paths = request.update_mask.clone().unwrap_or_default().paths;
         let mut state = self.lock();
         let host = state
             .hosts
@@ -115,6 +116,11 @@ impl HostService for World {
         for path in &paths {
             update(host, &change, path)?;
         }
+        exchange(
+            host,
+            &request.add_client_secrets,
+            &request.remove_client_secrets,
+        )?;
         forget_secrets(host);
         Ok(Response::new(host.clone()))
     }
@@ -167,6 +173,30 @@ impl HostService for World {
     }
 }
 
+/// New client secrets come first; each has its length as fingerprint.
+fn exchange(host: &mut Host, add: &[String], remove: &[String]) -> Result<(), Status> {
+    if add.is_empty() && remove.is_empty() {
+        return Ok(());
+    }
+    let client = host.oauth_client.get_or_insert_default();
+    let known = &mut client.client_secret_facts;
+    for print in remove {
+        let before = known.len();
+        known.retain(|fact| fact.fingerprint != *print);
+        if known.len() == before {
+            return Err(wrong("INVALID_ARGUMENT", "remove_client_secrets"));
+        }
+    }
+    let fact = |secret: &String| proto::SecretFacts {
+        fingerprint: format!("{:016x}", secret.len()),
+        create_time: now(),
+        ..proto::SecretFacts::default()
+    };
+    known.splice(0..0, add.iter().map(fact));
+    client.client_secret_count = i32::try_from(known.len()).unwrap_or(i32::MAX);
+    Ok(())
+}
+
 fn update(host: &mut Host, change: &Host, path: &str) -> Result<(), Status> {
     let change = change.clone();
     match path.split('.').next().unwrap_or_default() {
@@ -180,6 +210,11 @@ fn update(host: &mut Host, change: &Host, path: &str) -> Result<(), Status> {
         "allowed_private_cidrs" => host.allowed_private_cidrs = change.allowed_private_cidrs,
         "disabled" => host.disabled = change.disabled,
         "disabled_reason" => host.disabled_reason = change.disabled_reason,
+        "client_certificate" => host.client_certificate = change.client_certificate,
+        "app" => host.app = change.app,
+        "rate_budget" => host.rate_budget = change.rate_budget,
+        "allowed_methods" => host.allowed_methods = change.allowed_methods,
+        "settings" => host.settings = change.settings,
         "labels" => host.labels = change.labels,
         "annotations" => host.annotations = change.annotations,
         _ => return Err(wrong("UPDATE_MASK_INVALID", "update_mask")),
@@ -199,5 +234,11 @@ fn forget_secrets(host: &mut Host) {
     }
     if let Some(proxy) = &mut host.proxy {
         proxy.password.clear();
+    }
+    if let Some(shown) = &mut host.client_certificate {
+        shown.private_key_pem.clear();
+    }
+    if let Some(app) = &mut host.app {
+        app.private_key_pem.clear();
     }
 }

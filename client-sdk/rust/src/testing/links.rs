@@ -6,6 +6,7 @@ use bindery_proto::v1::{
     self as proto, AuthMethodKind, Authorization, CleanupStep, CreateLinkRequest, DesiredState,
     Link, Receipt, cleanup_step, create_link_request::Method, desired_state::State as Wish,
     link_service_server::LinkService, observed_state::Stage,
+    reauthorize_link_request::Method as Again,
 };
 use futures_util::{Stream, stream};
 use tonic::{Code, Request, Response, Status};
@@ -13,7 +14,7 @@ use tonic::{Code, Request, Response, Status};
 use super::{
     Refusal,
     people::{identity, new_link, observe},
-    refusal::{not_found, not_served},
+    refusal::not_found,
     world::{Keyed, World, filtered, keyed, now, wrong},
 };
 
@@ -108,10 +109,11 @@ impl LinkService for World {
     async fn confirm_link(&self, request: Request<proto::ConfirmLinkRequest>) -> Answer<Link> {
         self.enter("ConfirmLink", &request)?;
         let request = request.into_inner();
-        if request.link_code.is_empty() {
+        let link = self.link(&request.name)?;
+        if request.link_code.is_empty() && link.method() == AuthMethodKind::OauthCode {
             return Err(wrong("INVALID_ARGUMENT", "link_code"));
         }
-        let flow = self.link(&request.name)?.flow;
+        let flow = link.flow;
         let Some(pending) = flow.and_then(|flow| flow.pending_identity) else {
             let message = "nobody has consented yet; wait";
             let refusal = Refusal::new(Code::FailedPrecondition, "FLOW_PENDING", message);
@@ -122,7 +124,11 @@ impl LinkService for World {
             link.identity = Some(pending);
             observe(link, Stage::Bound, "the link works");
         };
-        self.edit_link(&request.name, edit).map(Response::new)
+        let bound = self.edit_link(&request.name, edit)?;
+        if request.namespace.is_empty() {
+            return Ok(Response::new(bound));
+        }
+        self.move_link(bound, &request.namespace).map(Response::new)
     }
 
     async fn cancel_link(&self, request: Request<proto::CancelLinkRequest>) -> Answer<Link> {
@@ -144,8 +150,16 @@ impl LinkService for World {
         request: Request<proto::ReauthorizeLinkRequest>,
     ) -> Answer<proto::ReauthorizeLinkResponse> {
         self.enter("ReauthorizeLink", &request)?;
-        let link = self.link(&request.into_inner().name)?;
-        let authorization = Some(authorization(&link.name));
+        let request = request.into_inner();
+        let edit = |link: &mut Link| {
+            if !request.permissions.is_empty() {
+                link.permissions.clone_from(&request.permissions);
+            }
+        };
+        let link = self.edit_link(&request.name, edit)?;
+        let by_token = matches!(request.method, Some(Again::AccessToken(_)));
+        let code = matches!(request.method, Some(Again::DeviceFlow(_)));
+        let authorization = (!by_token).then(|| authorization(&link.name, code));
         let findings = Vec::new();
         let link = Some(link);
         Ok(Response::new(proto::ReauthorizeLinkResponse {
@@ -209,6 +223,11 @@ impl LinkService for World {
         let link = self.link(&request.name)?;
         let mut receipt = receipt(&link);
         receipt.preview = request.validate_only;
+        receipt.affected_links = self.sharing(&link);
+        if !receipt.affected_links.is_empty() && !receipt.preview && !request.accept_shared_grant {
+            let message = "other links live on the same grant; accept that they end";
+            return Err(Refusal::new(Code::FailedPrecondition, "GRANT_SHARED", message).into());
+        }
         if !request.validate_only {
             self.lock()
                 .receipts
@@ -247,7 +266,14 @@ impl LinkService for World {
         request: Request<proto::ListExpiringRequest>,
     ) -> Answer<proto::ListExpiringResponse> {
         self.enter("ListExpiring", &request)?;
-        Err(not_served("ListExpiring"))
+        let request = request.into_inner();
+        let state = self.lock();
+        let (expiring, next_page_token) =
+            state.page(&state.expiring, request.page_size, &request.page_token)?;
+        Ok(Response::new(proto::ListExpiringResponse {
+            expiring,
+            next_page_token,
+        }))
     }
 }
 
@@ -258,6 +284,34 @@ impl World {
             .get(name)
             .cloned()
             .ok_or_else(|| not_found(name))
+    }
+
+    /// Links that live on the grant of `link`: those of the same identity on the same host.
+    fn sharing(&self, link: &Link) -> Vec<String> {
+        let state = self.lock();
+        let others = state.links.values().filter(|other| {
+            let bound = other.observed.as_ref().map(proto::ObservedState::stage);
+            let same = other.identity.is_some() && other.identity == link.identity;
+            other.name != link.name
+                && same
+                && other.host == link.host
+                && bound == Some(Stage::Bound)
+                && state.shared_grants
+        });
+        others.map(|other| other.name.clone()).collect()
+    }
+
+    /// The link under another namespace, with the same id.
+    fn move_link(&self, mut link: Link, namespace: &str) -> Result<Link, Status> {
+        let mut state = self.lock();
+        if !state.namespaces.contains_key(namespace) {
+            return Err(not_found(namespace));
+        }
+        state.links.remove(&link.name);
+        let id = link.name.rsplit('/').next().unwrap_or_default();
+        link.name = format!("{namespace}/links/{id}");
+        state.links.insert(link.name.clone(), link.clone());
+        Ok(link)
     }
 
     fn start(&self, request: CreateLinkRequest) -> Result<proto::CreateLinkResponse, Status> {
@@ -273,11 +327,16 @@ impl World {
             known.then_some(()).ok_or_else(|| not_found(name))?;
         }
         let name = format!("{}/links/link-{}", request.parent, state.next());
-        let by_token = matches!(request.method, Some(Method::AccessToken(_)));
-        let kind = if by_token {
-            AuthMethodKind::AccessToken
-        } else {
-            AuthMethodKind::OauthCode
+        let kind = match &request.method {
+            Some(Method::AccessToken(_)) => AuthMethodKind::AccessToken,
+            Some(Method::DeviceFlow(_)) => AuthMethodKind::DeviceFlow,
+            Some(Method::AppInstallation(_)) => AuthMethodKind::AppInstallation,
+            Some(Method::OauthCode(_)) | None => AuthMethodKind::OauthCode,
+        };
+        let by_token = match &request.method {
+            Some(Method::AccessToken(_)) => true,
+            Some(Method::AppInstallation(app)) => !app.installation_id.is_empty(),
+            _ => false,
         };
         let mut link = new_link(&name, template, kind);
         if by_token {
@@ -288,7 +347,8 @@ impl World {
         state.links.insert(name.clone(), link.clone());
         Ok(proto::CreateLinkResponse {
             link: Some(link),
-            authorization: (!by_token).then(|| authorization(&name)),
+            authorization: (!by_token)
+                .then(|| authorization(&name, kind == AuthMethodKind::DeviceFlow)),
             findings: Vec::new(),
         })
     }
@@ -345,10 +405,12 @@ fn is_asked_for(link: &Link, request: &proto::ListLinksRequest) -> bool {
         && !hidden
 }
 
-fn authorization(link: &str) -> Authorization {
+/// With a device flow there is a code that the person enters.
+fn authorization(link: &str, code: bool) -> Authorization {
     let id = link.rsplit('/').next().unwrap_or_default();
     Authorization {
         authorization_uri: format!("https://bindery.example/start/{id}"),
+        user_code: if code { "WDJB-MJHT" } else { "" }.to_owned(),
         expire_time: super::world::after(std::time::Duration::from_secs(600)),
         ..Authorization::default()
     }

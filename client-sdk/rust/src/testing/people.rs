@@ -5,7 +5,7 @@ use std::time::Duration;
 use bindery_proto::{
     admin::v1::{Plugin, plugin},
     v1::{
-        AuthMethod, AuthMethodKind, DesiredState, Flow, Host, Identity, Link, Namespace,
+        AuthMethod, AuthMethodKind, DesiredState, Expiring, Flow, Host, Identity, Link, Namespace,
         ObservedState, Organization, Permission, Provider, Ref, Repository, desired_state, host,
         identity, namespace, observed_state::Stage, organization::AccessState, provider, r#ref,
         repository,
@@ -118,6 +118,16 @@ impl FakeBindery {
             .entry(link.to_owned())
             .or_default()
             .push(repository);
+    }
+
+    /// Adds something that expires.
+    pub fn add_expiring(&self, expiring: Expiring) {
+        self.world.lock().expiring.push(expiring);
+    }
+
+    /// All links of one identity on one host live on one grant from now on, as at GitHub.
+    pub fn share_grants(&self) {
+        self.world.lock().shared_grants = true;
     }
 
     /// Adds an organization of a link's identity.

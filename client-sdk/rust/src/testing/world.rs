@@ -8,7 +8,9 @@ use std::{
 
 use bindery_proto::{
     admin::v1::Plugin,
-    v1::{Host, Link, Namespace, Organization, Provider, Receipt, Ref, Repository},
+    v1::{
+        Expiring, Host, Lease, Link, Namespace, Organization, Provider, Receipt, Ref, Repository,
+    },
 };
 use prost_types::Timestamp;
 use tokio::sync::watch;
@@ -52,6 +54,9 @@ pub(super) struct State {
     pub(super) repositories: BTreeMap<String, Vec<Repository>>,
     pub(super) refs: BTreeMap<String, Vec<Ref>>,
     pub(super) organizations: BTreeMap<String, Vec<Organization>>,
+    pub(super) leases: Vec<Lease>,
+    pub(super) expiring: Vec<Expiring>,
+    pub(super) shared_grants: bool,
     pub(super) plugins: Vec<Plugin>,
     pub(super) sealed: bool,
     pub(super) faults: BTreeMap<String, VecDeque<Status>>,
@@ -74,6 +79,9 @@ impl Default for World {
             repositories: BTreeMap::new(),
             refs: BTreeMap::new(),
             organizations: BTreeMap::new(),
+            leases: Vec::new(),
+            expiring: Vec::new(),
+            shared_grants: false,
             plugins: Vec::new(),
             sealed: false,
             faults: BTreeMap::new(),

@@ -58,6 +58,8 @@ fn shown(expiring: Expiring) -> wire::Expiring {
         ExpiringKind::RefreshToken => Kind::RefreshToken,
         ExpiringKind::AppKey => Kind::AppKey,
         ExpiringKind::ClientSecret => Kind::ClientSecret,
+        ExpiringKind::CaBundle => Kind::CaBundle,
+        ExpiringKind::ClientCertificate => Kind::ClientCertificate,
     };
     wire::Expiring {
         kind: kind.into(),

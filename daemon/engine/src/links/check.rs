@@ -16,7 +16,7 @@ use super::{
     Finding, Found, Severity, missing, scope_problem,
     trouble::{recovered, who},
 };
-use crate::{Engine, Versioned, credentials::in_service};
+use crate::{Engine, Versioned};
 
 /// A token that ends sooner is worth a warning.
 const SOON: Duration = Duration::from_secs(7 * 86_400);
@@ -54,7 +54,7 @@ impl Engine {
             _ => {}
         }
         let host = self.host(&link.host).await?.record;
-        let mut findings = match in_service(&host) {
+        let mut findings = match host.usable() {
             Err(problem) => vec![self.note_unclear(&link, problem).await?],
             Ok(()) => match self.look(&link, &host, force).await {
                 Seen::Found(found) => self.note_found(&link, &host, found).await?,

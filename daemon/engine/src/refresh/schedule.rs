@@ -24,7 +24,6 @@ use tokio::sync::Notify;
 use super::Want;
 use crate::{
     Engine,
-    credentials::in_service,
     flight::{Whose, lock},
     records::as_link,
 };
@@ -242,7 +241,7 @@ impl Engine {
             Err(_) => return Err(now.after(AGAIN)),
         };
         let host = self.host(&link.host).await.map_err(|_| now.after(AGAIN))?;
-        in_service(&host.record).map_err(|_| now.after(AGAIN))?;
+        host.record.usable().map_err(|_| now.after(AGAIN))?;
         self.host_gates().open_at(&link.host, now)?;
         self.schedule().take_place(&link.host, now)?;
         let (engine, whose) = (self.clone(), whose.clone());

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use bindery_core::{
     exchange::ProbeReport,
-    host::{Host, SecretFact, SecretKind},
+    host::{Certificates, Host, SecretFact, SecretKind},
     problem::{Problem, Reason},
     provider::{FailureCode, Output, ServerFacts},
     secret::Secret,
 };
-use bindery_engine::hosts::{AppUpdate, HostUpdate, NewHost};
+use bindery_engine::{
+    expiring::{ExpiringKind, Horizon},
+    hosts::{AppUpdate, HostUpdate, NewHost},
+};
 
 use crate::support::{World, failure, host_name};
 
@@ -300,4 +303,31 @@ async fn internal_addresses_are_allowed_origins() {
         update.urls.internal_api = Some("https://elsewhere.example".to_owned());
     });
     assert_eq!(moved.await.expect_err("links").reason, Reason::HasChildren);
+}
+
+/// What ends at a host is listed in time: secrets by what the operator said, certificates by what they say themselves.
+#[tokio::test]
+async fn what_ends_at_a_host_is_listed() {
+    let world = World::new().await;
+    let now = host(&world).await.updated;
+    let soon = now.after(Duration::from_secs(86_400));
+    let far = now.after(Duration::from_secs(365 * 86_400));
+    let set = change(&world, |update| {
+        update.client.add = vec![secret("new")];
+        update.client.expires = Some(vec![Some(far), Some(soon)]);
+    });
+    let set = set.await.expect("set");
+    assert_eq!(clients(&set)[1].expires, Some(soon));
+    *world.forge.certificates.lock().expect("lock") = Certificates {
+        bundle_expires: Some(soon),
+        client_expires: Some(far),
+        client_sha256: String::new(),
+    };
+    let horizon = Horizon {
+        within: Duration::from_secs(7 * 86_400),
+        include_refreshable: false,
+    };
+    let ends = world.engine.expiring_hosts(horizon).await.expect("list");
+    let kinds: Vec<_> = ends.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [ExpiringKind::ClientSecret, ExpiringKind::CaBundle]);
 }

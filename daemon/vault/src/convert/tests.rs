@@ -566,7 +566,7 @@ fn full_receipt() -> Receipt {
         },
     ];
     for (kind, outcome) in StepKind::ALL.into_iter().zip(outcomes) {
-        receipt.record(kind, outcome, "text".to_owned());
+        receipt.record(kind, outcome, "text".to_owned(), Timestamp::from_unix_ms(7));
     }
     receipt.steps[0].subject = "acme/api".to_owned();
     receipt.steps[0].finished = Some(at(3));

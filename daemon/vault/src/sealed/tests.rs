@@ -120,8 +120,8 @@ fn lengths_are_hidden_and_bounded() {
     };
     assert_eq!(length(0), length(252));
     assert_eq!(length(253).unwrap(), length(252).unwrap() + 256);
-    assert!(length(65_000).unwrap() <= 64 << 10);
-    assert_eq!(length(65_536), Err(CannotSeal::TooLong));
+    assert!(length(524_000).unwrap() <= 512 << 10);
+    assert_eq!(length(524_288), Err(CannotSeal::TooLong));
 }
 
 fn seal(keys: &Keys, key: &Asked, version: u64) -> Vec<u8> {

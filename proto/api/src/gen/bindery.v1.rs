@@ -5042,9 +5042,41 @@ pub struct Provider {
     /// What the provider can do.
     #[prost(message, optional, tag = "11")]
     pub capabilities: ::core::option::Option<Capabilities>,
+    /// Editions of the server that differ in what is above, such as cloud and data center. What is above is true of hosts
+    /// that have none of them.
+    #[prost(message, repeated, tag = "12")]
+    pub editions: ::prost::alloc::vec::Vec<provider::Edition>,
 }
 /// Nested message and enum types in `Provider`.
 pub mod provider {
+    /// An edition of a provider's server.
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Edition {
+        /// Short name, as the host setting `edition` takes it.
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        /// Name for people, such as `Bitbucket Data Center`.
+        #[prost(string, tag = "2")]
+        pub display_name: ::prost::alloc::string::String,
+        /// Which versions of the server are supported, for people.
+        #[prost(string, tag = "3")]
+        pub platform_versions: ::prost::alloc::string::String,
+        /// Limits on triggering builds, for people.
+        #[prost(string, tag = "4")]
+        pub trigger_limits: ::prost::alloc::string::String,
+        /// Web URLs of hosts that have this edition without a setting; one label may be `*`.
+        #[prost(string, repeated, tag = "5")]
+        pub web_uris: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+        /// Ways in which a link can be authorized, the recommended one first.
+        #[prost(message, repeated, tag = "6")]
+        pub auth_methods: ::prost::alloc::vec::Vec<super::AuthMethod>,
+        /// Scopes that each permission needs.
+        #[prost(message, repeated, tag = "7")]
+        pub permission_scopes: ::prost::alloc::vec::Vec<super::PermissionScopes>,
+        /// What it can do.
+        #[prost(message, optional, tag = "8")]
+        pub capabilities: ::core::option::Option<super::Capabilities>,
+    }
     /// Whether a plugin works.
     #[derive(
         Clone,

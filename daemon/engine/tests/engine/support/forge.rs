@@ -30,6 +30,8 @@ pub(crate) struct ScriptedForge {
     pub(crate) token_calls: AtomicUsize,
     /// Refresh tokens that were presented.
     pub(crate) presented: Mutex<Vec<String>>,
+    /// What the certificates of any host say of themselves.
+    pub(crate) certificates: Mutex<Certificates>,
     /// What a probe of any URL finds.
     pub(crate) probed: Mutex<ProbeReport>,
     /// Places of the client secrets that the token endpoint takes and refuses.
@@ -53,6 +55,7 @@ impl ScriptedForge {
             script: Mutex::default(),
             token_calls: AtomicUsize::new(0),
             presented: Mutex::default(),
+            certificates: Mutex::default(),
             probed: Mutex::default(),
             judges: Mutex::default(),
             serial: AtomicU64::new(1),
@@ -170,6 +173,6 @@ impl Egress for ScriptedForge {
     }
 
     fn certificates(&self, _: &HostNetwork) -> Certificates {
-        Certificates::default()
+        self.certificates.lock().expect("lock").clone()
     }
 }
