@@ -36,7 +36,7 @@ pub(super) async fn list(
     let mut all = call.engine().expiring_links(&namespaces, horizon).await?;
     if operates(&call) {
         all.extend(call.engine().expiring_hosts(horizon).await?);
-        all.sort_by(|one, other| one.expires.cmp(&other.expires));
+        all.sort_by_key(|one| one.expires);
     }
     let (page, next) = slice(all, offset, size);
     Ok(wire::ListExpiringResponse {

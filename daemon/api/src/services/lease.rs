@@ -66,7 +66,7 @@ pub(super) async fn list(
         let all = call.engine().list_leases(&namespace, request.include_ended);
         leases.extend(all.await?);
     }
-    leases.sort_by(|one, other| other.created.cmp(&one.created));
+    leases.sort_by_key(|lease| std::cmp::Reverse(lease.created));
     let mut leases: Vec<_> = leases.iter().map(credential::lease).collect();
     leases.retain(|lease| filter.admits(|field| field_of(lease, field)));
     let (leases, next) = slice(leases, offset, size);

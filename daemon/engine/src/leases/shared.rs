@@ -58,6 +58,7 @@ struct Open {
 #[derive(Default)]
 pub(crate) struct Shared {
     open: Mutex<HashMap<Same, Open>>,
+    last: Mutex<HashMap<LinkId, Vec<(NamespaceName, Timestamp)>>>,
     swept: AtomicU64,
 }
 
@@ -77,11 +78,29 @@ impl Shared {
             return None;
         }
         known.last = now;
-        Some(known.lease.id.as_str().to_owned())
+        let id = known.lease.id.as_str().to_owned();
+        drop(open);
+        self.note_last(same, now);
+        Some(id)
+    }
+
+    fn note_last(&self, same: &Same, now: Timestamp) {
+        let mut last = lock(&self.last);
+        match last.get_mut(&same.link) {
+            Some(known) => match known.iter_mut().find(|(of, _)| *of == same.namespace) {
+                Some((_, at)) => *at = now,
+                None => known.push((same.namespace.clone(), now)),
+            },
+            None => {
+                let first = vec![(same.namespace.clone(), now)];
+                last.insert(same.link.clone(), first);
+            }
+        }
     }
 
     /// Keeps a new lease in memory. `false` where there is no room: it must be written then.
     pub(crate) fn keep(&self, same: Same, lease: Lease, now: Timestamp) -> bool {
+        self.note_last(&same, now);
         let mut open = lock(&self.open);
         if open.len() >= MOST {
             open.retain(|_, open| !open.written);
@@ -143,15 +162,21 @@ impl Shared {
         }
         open.retain(|_, open| !open.written || now.since(open.lease.created) < KEPT);
         drop(open);
+        // By now it stands in the record of the link.
+        let lately = |at: &Timestamp| now.since(*at) < NOTED_AGAIN;
+        lock(&self.last).retain(|_, known| {
+            known.retain(|(_, at)| lately(at));
+            !known.is_empty()
+        });
         links.into_values().collect()
     }
 
     /// When a credential of a link was last handed out, as far as memory knows, to the minute.
     pub(crate) fn last_use(&self, namespace: &NamespaceName, link: &LinkId) -> Option<Timestamp> {
-        let open = lock(&self.open);
-        let of_link = |open: &&Open| open.lease.link == *link && open.lease.namespace == *namespace;
-        let latest = open.values().filter(of_link).map(|open| open.last).max();
-        latest.map(to_the_minute)
+        let last = lock(&self.last);
+        let mut known = last.get(link)?.iter();
+        let at = known.find(|(of, _)| of == namespace);
+        at.map(|(_, at)| to_the_minute(*at))
     }
 
     pub(super) fn sweep_is_due(&self, now: Timestamp) -> bool {

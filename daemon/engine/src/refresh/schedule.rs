@@ -4,8 +4,8 @@
 //! written. What people disabled is not touched.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Mutex,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -47,10 +47,14 @@ pub(crate) struct Schedule {
     changed: Notify,
 }
 
+/// A deadline, and a number that tells two with the same one apart.
+type Place = (Timestamp, u64);
+
 #[derive(Default)]
 struct Deadlines {
-    order: BTreeSet<(Timestamp, String, String)>,
-    known: HashMap<Whose, Timestamp>,
+    order: BTreeMap<Place, Arc<Whose>>,
+    known: HashMap<Arc<Whose>, Place>,
+    serial: u64,
     hosts: HashMap<HostName, Pace>,
 }
 
@@ -64,38 +68,37 @@ impl Schedule {
     /// Notes when a link is due; `None` takes it out.
     pub(crate) fn set(&self, whose: Whose, when: Option<Timestamp>) {
         let mut all = lock(&self.inner);
-        let key = |when| (when, whose.0.to_string(), whose.1.to_string());
-        if let Some(old) = all.known.get(&whose).copied() {
-            if when == Some(old) {
-                return;
-            }
-            all.order.remove(&key(old));
-            all.known.remove(&whose);
+        if all.known.get(&whose).map(|(known, _)| *known) == when {
+            return;
         }
-        if let Some(when) = when {
-            all.order.insert(key(when));
-            all.known.insert(whose, when);
-            drop(all);
-            self.changed.notify_one();
+        if let Some(old) = all.known.remove(&whose) {
+            all.order.remove(&old);
         }
+        let Some(when) = when else {
+            return;
+        };
+        all.serial += 1;
+        let (place, whose) = ((when, all.serial), Arc::new(whose));
+        all.order.insert(place, Arc::clone(&whose));
+        all.known.insert(whose, place);
+        drop(all);
+        self.changed.notify_one();
     }
 
     /// The next deadline.
     pub(crate) fn first(&self) -> Option<Timestamp> {
-        lock(&self.inner).order.first().map(|(when, ..)| *when)
+        let all = lock(&self.inner);
+        all.order.first_key_value().map(|((when, _), _)| *when)
     }
 
     /// Links that are due, which are taken out.
     pub(crate) fn take_due(&self, now: Timestamp) -> Vec<Whose> {
         let mut all = lock(&self.inner);
-        let mut due: Vec<_> = all.known.iter().filter(|(_, when)| **when <= now).collect();
-        due.sort_by_key(|(_, when)| **when);
-        let due: Vec<Whose> = due.into_iter().map(|(whose, _)| whose.clone()).collect();
-        for whose in &due {
-            if let Some(when) = all.known.remove(whose) {
-                all.order
-                    .remove(&(when, whose.0.to_string(), whose.1.to_string()));
-            }
+        let mut due = Vec::new();
+        while let Some(first) = all.order.first_entry().filter(|first| first.key().0 <= now) {
+            let whose = first.remove();
+            all.known.remove(&whose);
+            due.push(Whose::clone(&whose));
         }
         due
     }
