@@ -6,6 +6,7 @@ mod client;
 mod connections;
 mod identity;
 mod leases;
+mod life;
 mod matrix;
 mod ports;
 mod surfaces;

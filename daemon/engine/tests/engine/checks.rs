@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bindery_core::{
-    host::SecretFact,
+    host::{Certificates, SecretFact},
     link::{Cause, Stage},
     name::LinkId,
-    port::{Key, Record},
+    port::{Clock as _, Key, Record},
     problem::Reason,
     provider::{
         FailureCode, OperationKind, Organization, OrganizationAccess, Output, Repository,
@@ -290,8 +290,14 @@ async fn what_ends_soon_is_said() {
     assert_eq!(list(horizon(0, false)).await, 0);
     assert_eq!(list(horizon(1, false)).await, 1);
     assert_eq!(list(horizon(1, true)).await, 2);
+    *world.forge.certificates.lock().expect("lock") = Certificates {
+        bundle_expires: Some(world.clock.now()),
+        client_expires: Some(world.clock.now().after(Duration::from_secs(1))),
+        client_sha256: String::new(),
+    };
     let hosts = world.engine.expiring_hosts(horizon(0, false)).await;
-    assert_eq!(hosts.expect("list")[0].kind, ExpiringKind::AppKey);
+    let kinds: Vec<_> = hosts.expect("list").iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [ExpiringKind::AppKey, ExpiringKind::CaBundle]);
 }
 
 /// Lets the schedule work for `days`.
