@@ -7,7 +7,9 @@ use bindery_core::{
     host::Host,
     link::Link,
     problem::{Problem, Reason, Who},
-    provider::{APP_PRIVATE_KEY, AuthKind, Input, MINTED_TOKEN, Minted, Output, Permission},
+    provider::{
+        APP_PRIVATE_KEY, AuthKind, CredentialFacts, Input, MINTED_TOKEN, Minted, Output, Permission,
+    },
     secret::{Secret, SecretSet},
 };
 
@@ -77,6 +79,16 @@ impl Engine {
         };
         secrets.insert("access_token", token.duplicate());
         Context::new(host, facts(link, host), secrets)
+    }
+
+    /// An operation on behalf of the host itself: as its app, where it has one.
+    pub(crate) async fn app_context<'a>(&self, host: &'a Host) -> Result<Context<'a>, Problem> {
+        let app_id = host.app.as_ref().map(|app| app.app_id.clone());
+        let facts = CredentialFacts {
+            app_id: app_id.unwrap_or_default(),
+            ..CredentialFacts::default()
+        };
+        Context::new(host, facts, self.app_secrets(host).await?)
     }
 
     /// The private key of the host's app; nothing where there is none.

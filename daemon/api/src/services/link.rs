@@ -27,7 +27,13 @@ use crate::{
 
 /// What an update can name.
 const SHAPE: Shape = Shape {
-    mutable: &["display_name", "service_account", "labels", "annotations"],
+    mutable: &[
+        "display_name",
+        "service_account",
+        "rotate_token",
+        "labels",
+        "annotations",
+    ],
     secret: &[],
     immutable: &["name", "host", "created_by", "create_time"],
 };
@@ -104,6 +110,7 @@ async fn update(call: Call, request: wire::UpdateLinkRequest) -> Result<wire::Li
     let wanted = LinkChange {
         display_name: mask.pick("display_name", given.display_name),
         service_account: mask.pick("service_account", given.service_account),
+        rotate_token: mask.pick("rotate_token", given.rotate_token),
         labels: mask.pick("labels", given.labels),
         annotations: mask.pick("annotations", given.annotations),
         validate_only: request.validate_only,
@@ -119,6 +126,7 @@ fn is_set(given: &wire::Link, path: &str) -> bool {
     match path {
         "display_name" => !given.display_name.is_empty(),
         "service_account" => given.service_account,
+        "rotate_token" => given.rotate_token,
         "labels" => !given.labels.is_empty(),
         _ => !given.annotations.is_empty(),
     }

@@ -6,14 +6,13 @@ use bindery_core::{
     host::Host,
     link::{Cause, Link, Note, Stage},
     name::{LinkId, NamespaceName},
-    namespace::{Namespace, NamespaceKind},
     problem::{Problem, Reason, Who},
-    provider::{AccountKind, AuthKind, Description, Identity},
+    provider::{AuthKind, Description},
     time::Timestamp,
 };
 
 use super::{
-    Finding, Found, Severity, missing, scope_problem,
+    Finding, Found, Severity, missing, personal, scope_problem,
     trouble::{recovered, who},
 };
 use crate::{Engine, Versioned};
@@ -226,24 +225,6 @@ fn lacking(description: &Description, link: &Link, host: &Host) -> Option<Findin
     let missing = missing(description, link);
     let problem = || scope_problem(&missing, description, host);
     (!missing.is_empty()).then(|| Finding::new(Severity::Warning, problem()))
-}
-
-/// The builds of a team should not end with one person's account.
-fn personal(namespace: &Namespace, link: &Link, identity: &Identity) -> Option<Finding> {
-    let team = !matches!(namespace.kind, NamespaceKind::User);
-    let machine = matches!(
-        identity.kind,
-        AccountKind::Bot | AccountKind::App | AccountKind::Organization
-    );
-    let machine = machine || link.service_account || link.auth_kind == AuthKind::AppInstallation;
-    (team && !machine).then(|| {
-        let message = format!(
-            "{} is a personal account: the builds of namespaces/{} end with it; link a service account",
-            identity.login, namespace.name
-        );
-        let problem = Problem::new(Reason::PersonalAccount, message).act(Who::User, "");
-        Finding::new(Severity::Warning, problem)
-    })
 }
 
 /// Only a token that nobody renews is worth a word.

@@ -9,6 +9,7 @@ use bindery_core::{
     problem::{Problem, Reason},
 };
 
+use super::rotation;
 use crate::{Engine, RequestKey, Versioned, namespaces::check_etag};
 
 /// What is to change; `None` leaves it as it is.
@@ -18,6 +19,8 @@ pub struct LinkChange {
     pub display_name: Option<String>,
     /// The identity is an account for machines.
     pub service_account: Option<bool>,
+    /// A token that a person made is replaced by itself before it ends.
+    pub rotate_token: Option<bool>,
     /// Key-value pairs for selection, all of them.
     pub labels: Option<BTreeMap<String, String>>,
     /// Key-value pairs for other programs, all of them.
@@ -35,6 +38,9 @@ impl LinkChange {
         }
         put(self.display_name.as_ref(), &mut link.display_name);
         put(self.service_account.as_ref(), &mut link.service_account);
+        if let Some(rotate) = self.rotate_token {
+            rotation::set(link, rotate);
+        }
         put(self.labels.as_ref(), &mut link.labels);
         put(self.annotations.as_ref(), &mut link.annotations);
     }
@@ -45,7 +51,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_UNLINKED`, and what the vault says.
+    /// `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_UNLINKED`, `METHOD_NOT_SUPPORTED` where the token can't be replaced, and what the
+    /// vault says.
     pub async fn update_link(
         &self,
         namespace: &NamespaceName,
@@ -64,6 +71,10 @@ impl Engine {
             } = self.link(namespace, id).await?;
             check_etag(expect, version)?;
             refuse_over(&link)?;
+            if wanted.rotate_token == Some(true) {
+                let host = self.host(&link.host).await?.record;
+                rotation::rotatable(&link, self.description(&host)?.as_ref())?;
+            }
             let before = link.clone();
             wanted.put_into(&mut link);
             if wanted.validate_only || link == before {

@@ -16,7 +16,7 @@ use bindery_core::{
 use bindery_engine::{
     credentials::Asked,
     expiring::{ExpiringKind, Horizon},
-    links::{CHECK_INTERVAL, Finding, Severity},
+    links::{CHECK_INTERVAL, Finding, LinkChange, Severity},
 };
 
 use crate::support::{World, acme, failure, host_name, token_link, wanted};
@@ -309,13 +309,23 @@ async fn days(world: &World, days: u64) {
     }
 }
 
+async fn set_rotation(world: &World, link: &LinkId) -> Result<(), bindery_core::problem::Problem> {
+    let change = LinkChange {
+        rotate_token: Some(true),
+        ..LinkChange::default()
+    };
+    let engine = &world.engine;
+    let set = engine.update_link(&acme(), link, &change, None, None).await;
+    set.map(drop)
+}
+
 async fn rotating(world: &World) -> LinkId {
     world
         .plugin
         .describe_as(|known| known.operations.push(OperationKind::RotateToken));
     let link = ending(world, 60 * 24).await;
     world.plugin.forget("InspectToken");
-    let set = world.engine.set_rotation(&acme(), &link, true, None).await;
+    let set = set_rotation(world, &link).await;
     set.expect("set");
     link
 }
@@ -387,7 +397,7 @@ async fn a_lost_rotation_is_found_out() {
 async fn rotation_is_refused_where_it_is_not_offered() {
     let world = World::new().await;
     let link = ending(&world, 60 * 24).await;
-    let refused = world.engine.set_rotation(&acme(), &link, true, None).await;
+    let refused = set_rotation(&world, &link).await;
     assert_eq!(
         refused.expect_err("not offered").reason,
         Reason::MethodNotSupported

@@ -6579,8 +6579,8 @@ pub struct Link {
     /// Changes with every change; hand it in to change only what was read.
     #[prost(string, tag = "22")]
     pub etag: ::prost::alloc::string::String,
-    /// Replaces a token that a person made by a new one before it ends, where the provider can. Other methods
-    /// refresh by themselves, and refuse it.
+    /// Replaces a token that a person made by a new one before it ends, where the provider can. Set it with
+    /// `UpdateLink`; links by other methods refresh by themselves, and refuse it.
     #[prost(bool, tag = "23")]
     pub rotate_token: bool,
 }

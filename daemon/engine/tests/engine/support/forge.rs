@@ -37,8 +37,6 @@ pub(crate) struct ScriptedForge {
     /// Places of the client secrets that the token endpoint takes and refuses.
     pub(crate) judges: Mutex<(Option<usize>, Vec<usize>)>,
     serial: AtomicU64,
-    /// What the certificates of hosts say of themselves.
-    pub(crate) certificates: Mutex<Certificates>,
     /// Tokens that were presented at the revocation endpoint.
     pub(crate) ended: Mutex<Vec<(TokenHint, String)>>,
     /// Answers of the revocation endpoint; without one, it is done.
@@ -61,7 +59,6 @@ impl ScriptedForge {
             probed: Mutex::default(),
             judges: Mutex::default(),
             serial: AtomicU64::new(1),
-            certificates: Mutex::default(),
             ended: Mutex::default(),
             revocations: Mutex::default(),
             minted: AtomicU64::new(0),
