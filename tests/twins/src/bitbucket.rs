@@ -3,8 +3,8 @@
 //! - [`Cloud`]: bitbucket.org, with workspaces
 //! - [`DataCenter`]: a server of one's own, with projects, under a context path or none
 
-mod cloud;
-mod data_center;
+pub mod cloud;
+pub mod data_center;
 
 pub use cloud::Cloud;
 pub use data_center::DataCenter;

@@ -13,6 +13,8 @@ mod repositories;
 mod rules;
 mod workspaces;
 
+pub use rules::rules;
+
 use serde_json::json;
 
 use crate::{
@@ -45,7 +47,7 @@ impl Cloud {
     #[must_use]
     pub fn new(web: &str, seed: u64) -> Self {
         Self {
-            state: State::new(rules::rules(), seed),
+            state: State::new(rules(), seed),
             web: web.to_owned(),
         }
     }

@@ -12,6 +12,8 @@ mod projects;
 mod reply;
 mod rules;
 
+pub use rules::rules;
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -45,7 +47,7 @@ impl DataCenter {
     #[must_use]
     pub fn new(web: &str, seed: u64) -> Self {
         let mut server = Self {
-            state: State::new(rules::rules(), seed),
+            state: State::new(rules(), seed),
             web: String::new(),
             root: String::new(),
             version: "9.2.0".to_owned(),

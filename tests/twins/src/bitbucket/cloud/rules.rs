@@ -16,7 +16,7 @@ const LONG: Shape = Shape::opaque("", 2_600);
 
 /// Access for 7,200 seconds; a refresh token works for ten more minutes after its first use, and dies after three months
 #[must_use]
-pub(super) fn rules() -> Rules {
+pub fn rules() -> Rules {
     Rules {
         mistake_burns_code: true,
         code_reuse_kills: false,

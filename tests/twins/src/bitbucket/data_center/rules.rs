@@ -14,7 +14,7 @@ const CLIENT: Refusal = Refusal::new(
 
 /// Codes of ten seconds (`max.client.delay.seconds`), access for an hour, refresh tokens of 90 days
 #[must_use]
-pub(super) fn rules() -> Rules {
+pub fn rules() -> Rules {
     Rules {
         code_ms: 10_000,
         pkce: Pkce::Optional,
