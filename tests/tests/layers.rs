@@ -58,6 +58,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bindery-plugin-github", &["bindery-plugin-sdk"]),
     ("bindery-plugin-gitlab", &["bindery-plugin-sdk"]),
     ("bindery-plugin-hostile", &["bindery-plugin-sdk"]),
+    (
+        "bindery-simulation",
+        &["bindery-core", "bindery-engine", "bindery-twins"],
+    ),
     ("bindery-client", &["bindery-proto"]),
     ("bindery-cli", &["bindery-client", "bindery-proto"]),
 ];

@@ -8,10 +8,10 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        Exchanged, HttpRequest, HttpResponse, ProbeReport, RevokeCall, RevokeOutcome, Route,
-        TokenCall, TokenGrant, TokenOutcome, Tokens,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenGrant, TokenOutcome, TokenReply, Tokens,
     },
-    host::{Host, HostNetwork},
+    host::{Certificates, HostNetwork},
     port::{BoxFuture, Egress},
     problem::{Problem, Reason},
     secret::{Secret, SecretSet},
@@ -20,6 +20,7 @@ use bindery_twins::{
     State,
     http::{Request, Response},
     oauth::{Client, Consent},
+    world::Refused,
 };
 use serde_json::Value;
 
@@ -150,9 +151,9 @@ impl Forge {
         self.away_until = until_ms;
     }
 
-    /// A new token is refused so many times before every replica knows it.
-    pub(crate) const fn lag(&mut self, calls: u32) {
-        self.state.knobs.replica_lag.calls = calls;
+    /// A new token is refused so many milliseconds, until every replica knows it.
+    pub(crate) const fn lag(&mut self, ms: u64) {
+        self.state.knobs.replica_lag.ms = ms;
     }
 
     pub(crate) fn heal(&mut self) {
@@ -163,7 +164,12 @@ impl Forge {
 
     /// Whether an access token is good, for one who looks.
     pub(crate) fn accepts(&self, token: &str, now_ms: u64) -> bool {
-        self.state.oauth.bearer(token, now_ms).is_ok()
+        self.refusal(token, now_ms).is_none()
+    }
+
+    /// Why an access token is not good, for one who looks.
+    pub(crate) fn refusal(&self, token: &str, now_ms: u64) -> Option<Refused> {
+        self.state.oauth.bearer(token, now_ms).err()
     }
 
     /// Whether a refresh token is good, for one who looks.
@@ -284,18 +290,18 @@ impl Egress for Reached {
     }
 
     /// A death after it leaves the forge with what it did.
-    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
         Box::pin(async move {
             self.fate.step().await;
             let TokenGrant::Refresh { refresh_token, .. } = &call.grant else {
-                return TokenOutcome::NotNow(problem(Reason::ProviderUnsupported));
+                return TokenOutcome::NotNow(problem(Reason::ProviderUnsupported)).into();
             };
             let dead = &call.method.dead_grant_errors;
             let outcome = self.forges.with(Self::name(call.endpoint), |forge, now| {
                 forge.refresh(refresh_token.expose(), dead, now)
             });
             self.fate.step().await;
-            outcome
+            outcome.into()
         })
     }
 
@@ -305,11 +311,24 @@ impl Egress for Reached {
         Box::pin(std::future::ready(failed))
     }
 
-    fn probe<'a>(&'a self, _: &'a str, _: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
+    /// Nothing is linked in a run.
+    fn authorize_device<'a>(
+        &'a self,
+        _: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        let refused = Err(problem(Reason::ProviderUnsupported));
+        Box::pin(std::future::ready(refused))
+    }
+
+    fn probe<'a>(&'a self, _: &'a str, _: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
         Box::pin(std::future::ready(ProbeReport::default()))
     }
 
-    fn admit(&self, _: &Host) -> Result<(), Problem> {
+    fn admit(&self, _: Reach<'_>) -> Result<(), Problem> {
         Ok(())
+    }
+
+    fn certificates(&self, _: &HostNetwork) -> Certificates {
+        Certificates::default()
     }
 }

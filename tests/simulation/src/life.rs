@@ -3,13 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
-    link::{Link, Stage},
+    link::{Cause, Link, Stage},
     problem::Reason,
 };
 use bindery_engine::{
     Engine, EngineConfig, Ports,
     credentials::{Access, Credential, Wanted},
 };
+
+use bindery_twins::world::Refused;
 
 use crate::{
     Broken, History,
@@ -232,8 +234,8 @@ impl Run {
                 self.note(format!("{forge} goes away"));
             }
             20..=21 => {
-                let calls = u32::try_from(self.random.below(3)).unwrap_or_default();
-                self.forges.with(forge, |forge, _| forge.lag(calls));
+                let ms = self.random.below(20_000);
+                self.forges.with(forge, |forge, _| forge.lag(ms));
             }
             22 if self.random.once_in(6) && !self.links[at].revoked => {
                 self.forges.with(forge, |forge, _| forge.revoke());
@@ -279,21 +281,20 @@ impl Run {
         Ok(Some(()))
     }
 
-    /// A token that is handed out is one that the forge takes, as far as the daemon's clock lets it know.
+    /// A token that is handed out is one that the forge takes. Who revoked it a moment ago nobody could know, and when it
+    /// ends only a clock that was right all the time.
     fn good(&self, at: usize, credential: &Credential) -> Result<(), String> {
         let known = &self.links[at];
         let token = credential.token.expose();
-        let taken = self
+        let refusal = self
             .forges
-            .with(known.forge, |forge, now| forge.accepts(token, now));
-        let slow = self.clock.now_ms() < self.forges.now_ms();
-        let ended = credential
-            .expires
-            .is_some_and(|end| end.unix_ms() <= self.forges.now_ms());
-        match taken || known.revoked || (slow && ended) {
-            true => Ok(()),
-            false => Err(format!(
-                "{}: a token was handed out that the forge refuses",
+            .with(known.forge, |forge, now| forge.refusal(token, now));
+        match refusal {
+            None => Ok(()),
+            Some(Refused::Expired) if self.history.jumps > 0 => Ok(()),
+            Some(_) if known.revoked => Ok(()),
+            Some(why) => Err(format!(
+                "{}: a token was handed out that the forge refuses ({why:?})",
                 known.forge
             )),
         }
@@ -303,11 +304,11 @@ impl Run {
         let (known, force) = (self.links[at].clone(), self.random.once_in(4));
         let acme = namespace();
         let work = engine.check_link(&acme, &known.id, force);
-        let outcome = fate.or_death(work).await?;
-        let said = match outcome {
-            Ok(checked) => checked
-                .problem
-                .map_or("fine", |found| found.reason.as_str()),
+        let said = match fate.or_death(work).await? {
+            Ok(checked) => match checked.findings.first() {
+                Some(finding) => finding.problem.reason.as_str(),
+                None => "fine",
+            },
             Err(problem) => problem.reason.as_str(),
         };
         self.note(format!("{}: checked, forced {force}: {said}", known.forge));
@@ -334,12 +335,16 @@ impl Run {
             let Stage::NeedsReauthorization(cause) = link.observed.stage else {
                 continue;
             };
-            let alive = self.forges.with(known.forge, |forge, now| {
-                forge.accepts(&access, now)
-                    || refresh
-                        .as_ref()
-                        .is_some_and(|token| forge.renews(token, now))
+            let renews = self.forges.with(known.forge, |forge, now| {
+                refresh
+                    .as_ref()
+                    .is_some_and(|token| forge.renews(token, now))
             });
+            let accepts = self
+                .forges
+                .with(known.forge, |forge, now| forge.accepts(&access, now));
+            // A pair that was lost may leave the old access token what is left of its life.
+            let alive = renews || (accepts && cause == Cause::TokenRefused);
             if alive {
                 return Err(format!(
                     "{}: a live grant is said to be dead ({})",
@@ -402,6 +407,7 @@ impl Run {
 async fn by_itself(engine: &Engine) {
     let _ = engine.sweep().await;
     engine.keep_up().await;
+    engine.check_due().await;
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }

@@ -190,7 +190,7 @@ impl Engine {
 
     /// The token's kind; none while the plugin is away, which is no reason to lose the token.
     fn kind_of_token(&self, host: &Host, way: &Way, token: &Secret) -> String {
-        self.description(&host)
+        self.description(host)
             .map(|description| token_kind(&description, token, kind_of(way)))
             .unwrap_or_default()
     }

@@ -8,6 +8,7 @@ use bindery_core::{
     name::{LinkId, NamespaceName},
     problem::{Problem, Reason, Who},
     provider::{AuthKind, Description},
+    refresh::BETWEEN_VERDICTS,
     time::Timestamp,
 };
 
@@ -58,6 +59,7 @@ impl Engine {
             Ok(()) => match self.look(&link, &host, force).await {
                 Seen::Found(found) => self.note_found(&link, &host, found).await?,
                 Seen::Refused(problem) => vec![self.note_refusal(&link, problem).await?],
+                Seen::TooNew(problem) => vec![self.note_too_new(&link, problem).await?],
                 Seen::Unclear(problem) => vec![self.note_unclear(&link, problem).await?],
             },
         };
@@ -119,35 +121,53 @@ impl Engine {
 
     async fn look(&self, link: &Link, host: &Host, force: bool) -> Seen {
         if force && link.refreshable {
-            if let Err(problem) = self.replace(link, link.generation).await {
-                return Seen::Unclear(problem);
-            }
-            return self.look_once(link, host).await.1;
+            return match self.replace(link, link.generation).await {
+                Ok(()) => too_new(self.look_once(link, host).await.1),
+                Err(problem) => Seen::Unclear(problem),
+            };
         }
-        let (generation, seen) = self.look_once(link, host).await;
+        let (token, seen) = self.look_once(link, host).await;
         if !matches!(seen, Seen::Refused(_)) || !link.refreshable {
             return seen;
         }
+        if self.now().since(token.obtained) < BETWEEN_VERDICTS {
+            return too_new(seen);
+        }
         // The provider may have ended the token early, or a refresh has replaced it: a newer one tells. Where none can be
         // had, that is no verdict on the grant: refreshes have rules of their own.
-        match self.replace(link, generation).await {
-            Ok(()) => self.look_once(link, host).await.1,
+        match self.replace(link, token.generation).await {
+            Ok(()) => self.look_with_newer(link, host).await,
             Err(problem) => Seen::Unclear(problem),
         }
     }
 
+    /// Looks with a token that the provider has given in the place of one that it refused. Its replicas may not know that one
+    /// yet, so it is a verdict only when the check before found the same (THREATS R5).
+    async fn look_with_newer(&self, link: &Link, host: &Host) -> Seen {
+        let seen = self.look_once(link, host).await.1;
+        if refused_before(link, self.now()) {
+            seen
+        } else {
+            too_new(seen)
+        }
+    }
+
     /// Asks the provider with the current token, and says which one that was.
-    async fn look_once(&self, link: &Link, host: &Host) -> (u64, Seen) {
+    async fn look_once(&self, link: &Link, host: &Host) -> (Token, Seen) {
         let grant = match self.fresh_grant(link, host, Duration::ZERO).await {
             Ok(grant) => grant,
-            Err(problem) => return (0, Seen::Unclear(problem)),
+            Err(problem) => return (Token::default(), Seen::Unclear(problem)),
         };
         let seen = match self.preflight(link, host, &grant.access_token).await {
             Ok(found) => Seen::Found(found),
             Err(problem) if problem.reason == Reason::TokenRefused => Seen::Refused(problem),
             Err(problem) => Seen::Unclear(problem),
         };
-        (grant.generation, seen)
+        let token = Token {
+            generation: grant.generation,
+            obtained: grant.obtained,
+        };
+        (token, seen)
     }
 
     async fn note_found(
@@ -189,6 +209,24 @@ impl Engine {
         })
         .await?;
         Ok(survey.findings)
+    }
+
+    /// The link stays bound, says what is in its way, and is looked at again soon.
+    async fn note_too_new(&self, link: &Link, problem: Problem) -> Result<Finding, Problem> {
+        let message = "the provider refuses a token that it has just given; it is asked again soon";
+        self.change_link(&link.namespace, &link.id, |link| {
+            if link.observed.stage == Stage::Bound {
+                link.observed.trouble = Some(Cause::TokenRefused);
+                message.clone_into(&mut link.observed.message);
+            }
+            Ok(())
+        })
+        .await?;
+        let problem = Problem {
+            message: message.to_owned(),
+            ..problem
+        };
+        Ok(Finding::new(Severity::Warning, problem))
     }
 
     async fn note_refusal(&self, link: &Link, problem: Problem) -> Result<Finding, Problem> {
@@ -246,6 +284,29 @@ fn ends_soon(link: &Link, now: Timestamp) -> Option<Finding> {
     })
 }
 
+/// The token that a look was with.
+#[derive(Clone, Copy, Default)]
+struct Token {
+    generation: u64,
+    obtained: Timestamp,
+}
+
+/// A refusal of a token that the provider has given just now says nothing yet: its replicas may not know that one.
+fn too_new(seen: Seen) -> Seen {
+    match seen {
+        Seen::Refused(problem) => Seen::TooNew(problem),
+        seen => seen,
+    }
+}
+
+/// Whether the last check found a refused token too, long enough ago.
+fn refused_before(link: &Link, now: Timestamp) -> bool {
+    let refused = Reason::TokenRefused.as_str();
+    let noted = link.seen.notes.iter().any(|note| note.reason == refused);
+    let long_ago = |at: Timestamp| now.since(at) >= BETWEEN_VERDICTS;
+    noted && link.seen.at.is_some_and(long_ago)
+}
+
 fn note(finding: &Finding) -> Note {
     Note {
         reason: finding.problem.reason.as_str().to_owned(),
@@ -262,6 +323,8 @@ enum Seen {
     Found(Found),
     /// The provider refuses its token, and there is no newer one.
     Refused(Problem),
+    /// The provider refuses a token that it has given just now.
+    TooNew(Problem),
     /// That could not be found out.
     Unclear(Problem),
 }
