@@ -1,7 +1,7 @@
 //! A real OAuth server in a process of its own, and the calls that tests make of it without Bindery
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +20,19 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// One that was started already
+    pub(crate) const fn of(child: Child) -> Self {
+        Self {
+            child,
+            output: None,
+        }
+    }
+
+    /// How it ended, if it did
+    pub(crate) fn ended(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
     /// Starts a server that writes its URL as a line to standard output once it listens, and returns that URL
     ///
     /// What it says before that is passed over.

@@ -6,19 +6,19 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use http::{Request, StatusCode, header};
 use tempfile::TempDir;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use crate::{
     artifacts::Plugin,
-    browser::{Browser, Page, Wire},
+    browser::{Browser, Page},
+    child::{Answer, Calls, Process},
     forge::{Client, Forge},
 };
 
@@ -36,20 +36,12 @@ const LIFETIME: u64 = 7200;
 /// A running Doorkeeper with one person, `octo`, who is signed in and agrees to all.
 #[derive(Debug)]
 pub struct Doorkeeper {
-    base: Url,
+    calls: Calls,
     seconds: u64,
     client: Option<Client>,
-    wire: Arc<Wire>,
     process: Option<Process>,
     dir: TempDir,
 }
-
-/// A child that doesn't outlive its owner.
-#[derive(Debug)]
-struct Process(Child);
-
-/// What was answered.
-type Answer = (StatusCode, serde_json::Value);
 
 impl Doorkeeper {
     /// The server program, or the sentence that says why there is none.
@@ -79,10 +71,9 @@ impl Doorkeeper {
     pub async fn start(seconds: u64) -> Result<Self> {
         let program = Self::available().map_err(anyhow::Error::msg)?;
         let mut doorkeeper = Self {
-            base: Url::parse("http://127.0.0.1/")?,
+            calls: Calls::to(Url::parse("http://127.0.0.1/")?)?,
             seconds,
             client: None,
-            wire: Arc::new(Wire::plain()?),
             process: None,
             dir: TempDir::with_prefix("bindery-doorkeeper-")?,
         };
@@ -98,7 +89,8 @@ impl Doorkeeper {
     /// When it does not answer.
     pub async fn set_lifetime(&self, seconds: u64) -> Result<()> {
         let seconds = seconds.to_string();
-        self.post("/control/lifetime", &[("seconds", &seconds)])
+        self.calls
+            .post("/control/lifetime", &[("seconds", &seconds)])
             .await
             .map(drop)
     }
@@ -109,7 +101,7 @@ impl Doorkeeper {
     ///
     /// When it does not answer.
     pub async fn calls(&self) -> Result<Vec<String>> {
-        let (_, calls) = self.get("/control/calls", None).await?;
+        let (_, calls) = self.calls.get("/control/calls", None).await?;
         Ok(serde_json::from_value(calls)?)
     }
 
@@ -127,7 +119,7 @@ impl Doorkeeper {
             ("code", code),
             ("redirect_uri", redirect_uri),
         ];
-        Ok(self.post("/gitlab/oauth/token", &fields).await?.1)
+        Ok(self.calls.post("/gitlab/oauth/token", &fields).await?.1)
     }
 
     /// Refreshes as the registered client does, and gives what the token endpoint answers.
@@ -143,7 +135,7 @@ impl Doorkeeper {
             ("client_secret", &client.secret),
             ("refresh_token", refresh_token),
         ];
-        self.post("/gitlab/oauth/token", &fields).await
+        self.calls.post("/gitlab/oauth/token", &fields).await
     }
 
     /// What the server says about an access token.
@@ -152,37 +144,16 @@ impl Doorkeeper {
     ///
     /// When it does not answer.
     pub async fn token_info(&self, token: &str) -> Result<Answer> {
-        self.get("/gitlab/oauth/token/info", Some(token)).await
-    }
-
-    async fn get(&self, path: &str, token: Option<&str>) -> Result<Answer> {
-        let mut request = Request::get("/");
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        self.send(path, request.body(String::new())?).await
-    }
-
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Result<Answer> {
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(fields)
-            .finish();
-        let form = "application/x-www-form-urlencoded";
-        let request = Request::post("/").header(header::CONTENT_TYPE, form);
-        self.send(path, request.body(body)?).await
-    }
-
-    async fn send(&self, path: &str, request: Request<String>) -> Result<Answer> {
-        let answer = self.wire.send(&self.base.join(path)?, request).await?;
-        let json = serde_json::from_slice(answer.body()).unwrap_or_default();
-        Ok((answer.status(), json))
+        self.calls
+            .get("/gitlab/oauth/token/info", Some(token))
+            .await
     }
 
     async fn launch_anywhere(&mut self, program: &Path) -> Result<()> {
         let mut outcome = Ok(());
         for _ in 0..START_ATTEMPTS {
             let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-            self.base = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
+            self.calls.base = Url::parse(&format!("http://{}/", listener.local_addr()?))?;
             drop(listener);
             outcome = self.launch(program).await;
             if outcome.is_ok() {
@@ -200,7 +171,7 @@ impl Doorkeeper {
         if database.exists() {
             std::fs::remove_file(&database)?;
         }
-        let address = self.base.as_str().replacen("http://", "tcp://", 1);
+        let address = self.calls.base.as_str().replacen("http://", "tcp://", 1);
         let mut command = Command::new(program);
         command
             .args(["--no-config", "--quiet", "--threads", "1:8", "--bind"])
@@ -217,7 +188,9 @@ impl Doorkeeper {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        self.process = Some(Process(command.spawn().context("puma can't be started")?));
+        self.process = Some(Process::of(
+            command.spawn().context("puma can't be started")?,
+        ));
         let ready = self.wait_until_ready().await;
         if ready.is_err() {
             self.process = None;
@@ -230,11 +203,11 @@ impl Doorkeeper {
     async fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
-            let exited = self.process.as_mut().map(|process| process.0.try_wait());
+            let exited = self.process.as_mut().map(Process::ended);
             if let Some(Some(status)) = exited.transpose()? {
                 bail!("doorkeeper ended with {status} before it was ready");
             }
-            if self.get("/control/calls", None).await.is_ok() {
+            if self.calls.get("/control/calls", None).await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
@@ -247,7 +220,7 @@ impl Forge for Doorkeeper {
     const PLUGIN: Plugin = Plugin::GitLab;
 
     fn web_url(&self) -> String {
-        format!("{}gitlab", self.base)
+        format!("{}gitlab", self.calls.base)
     }
 
     fn api_url(&self) -> String {
@@ -256,7 +229,7 @@ impl Forge for Doorkeeper {
 
     async fn register(&mut self, redirect_uri: &str) -> Result<Client> {
         let fields = [("redirect_uri", redirect_uri)];
-        let (status, made) = self.post("/control/applications", &fields).await?;
+        let (status, made) = self.calls.post("/control/applications", &fields).await?;
         ensure!(status.is_success(), "no application was made: {status}");
         let text = |name: &str| made[name].as_str().map(str::to_owned);
         let client = Client {
@@ -268,12 +241,12 @@ impl Forge for Doorkeeper {
     }
 
     fn browser(&self) -> Browser {
-        Browser::over(Arc::clone(&self.wire))
+        Browser::over(Arc::clone(&self.calls.wire))
     }
 
     /// Consent is given at once, so the first answer leads back.
     async fn agree(&mut self, browser: &mut Browser, page: Page) -> Result<Page> {
-        let forge = self.base.origin();
+        let forge = self.calls.base.origin();
         browser
             .follow_while(page, |next| next.origin() == forge)
             .await
@@ -302,13 +275,5 @@ impl Forge for Doorkeeper {
 
     fn revokes_by_api(&self) -> bool {
         true
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself, which is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
