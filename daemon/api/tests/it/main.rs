@@ -10,4 +10,5 @@ mod life;
 mod matrix;
 mod ports;
 mod surfaces;
+mod ways;
 mod world;

@@ -105,8 +105,8 @@ impl Egress for Forge {
 
     fn authorize_device<'a>(
         &'a self,
-        _: bindery_core::exchange::DeviceCall<'a>,
-    ) -> BoxFuture<'a, Result<bindery_core::exchange::DeviceAuthorization, Problem>> {
+        _: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
         unreachable!("no device flow is started here")
     }
 

@@ -97,7 +97,7 @@ impl Engine {
         way: &Way,
         grant: TokenGrant<'_>,
     ) -> Result<TokenOutcome, Problem> {
-        let description = self.description(&host)?;
+        let description = self.description(host)?;
         let (allowed, secrets) = (origins(host)?, self.host_secrets(host).await?);
         let call = TokenCall {
             endpoint: &description.endpoints.token_uri(host.token_base()),

@@ -199,7 +199,7 @@ impl Engine {
     pub(super) async fn give_back(&self, link: &Link, host: &Host, token: &Secret) {
         let mut link = link.clone();
         link.token_kind = self
-            .description(&host)
+            .description(host)
             .map(|description| token_kind(&description, token, link.auth_kind))
             .unwrap_or_default();
         match self.revoke_token(&link, host, token, false).await {

@@ -21,6 +21,7 @@ use bindery_core::{
 use super::{
     Finding, Method,
     method::offered,
+    rotation::rotatable,
     scopes::{PermissionKey, to_ask, wanted},
 };
 use crate::{Engine, RequestKey, Versioned, namespaces::taken, records::origins};
@@ -52,6 +53,8 @@ pub struct NewLink {
     pub expected_identity: String,
     /// A personal account is accepted where the namespace requires a service account.
     pub allow_personal_account: bool,
+    /// A token that a person made is replaced before it ends.
+    pub rotate_token: bool,
     /// Everything is checked, and nothing is stored.
     pub validate_only: bool,
 }
@@ -78,6 +81,7 @@ impl NewLink {
             annotations: BTreeMap::new(),
             expected_identity: String::new(),
             allow_personal_account: false,
+            rotate_token: false,
             validate_only: false,
         }
     }
@@ -151,7 +155,11 @@ impl Engine {
         self.room_for_links()?;
         let ground = self.ground(&new.namespace, &new.host).await?;
         offered(&ground.host, &ground.description, new.method.kind())?;
-        let link = self.new_link(&new, &ground)?;
+        let mut link = self.new_link(&new, &ground)?;
+        if new.rotate_token {
+            rotatable(&link, &ground.description)?;
+            link.upkeep.rotate_token = true;
+        }
         let way = std::mem::replace(&mut new.method, Method::Device);
         match way {
             Method::AccessToken { token, username } => {

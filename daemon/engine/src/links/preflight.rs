@@ -200,7 +200,7 @@ fn surplus(description: &Description, link: &Link) -> Option<Finding> {
 impl Engine {
     /// How far a token reaches. What can't be found out is not said: this is advice, and the token is good.
     pub(crate) async fn reach(&self, link: &Link, host: &Host, token: &Secret) -> Vec<Finding> {
-        let Ok(description) = self.description(&host) else {
+        let Ok(description) = self.description(host) else {
             return Vec::new();
         };
         let can = |operation| description.operations.contains(&operation);
@@ -231,7 +231,7 @@ impl Engine {
             return Vec::new();
         };
         let pages = outcome.pages.into_iter().chain([outcome.last]);
-        pages.flat_map(|page| shut(page)).collect()
+        pages.flat_map(shut).collect()
     }
 
     async fn repositories_reached(

@@ -175,7 +175,7 @@ impl Engine {
             _ => true,
         };
         let kills = self
-            .description(&host)
+            .description(host)
             .map_or(true, |known| known.revocation.kills_siblings);
         same && kills && by_client(one) && by_client(other)
     }
@@ -241,7 +241,8 @@ fn put_into(link: &mut Link, renewal: &Renewal) {
     link.requested_scopes.clone_from(&renewal.requested_scopes);
     link.upkeep = bindery_core::link::Upkeep {
         handed_out: link.upkeep.handed_out,
-        rotate_token: link.upkeep.rotate_token,
+        // Only a token that a person made is replaced that way.
+        rotate_token: link.upkeep.rotate_token && renewal.auth_kind == AuthKind::AccessToken,
         ..Default::default()
     };
     link.refresh_failed = None;

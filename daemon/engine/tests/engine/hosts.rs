@@ -107,7 +107,7 @@ async fn verdicts_on_client_secrets_are_told() {
     world.engine.sweep().await.expect("sweep");
     let written = world.engine.host(&host_name()).await.expect("host");
     assert_eq!(written.version, seen.version + 1);
-    world.bound(Some(3600)).await;
+    world.bound_as("2", Some(3600)).await;
     world.engine.sweep().await.expect("sweep");
     let again = world.engine.host(&host_name()).await.expect("host");
     assert_eq!(

@@ -7144,8 +7144,8 @@ pub struct AccessToken {
 /// Authorizes by an installation of the host's app.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AppInstallation {
-    /// Id of the installation at the host. Empty means that a person installs the app on the page that the
-    /// answer names.
+    /// Id of the installation at the host. Ids can be guessed, so naming one needs the right `host`. Empty
+    /// means that a person installs the app on the page that the answer names, and proves that it is theirs.
     #[prost(string, tag = "1")]
     pub installation_id: ::prost::alloc::string::String,
 }
@@ -7155,8 +7155,8 @@ pub struct CreateLinkRequest {
     /// The namespace: `namespaces/{namespace}`.
     #[prost(string, tag = "1")]
     pub parent: ::prost::alloc::string::String,
-    /// The link: `host` is required; `display_name`, `permissions`, `service_account`, `labels` and
-    /// `annotations` are taken; the rest is ignored.
+    /// The link: `host` is required; `display_name`, `permissions`, `service_account`, `rotate_token`,
+    /// `labels` and `annotations` are taken; the rest is ignored.
     #[prost(message, optional, tag = "2")]
     pub link: ::core::option::Option<Link>,
     /// Links a personal account although the namespace requires a service account.
@@ -7840,8 +7840,9 @@ pub mod link_service_client {
                 .insert(GrpcMethod::new("bindery.v1.LinkService", "ListLinks"));
             self.inner.unary(req, path, codec).await
         }
-        /// Changes display name, labels, annotations or the service-account mark. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
+        /// Changes display name, labels, annotations, the service-account mark or the rotation of the token.
+        /// Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`,
+        /// `LINK_UNLINKED`, `METHOD_NOT_SUPPORTED`.
         pub async fn update_link(
             &mut self,
             request: impl tonic::IntoRequest<super::UpdateLinkRequest>,
@@ -8232,8 +8233,9 @@ pub mod link_service_server {
             tonic::Response<super::ListLinksResponse>,
             tonic::Status,
         >;
-        /// Changes display name, labels, annotations or the service-account mark. Errors: `NOT_FOUND`,
-        /// `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`.
+        /// Changes display name, labels, annotations, the service-account mark or the rotation of the token.
+        /// Errors: `NOT_FOUND`, `ETAG_MISMATCH`, `UPDATE_MASK_INVALID`, `FIELD_IMMUTABLE`, `INVALID_ARGUMENT`,
+        /// `LINK_UNLINKED`, `METHOD_NOT_SUPPORTED`.
         async fn update_link(
             &self,
             request: tonic::Request<super::UpdateLinkRequest>,

@@ -57,6 +57,7 @@ pub(crate) fn new_link(
         annotations: link.annotations,
         expected_identity: request.expected_identity,
         allow_personal_account: request.allow_personal_account,
+        rotate_token: link.rotate_token,
         validate_only: request.validate_only,
         ..NewLink::new(namespace, host, method, principal.to_owned())
     })
