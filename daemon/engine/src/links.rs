@@ -88,6 +88,9 @@ pub(crate) fn bind(link: &mut Link, grant: &Grant, found: Found, now: Timestamp)
     link.token_expires = grant.expires;
     link.refreshable = link.renewable(grant);
     (link.upkeep.next_refresh, link.upkeep.refresh_expires) = (None, None);
+    // What was lost with the old grant is no loss of the new one.
+    link.seen.organizations.clear();
+    link.seen.notes.clear();
     link.generation = grant.generation;
     link.flow = None;
     link.observe(Stage::Bound, "", now);

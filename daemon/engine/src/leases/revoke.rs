@@ -123,6 +123,18 @@ impl Engine {
         Ok(ended)
     }
 
+    /// Erases the tokens of all leases of `link`, revoked or not.
+    pub(crate) async fn erase_lease_tokens(&self, link: &Link, host: &Host) -> Result<(), Problem> {
+        for entry in self.leases_of(&link.namespace).await? {
+            let lease = entry.record;
+            if lease.minted && lease.link == link.id {
+                let erase = change(token_key(&lease, host)?, Expect::Any, None);
+                self.commit(vec![erase]).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn find_lease_token(
         &self,
         lease: &Lease,

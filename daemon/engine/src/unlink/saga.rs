@@ -148,6 +148,7 @@ impl Engine {
             version,
         } = self.link(namespace, id).await?;
         let host = self.host(&link.host).await?.record;
+        self.erase_lease_tokens(&link, &host).await?;
         let allowed = origins(&host)?;
         let grant = Key::Grant(namespace.clone(), id.clone(), host.name, allowed);
         let intent = Key::Intent(namespace.clone(), id.clone());

@@ -7,7 +7,7 @@ use bindery_core::{
     lease::RETENTION,
     link::Desired,
     name::LeaseId,
-    port::{Key, Record},
+    port::{Key, Record, Vault as _},
     problem::Reason,
     provider::{
         FailureCode, Input, OperationKind, Output, Permission, Revocation, RevocationOutcome,
@@ -158,6 +158,32 @@ async fn o10_an_unlink_revokes_all_leases() {
     assert_eq!(world.plugin.count(OperationKind::Revoke), 4);
     let left = world.engine.list_leases(&acme(), false).await;
     assert!(left.expect("leases").is_empty());
+}
+
+/// A forced unlink that could not revoke leaves no token behind in the store.
+#[tokio::test]
+async fn o10_a_forced_unlink_erases_minted_tokens() {
+    let (world, link) = installed().await;
+    let handed = world.engine.fetch_credential(&narrow(&link)).await;
+    let lease = id(&handed.expect("token").lease_id);
+    let host = world.engine.host(&host_name()).await.expect("host").record;
+    let key = Key::LeaseToken(
+        acme(),
+        lease,
+        host_name(),
+        host.allowed_origins().expect("origins"),
+    );
+    assert!(world.vault.get(&key).await.expect("vault").is_some());
+    world
+        .plugin
+        .on("Revoke", |_| Err(failure(FailureCode::Transport)));
+    let options = UnlinkOptions {
+        force: true,
+        ..UnlinkOptions::default()
+    };
+    let receipt = world.engine.unlink(&acme(), &link, options).await;
+    assert!(receipt.expect("receipt").record.finished.is_some());
+    assert!(world.vault.get(&key).await.expect("vault").is_none());
 }
 
 /// A lease can't be made behind the back of an unlink: the token that was minted meanwhile is ended.
