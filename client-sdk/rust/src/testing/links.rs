@@ -412,7 +412,6 @@ fn authorization(link: &str, code: bool) -> Authorization {
         authorization_uri: format!("https://bindery.example/start/{id}"),
         user_code: if code { "WDJB-MJHT" } else { "" }.to_owned(),
         expire_time: super::world::after(std::time::Duration::from_secs(600)),
-        ..Authorization::default()
     }
 }
 

@@ -124,3 +124,6 @@ fn capabilities(description: &Description) -> wire::Capabilities {
         ..wire::Capabilities::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -451,6 +451,64 @@ async fn probes_are_verdicts() {
     assert_eq!(tls.outcome(), Outcome::Skipped);
 }
 
+/// A probe of settings keeps nothing, and a change or deletion that is only tried changes nothing.
+#[tokio::test]
+async fn hosts_are_tried_before_they_change() {
+    let world = World::new().await;
+    let mut hosts = HostServiceClient::new(world.caller("owner").await);
+    let new = wire::Host {
+        provider: "providers/gitea".into(),
+        public_urls: Some(wire::host::Urls {
+            web: "https://new.example".into(),
+            ..Default::default()
+        }),
+        labels: [("team".to_owned(), "build".to_owned())].into(),
+        ..Default::default()
+    };
+    let target = Some(wire::probe_host_request::Target::Host(new));
+    let probe = hosts.probe_host(wire::ProbeHostRequest { target }).await;
+    let probe = probe.expect("probe").into_inner();
+    assert!(
+        probe
+            .verdicts
+            .iter()
+            .all(|one| one.uri.starts_with("https://new.example"))
+    );
+    let all = hosts.list_hosts(wire::ListHostsRequest::default()).await;
+    assert_eq!(all.expect("hosts").into_inner().hosts.len(), 1);
+    let change = |validate_only| wire::UpdateHostRequest {
+        host: Some(wire::Host {
+            name: "hosts/forge".into(),
+            labels: [("team".to_owned(), "build".to_owned())].into(),
+            disabled: true,
+            disabled_reason: "moving house".into(),
+            ..Default::default()
+        }),
+        validate_only,
+        ..Default::default()
+    };
+    let tried = hosts.update_host(change(true)).await.expect("tried");
+    assert!(tried.into_inner().disabled);
+    let get = || wire::GetHostRequest {
+        name: "hosts/forge".into(),
+    };
+    let kept = hosts.get_host(get()).await.expect("host").into_inner();
+    assert!(!kept.disabled);
+    hosts.update_host(change(false)).await.expect("changed");
+    let filter = |filter: &str| wire::ListHostsRequest {
+        filter: filter.into(),
+        ..Default::default()
+    };
+    for (text, count) in [
+        ("labels.team = build AND disabled = true", 1),
+        ("labels.team = other", 0),
+        ("disabled = false", 0),
+    ] {
+        let found = hosts.list_hosts(filter(text)).await.expect("hosts");
+        assert_eq!(found.into_inner().hosts.len(), count, "{text}");
+    }
+}
+
 /// Pages: all items come once, a token belongs to its query and its caller, sizes are checked.
 #[tokio::test]
 async fn pages_belong_to_their_query() {
