@@ -49,8 +49,11 @@ fn codes(server: &Server, rest: &str) -> String {
     )
 }
 
+/// Status, a header and a body.
+type Plain = (u16, (&'static str, &'static str), String);
+
 /// A server that answers with what a function makes of its own address.
-async fn answering(answer: fn(&Server) -> (u16, (&'static str, &'static str), String)) -> Server {
+async fn answering(answer: fn(&Server) -> Plain) -> Server {
     let own = std::sync::Arc::new(std::sync::OnceLock::<Server>::new());
     let known = std::sync::Arc::clone(&own);
     let server = Server::http(move |_| {
