@@ -41,6 +41,10 @@ fn messages() -> BTreeMap<&'static str, Show> {
         ),
         ("bindery.v1.Host.OAuthClient", show::<v1::host::OAuthClient>),
         ("bindery.v1.Host.App", show::<v1::host::App>),
+        (
+            "bindery.v1.UpdateHostRequest",
+            show::<v1::UpdateHostRequest>,
+        ),
         ("bindery.v1.Authorization", show::<v1::Authorization>),
         ("bindery.v1.AccessToken", show::<v1::AccessToken>),
         (
@@ -230,7 +234,8 @@ fn write_only_fields_are_redacted() {
 /// A field whose name says that it holds a secret is redacted, or it is only facts about one.
 #[test]
 fn fields_named_like_a_secret_are_redacted() {
-    const NO_SECRET: &[&str] = &["page_token", "next_page_token"];
+    // The last one names secrets by their fingerprints.
+    const NO_SECRET: &[&str] = &["page_token", "next_page_token", "remove_client_secrets"];
     const WORDS: &[&str] = &[
         "token",
         "secret",
