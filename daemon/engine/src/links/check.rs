@@ -120,7 +120,7 @@ impl Engine {
     }
 
     async fn look(&self, link: &Link, host: &Host, force: bool) -> Seen {
-        if force && link.refreshable {
+        if force && (link.refreshable || link.upkeep.rotate_token) {
             return match self.replace(link, link.generation).await {
                 Ok(()) => too_new(self.look_once(link, host).await.1),
                 Err(problem) => Seen::Unclear(problem),

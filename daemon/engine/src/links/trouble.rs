@@ -97,7 +97,7 @@ pub(crate) fn troubled(link: &mut Link, problem: &Problem) {
     if link.observed.stage == Stage::Bound && link.observed.trouble != Some(cause) {
         link.observed.trouble = Some(cause);
         link.observed.message = format!("{}: {}", explain(cause), problem.message);
-        link.observed.who = problem.who.or(who(cause));
+        link.observed.who = who(cause).or(problem.who);
         link.observed.action_uri.clone_from(&problem.action_uri);
     }
 }

@@ -86,7 +86,7 @@ impl Engine {
         link: &Link,
         host: &Host,
         grant: &Grant,
-    ) -> Result<(Secret, Timestamp), Problem> {
+    ) -> Result<(Secret, Option<Timestamp>), Problem> {
         let context = self.link_context(link, host, &grant.access_token).await?;
         let (least, most) = LIFETIME;
         let lived = grant.expires.map(|expires| expires.since(grant.obtained));
@@ -96,8 +96,8 @@ impl Engine {
         };
         let outcome = self.run(context, input).await?;
         match (outcome.last, outcome.secrets.get(ROTATED_TOKEN)) {
-            (Output::Minted(about), Some(token)) if !token.is_empty() => {
-                Ok((token.duplicate(), about.expires))
+            (Output::TokenFacts(facts), Some(token)) if !token.is_empty() => {
+                Ok((token.duplicate(), facts.expires))
             }
             _ => Err(off_topic(host)),
         }
@@ -108,7 +108,7 @@ impl Engine {
         &self,
         stand: &Stand,
         token: Secret,
-        expires: Timestamp,
+        expires: Option<Timestamp>,
     ) -> Result<(), Problem> {
         let link = &stand.link.record;
         let pair = Pair {
@@ -116,7 +116,7 @@ impl Engine {
             grant: Grant {
                 access_token: token,
                 refresh_token: None,
-                expires: Some(expires),
+                expires,
                 obtained: self.now(),
                 generation: stand.grant.record.generation + 1,
             },

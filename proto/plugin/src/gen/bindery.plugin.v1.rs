@@ -406,7 +406,8 @@ pub struct MintToken {
     #[prost(enumeration = "Permission", repeated, tag = "2")]
     pub permissions: ::prost::alloc::vec::Vec<i32>,
 }
-/// A new token in place of the current one, which is `access_token`. The new one is captured as `rotated_token`.
+/// A new token in place of the current one, which is `access_token`. The new one is captured as `rotated_token`, and the
+/// result is its `TokenFacts`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateToken {
     /// When the new one is to end, in seconds since the epoch; 0 for what the provider chooses.

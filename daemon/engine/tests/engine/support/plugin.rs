@@ -144,10 +144,11 @@ impl ScriptedPlugin {
                 narrowed: !repositories.is_empty(),
                 scopes: Vec::new(),
             }),
-            Input::RotateToken { expires } => Output::Minted(Minted {
-                expires: expires.expect("an end is asked for"),
-                narrowed: false,
-                scopes: Vec::new(),
+            // As every plugin on the SDK answers.
+            Input::RotateToken { expires } => Output::TokenFacts(TokenFacts {
+                scopes: None,
+                expires,
+                active: true,
             }),
             Input::GetInstallation {
                 ref installation_id,
