@@ -2,14 +2,32 @@
 //!
 //! Everything goes through the client SDK, the command line, or a browser, as its users would.
 
+#[path = "e2e/app_credentials.rs"]
+mod app_credentials;
+#[path = "e2e/app_ends.rs"]
+mod app_ends;
+#[path = "e2e/app_links.rs"]
+mod app_links;
+#[path = "e2e/apps.rs"]
+mod apps;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
 #[path = "e2e/concurrency.rs"]
 mod concurrency;
+#[path = "e2e/confirmation.rs"]
+mod confirmation;
 #[path = "e2e/deaths.rs"]
 mod deaths;
+#[path = "e2e/detection.rs"]
+mod detection;
+#[path = "e2e/device.rs"]
+mod device;
 #[path = "e2e/doorkeeper.rs"]
 mod doorkeeper;
+#[path = "e2e/expiring.rs"]
+mod expiring;
+#[path = "e2e/headless.rs"]
+mod headless;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/kills.rs"]
@@ -18,8 +36,14 @@ mod kills;
 mod mtls;
 #[path = "e2e/oidc.rs"]
 mod oidc;
+#[path = "e2e/personal_tokens.rs"]
+mod personal_tokens;
+#[path = "e2e/policies.rs"]
+mod policies;
 #[path = "e2e/production.rs"]
 mod production;
+#[path = "e2e/reauthorize.rs"]
+mod reauthorize;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/story.rs"]

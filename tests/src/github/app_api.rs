@@ -13,7 +13,7 @@ use super::world::{Repo, Token, TokenKind, World};
 use super::{app_json, json};
 
 /// What a token of an installation is good for, in seconds
-const TOKEN_SECONDS: i64 = 3600;
+pub(super) const TOKEN_SECONDS: i64 = 3600;
 /// So many repositories a token can be limited to
 const MOST_REPOSITORIES: usize = 500;
 const PAGE: &str = "/apps/apps";
@@ -99,7 +99,7 @@ impl Call<'_> {
         let now = self.inner.now();
         let secret = world.mint.installation_token(app.id, self.is_stateless());
         let scopes = permissions.iter();
-        let id = world.id();
+        let (id, lifetime) = (world.id(), world.installation_seconds);
         world.tokens.push(Token {
             id,
             secret: secret.clone(),
@@ -113,7 +113,7 @@ impl Call<'_> {
                 .collect(),
             note: String::new(),
             created: now,
-            expires: Some(now.saturating_add(TOKEN_SECONDS)),
+            expires: Some(now.saturating_add(lifetime)),
             refresh: None,
             sso: BTreeSet::new(),
         });
@@ -135,7 +135,7 @@ impl Call<'_> {
         let selected = repos.is_some() || one.repos.is_some();
         let mut body = json!({
             "token": secret,
-            "expires_at": json::time(now.saturating_add(TOKEN_SECONDS)),
+            "expires_at": json::time(now.saturating_add(world.installation_seconds)),
             "permissions": permissions,
             "repository_selection": if selected { "selected" } else { "all" },
         });

@@ -166,6 +166,11 @@ impl GitHub {
         world.no_devices.insert(client_id.to_owned());
     }
 
+    /// Let tokens of installations that are made from now on live so many seconds; GitHub's are good for an hour
+    pub fn set_installation_token_seconds(&self, seconds: i64) {
+        self.inner.world().installation_seconds = seconds;
+    }
+
     /// How many refreshes succeeded, answered or not
     #[must_use]
     pub fn token_refreshes(&self) -> usize {

@@ -150,6 +150,17 @@ impl GitHub {
         Ok(())
     }
 
+    /// Take somebody out of an organization, as an owner of it would
+    pub fn remove_member(&self, org: &str, login: &str) -> anyhow::Result<()> {
+        let mut world = self.inner.world();
+        let org = world
+            .org_mut(org)
+            .context("there is no such organization")?;
+        let gone = org.members.remove(login);
+        ensure!(gone.is_some(), "{login} is no member");
+        Ok(())
+    }
+
     /// Let somebody show to everybody that they are a member
     pub fn publicize_membership(&self, org: &str, login: &str) -> anyhow::Result<()> {
         let mut world = self.inner.world();

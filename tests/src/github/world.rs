@@ -7,7 +7,7 @@ use super::device::Device;
 use super::knobs::{Fault, Logged};
 use super::mint::Mint;
 use super::seed::{Permission, Role, Sso};
-use super::{Inner, TokenShape};
+use super::{Inner, TokenShape, app_api};
 
 pub(super) struct World {
     pub(super) mint: Mint,
@@ -36,6 +36,8 @@ pub(super) struct World {
     /// Requests by whom in which hour
     pub(super) spent: HashMap<(String, i64), u32>,
     pub(super) bad_credentials: (u32, i64),
+    /// What tokens of installations are good for, in seconds
+    pub(super) installation_seconds: i64,
     next_id: u64,
 }
 
@@ -178,6 +180,7 @@ impl World {
             refreshes: 0,
             spent: HashMap::new(),
             bad_credentials: (0, 0),
+            installation_seconds: app_api::TOKEN_SECONDS,
             // GitHub's ids are large, and nothing may rely on their size or start.
             next_id: 21_000_000,
         }

@@ -19,7 +19,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType}
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 
-use crate::world::World;
+use crate::{policies::own_user, world::World};
 
 const REGISTRY: &str = "spiffe://example.org/registry";
 const READER: &str = "reader.example.org";
@@ -41,27 +41,21 @@ fn policy() -> String {
     )
 }
 
-/// The user that this test runs as: its socket's other end.
-fn own_user() -> u32 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").map_or(0, |own| own.uid())
-}
-
 /// A certificate authority of one test.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     folder: TempDir,
 }
 
 /// A certificate and its key, as files.
-struct Identity {
-    certificate: PathBuf,
-    key: PathBuf,
+pub(crate) struct Identity {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Authority {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let mut parameters = CertificateParams::new(Vec::new())?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate()?;
@@ -75,11 +69,11 @@ impl Authority {
         })
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
-    fn identity(&self, file: &str, name: SanType) -> Result<Identity> {
+    pub(crate) fn identity(&self, file: &str, name: SanType) -> Result<Identity> {
         let mut parameters = CertificateParams::new(Vec::new())?;
         parameters.subject_alt_names = vec![name];
         let key = KeyPair::generate()?;
@@ -104,11 +98,11 @@ fn write_key(path: &Path, pem: &str) -> Result<()> {
     Ok(file.write_all(pem.as_bytes())?)
 }
 
-fn dns(name: &str) -> Result<SanType> {
+pub(crate) fn dns(name: &str) -> Result<SanType> {
     Ok(SanType::DnsName(name.try_into()?))
 }
 
-fn spiffe(id: &str) -> Result<SanType> {
+pub(crate) fn spiffe(id: &str) -> Result<SanType> {
     Ok(SanType::URI(id.try_into()?))
 }
 

@@ -92,6 +92,16 @@ impl<F: Forge> World<F> {
         Ok((created.link.context("no link")?.name, uri))
     }
 
+    /// A bound link that may see organizations as well.
+    pub(crate) async fn link_with_organizations(&mut self) -> Result<String> {
+        let request = LinkRequest::oauth("namespaces/acme", "hosts/forge")
+            .permissions([Permission::Organizations, Permission::ReadCode]);
+        let created = self.client.create_link(request).await?;
+        let told = created.authorization.context("no authorization")?;
+        self.person_links(&told.authorization_uri).await?;
+        Ok(created.link.context("no link")?.name)
+    }
+
     /// A bound link.
     pub(crate) async fn link(&mut self) -> Result<String> {
         let (name, uri) = self.start_link().await?;

@@ -305,6 +305,12 @@ impl UnlinkRequest {
         self
     }
 
+    /// Ends only the link's own token where other links share the grant, and leaves the grant to them.
+    pub fn keep_shared_grant(mut self, keep: bool) -> Self {
+        self.0.keep_shared_grant = keep;
+        self
+    }
+
     /// Erases the secrets even where the grant can't be removed now.
     pub fn force(mut self, force: bool) -> Self {
         self.0.force = force;

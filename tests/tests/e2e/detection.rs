@@ -1,0 +1,112 @@
+//! What others did at the forge: seen by a check, and shown in the link.
+
+use anyhow::{Context, Result, ensure};
+use bindery_client::proto::v1::{
+    CheckLinkResponse, ObservedState,
+    observed_state::{Cause, Stage},
+};
+use bindery_tests::{
+    forge::GitHubForge,
+    github::{OrgOptions, Role},
+};
+
+use crate::{
+    apps::{AppWorld, for_hello},
+    world::World,
+};
+
+type GitHubWorld = World<GitHubForge>;
+
+async fn linked() -> Result<(GitHubWorld, String)> {
+    let mut world = World::new(GitHubForge::start(false, None).await?).await?;
+    let link = world.link().await?;
+    Ok((world, link))
+}
+
+async fn check(world: &GitHubWorld, link: &str) -> Result<(CheckLinkResponse, ObservedState)> {
+    let checked = world.client.check_link(link).await?;
+    let shown = world.get(link).await?.observed.context("no state")?;
+    Ok((checked, shown))
+}
+
+fn found(checked: &CheckLinkResponse, reason: &str) -> Result<String> {
+    let mut findings = checked.findings.iter();
+    let finding = findings.find(|finding| finding.reason == reason);
+    let finding = finding.with_context(|| format!("{reason} is not in {checked:?}"))?;
+    Ok(finding.message.clone())
+}
+
+/// A grant that the person took back at the forge.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_was_revoked_is_seen() -> Result<()> {
+    let (world, link) = linked().await?;
+    let host = world.client.get_host("hosts/forge").await?;
+    let client_id = host.oauth_client.context("no client")?.client_id;
+    let (github, octo) = (&world.forge.standin, world.forge.person());
+    let mut browser = github.browser();
+    github.sign_in(&mut browser, octo).await?;
+    github.revoke_grant(&mut browser, &client_id).await?;
+    let (_, shown) = check(&world, &link).await?;
+    ensure!(shown.stage() == Stage::NeedsReauthorization, "{shown:?}");
+    ensure!(
+        matches!(shown.cause(), Cause::GrantRevoked | Cause::TokenRefused),
+        "{shown:?}"
+    );
+    ensure!(
+        world.fetch(&link).await.is_err(),
+        "a dead token is handed out"
+    );
+    Ok(())
+}
+
+/// A person who is suspended is in the way, not dead: the link works again when they are let in again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_person_is_seen() -> Result<()> {
+    let (world, link) = linked().await?;
+    world.forge.standin.suspend_user("octo", true);
+    let (_, shown) = check(&world, &link).await?;
+    ensure!(shown.cause() == Cause::IdentitySuspended, "{shown:?}");
+    ensure!(shown.stage() == Stage::Bound, "{shown:?}");
+    world.forge.standin.suspend_user("octo", false);
+    let (_, shown) = check(&world, &link).await?;
+    ensure!(shown.cause() == Cause::Unspecified, "{shown:?}");
+    let token = world.token(&link).await?;
+    let live = world.forge.standin.live_tokens();
+    ensure!(live.iter().any(|one| one.secret == token), "a dead token");
+    Ok(())
+}
+
+/// A repository that credentials were asked for by name and that is called otherwise now: told by its stable id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_repository_is_seen() -> Result<()> {
+    let app = AppWorld::new(None).await?;
+    let installation = app.install()?;
+    let link = app.bind("namespaces/acme", installation).await?.name;
+    app.world.client.read_credential(&for_hello(&link)).await?;
+    check(&app.world, &link).await?;
+    app.world.forge.standin.rename("octo/hello", "goodbye")?;
+    let (checked, _) = check(&app.world, &link).await?;
+    let message = found(&checked, "REPOSITORY_RENAMED")?;
+    ensure!(
+        message.contains("octo/hello") && message.contains("octo/goodbye"),
+        "{message}"
+    );
+    Ok(())
+}
+
+/// An organization that the identity has left, or was put out of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_organization_is_seen() -> Result<()> {
+    let forge = GitHubForge::start(false, None).await?;
+    forge.standin.add_org("acme", OrgOptions::default());
+    forge.standin.add_member("acme", "octo", Role::Member)?;
+    let mut world = World::new(forge).await?;
+    let link = world.link_with_organizations().await?;
+    let (checked, _) = check(&world, &link).await?;
+    ensure!(found(&checked, "ORGANIZATION_LOST").is_err(), "{checked:?}");
+    world.forge.standin.remove_member("acme", "octo")?;
+    let (checked, _) = check(&world, &link).await?;
+    let message = found(&checked, "ORGANIZATION_LOST")?;
+    ensure!(message.contains("acme"), "{message}");
+    Ok(())
+}
