@@ -117,9 +117,13 @@ fn oauth_client(host: &Host, engine: &Engine) -> Option<part::OAuthClient> {
             Vec::new()
         },
         client_secret_facts: facts.into_iter().map(fact).collect(),
-        redirect_path: format!("/oauth/{}/callback", host.redirect_id),
+        redirect_path: redirect_path(host),
         redirect_uri: engine.redirect_uri(host),
     })
+}
+
+fn redirect_path(host: &Host) -> String {
+    format!("/oauth/{}/callback", host.redirect_id)
 }
 
 fn app(host: &Host, engine: &Engine) -> Option<part::App> {

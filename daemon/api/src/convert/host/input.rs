@@ -16,7 +16,7 @@ use bindery_proto::v1::{self as wire, host as part};
 use ipnet::IpNet;
 use prost_types::FieldMask;
 
-use super::ports;
+use super::{ports, redirect_path};
 use crate::{
     fields::Fields,
     mask::{Mask, Shape},
@@ -116,7 +116,8 @@ pub(crate) fn update(
     old: &Host,
     actor: &str,
 ) -> Result<HostUpdate, Failure> {
-    let wire = request.host.take().unwrap_or_default();
+    let mut wire = request.host.take().unwrap_or_default();
+    forget_shown(&mut wire, old);
     let mask = mask(request.update_mask.take(), &wire, request)?;
     let mut fields = Fields::default();
     let provider =
@@ -128,6 +129,14 @@ pub(crate) fn update(
     update.client.remove = std::mem::take(&mut request.remove_client_secrets);
     fields.finish()?;
     Ok(update)
+}
+
+/// Who changes what they have read sends back all of it: a redirect path that is the host's own asks for nothing.
+fn forget_shown(wire: &mut wire::Host, old: &Host) {
+    let client = wire.oauth_client.as_mut();
+    if let Some(client) = client.filter(|client| client.redirect_path == redirect_path(old)) {
+        client.redirect_path.clear();
+    }
 }
 
 /// An update may do nothing but exchange client secrets.

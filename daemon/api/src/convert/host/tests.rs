@@ -250,3 +250,22 @@ fn client_secrets_are_exchanged() {
     let failure = update(&mut odd, &old(), "uid:7").expect_err("a blank");
     assert_eq!(failure.violations(), ["add_client_secrets"]);
 }
+
+/// A host that was read can be sent back with a change; a redirect path of one's own is refused.
+#[test]
+fn what_was_read_can_be_sent_back() {
+    let request = |path: String| {
+        let mut host = given();
+        let client = host.oauth_client.get_or_insert_default();
+        client.redirect_path = path;
+        wire::UpdateHostRequest {
+            host: Some(host),
+            update_mask: paths(&["oauth_client.client_id"]),
+            ..Default::default()
+        }
+    };
+    let back = changed(request(redirect_path(&old())));
+    assert_eq!(back.client.id.as_deref(), Some("id"));
+    let failure = update(&mut request("/mine".to_owned()), &old(), "uid:7").expect_err("a path");
+    assert_eq!(failure.violations(), ["host.oauth_client.redirect_path"]);
+}
