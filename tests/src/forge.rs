@@ -85,9 +85,23 @@ pub struct GitHubForge {
     octo: github::Person,
     client: Option<Client>,
     expiring: bool,
+    cloud: bool,
 }
 
 impl GitHubForge {
+    /// Starts it, with tokens that live for seconds, to be taken for a host that GitHub operates.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub async fn start_cloud() -> Result<Self> {
+        let server = Self::start(true, None).await?;
+        Ok(Self {
+            cloud: true,
+            ..server
+        })
+    }
+
     /// Starts it, with tokens that live for seconds, or for ever.
     ///
     /// # Errors
@@ -114,6 +128,7 @@ impl GitHubForge {
             octo,
             client: None,
             expiring,
+            cloud: false,
         })
     }
 
@@ -175,6 +190,13 @@ impl Forge for GitHubForge {
         self.standin
             .decide(browser, &octo, page, github::Decision::Agree)
             .await
+    }
+
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        match self.cloud {
+            true => &[("edition", "cloud")],
+            false => &[],
+        }
     }
 
     fn lifetime(&self) -> Option<Duration> {

@@ -48,6 +48,8 @@ mod reauthorize;
 mod secrets;
 #[path = "e2e/story.rs"]
 mod story;
+#[path = "e2e/table.rs"]
+mod table;
 #[path = "e2e/traps.rs"]
 mod traps;
 #[path = "e2e/world.rs"]

@@ -9,6 +9,7 @@ use bindery_client::{
     proto::v1::{cleanup_step, observed_state::Stage},
 };
 use bindery_tests::{
+    bitbucket::{BitbucketCloudForge, BitbucketDataCenterForge},
     forge::{Forge, GitHubForge, GiteaForge, TwinForge, outlive},
     gitea::Gitea,
 };
@@ -280,7 +281,13 @@ async fn unlinks<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
 /// On the twin of Bitbucket Cloud: scopes of the consumer, tokens of 2,600 characters, no PKCE, no revocation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_twin_of_bitbucket_cloud() -> Result<()> {
-    story(bindery_tests::bitbucket::BitbucketCloudForge::start().await?).await
+    story(BitbucketCloudForge::start().await?).await
+}
+
+/// On the twin of Bitbucket Data Center, below a context path: PKCE, and revocation at the endpoint of RFC 7009.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_twin_of_bitbucket_data_center() -> Result<()> {
+    story(BitbucketDataCenterForge::start().await?).await
 }
 
 /// A link by access token is bound at once, and one that lacks a scope is refused with the scope's name.
