@@ -59,7 +59,7 @@ fn render(rows: &BTreeMap<&str, Cells>) -> String {
     let rows = rows.iter().map(|(name, cells)| (*name, *cells));
     let lines = std::iter::once(head).chain(rows).map(|(name, cells)| {
         let cells: String = cells.map(|cell| format!(" {cell:<11}")).concat();
-        format!("{name:<22}{}\n", cells.trim_end())
+        format!("{name:<24}{}\n", cells.trim_end())
     });
     lines.collect()
 }
