@@ -44,11 +44,20 @@ pub(crate) fn is_app_user(cx: &Cx) -> bool {
     cx.credential().token_kind == "app_user"
 }
 
+/// Number of the person whose token this is.
+pub(crate) async fn id(cx: &Cx) -> Result<u64> {
+    Ok(own(cx).await?.id)
+}
+
+async fn own(cx: &Cx) -> Result<User> {
+    call::get(cx, cx.api(&["user"])?).await?.json()
+}
+
 pub(crate) async fn identify(cx: &Cx) -> Result<v1::Identity> {
     if is_installation(cx) {
         return installation::identify(cx).await;
     }
-    let user: User = call::get(cx, cx.api(&["user"])?).await?.json()?;
+    let user = own(cx).await?;
     Ok(v1::Identity {
         stable_id: user.id.to_string(),
         login: user.login,

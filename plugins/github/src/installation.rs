@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{
     account,
     app::App,
-    call,
+    call, organizations,
     paging::{next_cursor, page_size, url_of},
     permissions::{self, Levels},
 };
@@ -47,6 +47,15 @@ impl Account {
 
     pub(crate) fn is_organization(&self) -> bool {
         self.kind == "Organization"
+    }
+
+    /// Whether it is the person whose token this is, or an organization that they own. An enterprise tells neither.
+    async fn is_owned(&self, cx: &Cx) -> Result<bool> {
+        match self.kind.as_str() {
+            "User" => Ok(account::id(cx).await? == self.id),
+            "Organization" => organizations::is_owner(cx, self.name()).await,
+            _ => Ok(false),
+        }
     }
 
     fn identity(&self, cx: &Cx) -> v1::Identity {
@@ -142,12 +151,22 @@ pub(crate) fn suspended(page: String) -> Failure {
     Failure::suspended("the installation of the app is suspended").with_action_uri(page)
 }
 
-/// The id comes with a redirect that anybody can make up. Only the person's own list tells whether it is theirs.
+/// The id comes with a redirect that anybody can make up, and the person's own list holds every installation that covers
+/// one repository which they can read. It is theirs to link if they own the account that it is on.
 async fn of_person(cx: &Cx, id: &str) -> Result<Installation> {
     let theirs = all_of_person(cx).await?;
     let mut theirs = theirs.into_iter();
-    theirs.find(|one| one.id.to_string() == id).ok_or_else(|| {
+    let found = theirs.find(|one| one.id.to_string() == id).ok_or_else(|| {
         Failure::permission_denied("the person has no access to this installation of the app")
+    })?;
+    let owned = match &found.account {
+        Some(account) => account.is_owned(cx).await?,
+        None => false,
+    };
+    owned.then_some(found).ok_or_else(|| {
+        Failure::permission_denied(
+            "the person does not own the account that the app is installed on; an owner must sign in",
+        )
     })
 }
 

@@ -154,10 +154,24 @@ async fn describe(
     Ok(verdict.item(found.id, &found.login, role))
 }
 
+/// Whether the identity owns an organization. An app needs `members:read` to be told.
+pub(crate) async fn is_owner(cx: &Cx, name: &str) -> Result<bool> {
+    let response = call::ask(cx, membership(cx, name)?).await?;
+    if response.status() == 404 && call::barrier(&response).is_none() {
+        return Ok(false);
+    }
+    let own: Membership = call::good(cx, response)?.json()?;
+    Ok(own.state == "active" && own.role == "admin")
+}
+
+fn membership(cx: &Cx, name: &str) -> Result<Url> {
+    cx.api(&["user", "memberships", "orgs", name])
+}
+
 /// Asks for the identity's own membership, which needs approval as all that is not public does. Where that is hidden,
 /// the organization itself is asked for.
 async fn ask(cx: &Cx, name: &str) -> Result<(Verdict, String)> {
-    let response = call::ask(cx, cx.api(&["user", "memberships", "orgs", name])?).await?;
+    let response = call::ask(cx, membership(cx, name)?).await?;
     if response.status() == 404 && call::barrier(&response).is_none() {
         let response = call::ask(cx, cx.api(&["orgs", name])?).await?;
         let verdict = match response.is_success() {

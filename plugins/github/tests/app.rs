@@ -97,6 +97,11 @@ fn the_example_installation_is_read() {
             &url("/user/installations?per_page=100"),
             official.example(200, "base-installation-for-auth-user-paginated"),
         )
+        .on(
+            "GET",
+            &url("/user"),
+            Reply::json(200, json!({"id": 1, "login": "octocat", "name": null, "html_url": "https://github.com/octocat"})),
+        )
         .run(v1::GetInstallation {
             installation_id: "1".to_owned(),
             as_person: true,

@@ -83,6 +83,7 @@ impl Call<'_> {
             ["rate_limit"] => Ok(self.rate_limit()),
             ["user"] => self.user(),
             ["user", "orgs"] => self.user_orgs(),
+            ["user", "memberships", "orgs", login] => self.own_membership(login),
             ["user", "repos"] => self.user_repos(),
             ["user", id, "repos"] => self.public_repos(self.login_of(id)?),
             ["users", login] => self.public_user(login),

@@ -207,15 +207,20 @@ impl Call<'_> {
         }
     }
 
-    /// Installations on accounts that the person is, or belongs to
+    /// Installations on accounts that the person is or belongs to, and all that cover a repository which is shared with
+    /// them: whoever reads one repository sees the whole installation
     fn visible(&self, token: &Token, app: u64) -> BTreeSet<u64> {
         let world = self.inner.world();
         let mine = |account: &str| {
             let org = world.org(account);
             account == token.login || org.is_some_and(|org| org.members.contains_key(&token.login))
         };
+        let shared = |one: &Installation| {
+            let mut repos = world.repos.iter().filter(|repo| one.covers(repo));
+            repos.any(|repo| repo.collaborators.contains_key(&token.login))
+        };
         let all = world.installations.iter();
-        let all = all.filter(|one| one.app == app && mine(&one.account));
+        let all = all.filter(|one| one.app == app && (mine(&one.account) || shared(one)));
         all.map(|one| one.id).collect()
     }
 

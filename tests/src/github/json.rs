@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Inner;
-use super::seed::Permission;
+use super::seed::{Permission, Role};
 use super::world::{Org, Repo, Token, User, World};
 use crate::repositories::Ref;
 
@@ -124,6 +124,17 @@ pub(super) fn org(inner: &Inner, org: &Org) -> Value {
     });
     add_urls(&mut json, &url, &ORG_URLS);
     json
+}
+
+/// What a person is in an organization
+pub(super) fn membership(inner: &Inner, org: &Org, user: &User, role: Role) -> Value {
+    let organization = self::org(inner, org);
+    let url = &organization["url"];
+    json!({
+        "url": format!("{}/orgs/{}/memberships/{}", inner.api, org.login, user.login),
+        "state": "active", "role": if role == Role::Owner { "admin" } else { "member" },
+        "organization_url": url, "organization": organization, "user": self::user(inner, user),
+    })
 }
 
 /// An organization in an answer of its own

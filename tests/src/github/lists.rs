@@ -31,6 +31,21 @@ impl Call<'_> {
         Ok(partial(reply, &hidden))
     }
 
+    /// What the person themselves is in an organization
+    pub(super) fn own_membership(&self, login: &str) -> Outcome {
+        const PAGE: &str =
+            "/orgs/members#get-an-organization-membership-for-the-authenticated-user";
+        let token = self.caller.token(PAGE)?;
+        let world = self.inner.world();
+        let missing = || Reply::not_found(PAGE);
+        let org = world.org(login).ok_or_else(missing)?;
+        org.admits(token)?;
+        token.permits("members:read")?;
+        let user = world.user(&token.login).ok_or_else(missing)?;
+        let role = *org.members.get(&user.login).ok_or_else(missing)?;
+        Ok(Reply::json(json::membership(self.inner, org, user, role)))
+    }
+
     /// Memberships that a person shows to everybody, whatever an organization restricts
     pub(super) fn public_orgs(&self, login: &str) -> Outcome {
         let world = self.inner.world();

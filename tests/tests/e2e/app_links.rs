@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::{Error, proto::v1::observed_state::Stage};
+use bindery_tests::github::{OrgOptions, Permission, Person, Role};
 
 use crate::{
     apps::{AppWorld, for_hello},
@@ -73,11 +74,29 @@ async fn g1_an_installation_of_somebody_else_is_refused() -> Result<()> {
     let app = AppWorld::new(None).await?;
     let victim = app.install()?;
     let mallory = app.world.forge.standin.add_user("mallory");
+    refuses(&app, &mallory, victim).await
+}
+
+/// G1: whoever reads one repository of an installation, or merely belongs to its organization, finds it in their own list,
+/// and may not bind the whole of it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn g1_who_reads_a_repository_does_not_own_the_installation() -> Result<()> {
+    let app = AppWorld::new(None).await?;
+    let github = &app.world.forge.standin;
+    let mallory = github.add_user("mallory");
+    github.add_collaborator("octo/other", "mallory", Permission::Pull)?;
+    refuses(&app, &mallory, app.install()?).await?;
+    github.add_org("tools", OrgOptions::default());
+    github.add_member("tools", "mallory", Role::Member)?;
+    let of_tools = github.install(app.app.app_id, "tools", &[])?;
+    refuses(&app, &mallory, of_tools).await
+}
+
+/// Comes back with an installation of somebody else in the place of the person's own; nothing may come of it.
+async fn refuses(app: &AppWorld, mallory: &Person, victim: u64) -> Result<()> {
     let (link, start) = app.start_link().await?;
     let mut browser = app.world.forge.standin.browser();
-    let back = app
-        .install_by_person(&mut browser, &mallory, &start)
-        .await?;
+    let back = app.install_by_person(&mut browser, mallory, &start).await?;
     let mut forged = back.location()?.context("no redirect")?;
     let pairs: Vec<(String, String)> = forged.query_pairs().into_owned().collect();
     forged.query_pairs_mut().clear();
@@ -93,11 +112,15 @@ async fn g1_an_installation_of_somebody_else_is_refused() -> Result<()> {
     let page = browser.open(&forged).await?;
     ensure!(
         !page.status.is_success() && page.forms().is_empty(),
-        "the installation of octo was taken: {}",
+        "the installation of somebody else was taken: {}",
         page.status
     );
     let after = app.world.get(&link).await?.observed.context("no state")?;
     ensure!(after.stage() == Stage::Unlinked, "it goes on: {after:?}");
+    ensure!(
+        after.message.contains("does not own the account"),
+        "refused for another reason: {after:?}"
+    );
     let people = app.world.forge.standin.live_tokens();
     ensure!(
         people.iter().all(|token| token.login != "mallory"),

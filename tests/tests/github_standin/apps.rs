@@ -1,7 +1,7 @@
 //! GitHub Apps: who they are, what they are installed for, and the tokens that they make
 
 use anyhow::{Context, ensure};
-use bindery_tests::github::{ApiPlace, Options, OrgOptions, RegisteredApp, Role};
+use bindery_tests::github::{ApiPlace, Options, OrgOptions, Permission, RegisteredApp, Role};
 use data_encoding::BASE64URL_NOPAD;
 use http::StatusCode;
 use ring::rand::SystemRandom;
@@ -9,6 +9,7 @@ use ring::rsa::KeyPair;
 use ring::signature::RSA_PKCS1_SHA256;
 use rustls_pki_types::{PrivatePkcs1KeyDer, pem::PemObject};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::corpus::{description, fits, schema};
 use crate::scene::{Answer, Auth, CALLBACK, Scene, query};
@@ -82,6 +83,20 @@ impl Apps {
 
     fn path(&self, rest: &str) -> String {
         format!("/app/installations/{}{rest}", self.installation)
+    }
+
+    /// The token of a person who comes back from the page
+    async fn token_of(&self, back: &Url) -> anyhow::Result<String> {
+        let code = query(back, "code").context("no code")?;
+        let fields = [
+            ("client_id", self.app.client_id.as_str()),
+            ("client_secret", self.app.client_secret.as_str()),
+            ("code", code.as_str()),
+        ];
+        let answer = self.scene.token_request(&fields).await?;
+        let token = answer.text_at("access_token")?;
+        ensure!(token.starts_with("ghu_") && answer.json["refresh_token"].is_string());
+        Ok(token)
     }
 
     async fn mint(&self, body: Value) -> anyhow::Result<Answer> {
@@ -224,15 +239,7 @@ async fn a_person_installs_by_page() -> anyhow::Result<()> {
     assert_eq!(query(&back, "state").as_deref(), Some("st4te"));
     assert_eq!(query(&back, "setup_action").as_deref(), Some("install"));
     let id = query(&back, "installation_id").context("no installation")?;
-    let code = query(&back, "code").context("no code")?;
-    let fields = [
-        ("client_id", apps.app.client_id.as_str()),
-        ("client_secret", apps.app.client_secret.as_str()),
-        ("code", code.as_str()),
-    ];
-    let answer = apps.scene.token_request(&fields).await?;
-    let token = answer.text_at("access_token")?;
-    ensure!(token.starts_with("ghu_") && answer.json["refresh_token"].is_string());
+    let token = apps.token_of(&back).await?;
     let mine = apps
         .scene
         .get("/user/installations", Auth::Bearer(&token))
@@ -261,6 +268,39 @@ async fn a_member_only_asks() -> anyhow::Result<()> {
     assert_eq!(query(&back, "setup_action").as_deref(), Some("request"));
     assert_eq!(query(&back, "installation_id"), None);
     assert_eq!(github.installations(), [apps.installation]);
+    Ok(())
+}
+
+/// Whoever reads one repository of an installation sees it in their list, and only the membership tells that they own
+/// nothing of the account
+#[tokio::test]
+async fn a_list_is_no_proof_of_owning() -> anyhow::Result<()> {
+    let apps = Apps::start().await?;
+    let github = &apps.scene.github;
+    let guest = github.add_user("guest");
+    github.add_collaborator("analytical/secret", "guest", Permission::Pull)?;
+    let url = github.url("/apps/binder/installations/new")?;
+    let mut browser = github.browser();
+    let page = github
+        .install_by_page(&mut browser, &guest, &url, ("guest", "all"))
+        .await?;
+    let token = apps
+        .token_of(&page.location()?.context("no redirect")?)
+        .await?;
+    let ask = async |path| apps.scene.get(path, Auth::Bearer(&token)).await;
+    let mine = ask("/user/installations").await?;
+    assert_eq!(mine.json["installations"][0]["id"], apps.installation);
+    let membership = "/user/memberships/orgs/analytical";
+    assert_eq!(ask(membership).await?.status, StatusCode::NOT_FOUND);
+    github.add_member("analytical", "guest", Role::Member)?;
+    assert_eq!(ask(membership).await?.json["role"], "member");
+    github.add_member("analytical", "guest", Role::Owner)?;
+    let answer = ask(membership).await?;
+    assert_eq!(answer.json["role"], "admin");
+    if let Some(description) = description()? {
+        let membership = &description["components"]["schemas"]["org-membership"];
+        fits(&description, membership, &answer.json)?;
+    }
     Ok(())
 }
 

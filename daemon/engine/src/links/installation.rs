@@ -113,7 +113,8 @@ impl Engine {
         })
     }
 
-    /// Whether an installation is one that the person of `token` can see. Ids can be guessed, and a callback can name any.
+    /// Whether an installation is on an account that the person of `token` owns. Ids can be guessed, and a callback can name
+    /// any; whoever can merely read one repository of an installation may not bind, and end, the whole of it.
     pub(crate) async fn prove_installation(
         &self,
         link: &Link,
@@ -124,14 +125,7 @@ impl Engine {
         let context = self.link_context(link, host, token).await?;
         match self.installation(context, host, id, true).await {
             Ok(_) => Ok(()),
-            Err(problem)
-                if problem.reason == Reason::ProviderNotFound
-                    || problem.reason == Reason::AppNotInstalled =>
-            {
-                let message = "the person who agreed has no access to this installation; sign in as somebody who has";
-                Err(Problem::new(Reason::IdentityMismatch, message).act(Who::User, ""))
-            }
-            Err(problem) => Err(problem),
+            Err(problem) => Err(not_theirs(problem)),
         }
     }
 
@@ -151,6 +145,19 @@ impl Engine {
             _ => Err(off_topic(host)),
         }
     }
+}
+
+/// What a provider's refusal means for somebody who says that an installation is theirs.
+fn not_theirs(problem: Problem) -> Problem {
+    let refused = matches!(
+        problem.reason,
+        Reason::ProviderDenied | Reason::ProviderNotFound | Reason::AppNotInstalled
+    );
+    if !refused {
+        return problem;
+    }
+    let message = "the person who agreed does not own the account that the app is installed on; have an owner of it sign in";
+    Problem::new(Reason::IdentityMismatch, message).act(Who::OrganizationOwner, "")
 }
 
 /// A provider that does not say what an account is has an app on it all the same.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bindery_core::{
     link::Stage,
     name::LinkId,
-    problem::{Problem, Reason},
+    problem::{Problem, Reason, Who},
     provider::{AuthKind, FailureCode, Input, Installation, OperationKind, Output},
     secret::Secret,
 };
@@ -156,26 +156,32 @@ async fn a_person_proves_the_installation() {
     assert_eq!(credential.token.expose(), "m1");
 }
 
-/// Ids of installations can be guessed: one that the person has no access to is refused, nothing is minted for it, and the
-/// person's token is given back all the same.
+/// Ids of installations can be guessed, and whoever reads one repository can see the whole installation: one whose account
+/// the person does not own is refused, in words that send for its owner; nothing is minted for it, and the person's token
+/// is given back all the same.
 #[tokio::test]
 async fn o2_a_guessed_installation_is_refused() {
-    let world = World::new().await;
-    let (link, _, state) = left(&world).await;
-    world.plugin.on("GetInstallation", |call| match call.input {
-        Input::GetInstallation {
-            as_person: true, ..
-        } => Err(failure(FailureCode::NotFound)),
-        _ => Ok(Output::Installation(installation("43"))),
-    });
-    let refused = come_back(&world, &state, Some("43")).await;
-    assert_eq!(
-        refused.expect_err("foreign").reason,
-        Reason::IdentityMismatch
-    );
-    assert_eq!(world.plugin.count(OperationKind::MintToken), 0);
-    assert_eq!(world.plugin.count(OperationKind::Revoke), 1);
-    assert_eq!(world.read(&link).await.observed.stage, Stage::Unlinked);
+    for code in [FailureCode::NotFound, FailureCode::PermissionDenied] {
+        let world = World::new().await;
+        let (link, _, state) = left(&world).await;
+        world
+            .plugin
+            .on("GetInstallation", move |call| match call.input {
+                Input::GetInstallation {
+                    as_person: true, ..
+                } => Err(failure(code)),
+                _ => Ok(Output::Installation(installation("43"))),
+            });
+        let refused = come_back(&world, &state, Some("43")).await;
+        let problem = refused.expect_err("foreign");
+        assert_eq!(
+            (problem.reason, problem.who),
+            (Reason::IdentityMismatch, Some(Who::OrganizationOwner))
+        );
+        assert_eq!(world.plugin.count(OperationKind::MintToken), 0);
+        assert_eq!(world.plugin.count(OperationKind::Revoke), 1);
+        assert_eq!(world.read(&link).await.observed.stage, Stage::Unlinked);
+    }
 }
 
 /// A person without the right to install comes back without an installation, and is told to wait for an owner.

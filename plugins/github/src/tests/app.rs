@@ -4,6 +4,19 @@ use super::*;
 
 const INSTALLATION: &str = "/app/installations/12";
 
+fn as_person() -> v1::GetInstallation {
+    v1::GetInstallation {
+        as_person: true,
+        ..get()
+    }
+}
+
+const MEMBERSHIP: &str = "/user/memberships/orgs/acme";
+
+fn membership(role: &str) -> Reply {
+    Reply::json(200, format!(r#"{{"state":"active","role":"{role}"}}"#))
+}
+
 fn get() -> v1::GetInstallation {
     v1::GetInstallation {
         installation_id: "12".to_owned(),
@@ -139,17 +152,49 @@ fn an_installation_of_others_is_refused() {
         )
     };
     let linked = list(11).header("link", &format!(r#"<{second}>; rel="next""#));
-    let ask = |last: u32| {
+    let asked = |last: u32| {
         app_user()
             .on("GET", &first, linked.clone())
             .on("GET", &second, list(last))
-            .run(v1::GetInstallation {
-                as_person: true,
-                ..get()
-            })
     };
-    assert_eq!(ask(12).installation().installation_id, "12");
-    assert_eq!(ask(13).failure().code(), Code::PermissionDenied);
+    let found = asked(12)
+        .on("GET", &api(MEMBERSHIP), membership("admin"))
+        .run(as_person());
+    assert_eq!(found.installation().installation_id, "12");
+    let refused = asked(13).run(as_person());
+    assert_eq!(refused.failure().code(), Code::PermissionDenied);
+}
+
+/// The person's list holds installations that they can only read one repository of: none but the account itself, and
+/// owners of the organization, may link it. Where that is not told, nobody may.
+#[test]
+fn an_installation_is_for_owners_alone() {
+    let listed = |account: &str| {
+        let one = installation(12, account, "");
+        let list = format!(r#"{{"total_count":1,"installations":[{one}]}}"#);
+        let list = Reply::json(200, list);
+        app_user().on("GET", &api("/user/installations?per_page=100"), list)
+    };
+    let of_acme = |reply: Reply| listed(ACME).on("GET", &api(MEMBERSHIP), reply);
+    let of_person = |id: u32| {
+        let account = ACME.replace(r#""id":3"#, &format!(r#""id":{id}"#));
+        let account = account.replace("Organization", "User");
+        listed(&account).on("GET", &api("/user"), Reply::json(200, OCTOCAT))
+    };
+    for theirs in [of_person(1), of_acme(membership("admin"))] {
+        assert!(theirs.run(as_person()).outcome.is_ok());
+    }
+    for of_others in [
+        of_person(2),
+        of_acme(membership("member")),
+        of_acme(Reply::json(200, r#"{"state":"pending","role":"admin"}"#)),
+        of_acme(Reply::status(404)),
+        of_acme(Reply::status(403)),
+        listed(&ACME.replace("Organization", "Enterprise")),
+    ] {
+        let refused = of_others.run(as_person());
+        assert_eq!(refused.failure().code(), Code::PermissionDenied);
+    }
 }
 
 /// Probing a host with an app tells the app's name, or that its key does not fit.
