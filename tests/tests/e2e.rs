@@ -2,6 +2,8 @@
 //!
 //! Everything goes through the client SDK, the command line, or a browser, as its users would.
 
+#[path = "e2e/app_command_line.rs"]
+mod app_command_line;
 #[path = "e2e/app_credentials.rs"]
 mod app_credentials;
 #[path = "e2e/app_ends.rs"]
