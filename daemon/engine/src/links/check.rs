@@ -46,7 +46,7 @@ impl Engine {
         id: &LinkId,
         force: bool,
     ) -> Result<Checked, Problem> {
-        let Versioned { record: link, .. } = self.link(namespace, id).await?;
+        let mut link = self.link(namespace, id).await?.record;
         match link.usable() {
             Err(problem) if problem.reason != Reason::LinkNeedsReauthorization => {
                 return Err(problem);
@@ -56,17 +56,31 @@ impl Engine {
         let host = self.host(&link.host).await?.record;
         let mut findings = match host.usable() {
             Err(problem) => vec![self.note_unclear(&link, problem).await?],
-            Ok(()) => match self.look(&link, &host, force).await {
-                Seen::Found(found) => self.note_found(&link, &host, found).await?,
-                Seen::Refused(problem) => vec![self.note_refusal(&link, problem).await?],
-                Seen::TooNew(problem) => vec![self.note_too_new(&link, problem).await?],
-                Seen::Unclear(problem) => vec![self.note_unclear(&link, problem).await?],
-            },
+            Ok(()) => {
+                let (generation, seen) = self.look(&link, &host, force).await;
+                // What was seen is noted only while the link has the grant that was looked at.
+                link.generation = generation;
+                self.note_seen(&link, &host, seen).await?
+            }
         };
         findings.extend(self.standing(namespace, id).await?);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        let link = self.note_checked(namespace, id, &findings).await?;
+        let link = self.note_checked(&link, &findings).await?;
         Ok(Checked { link, findings })
+    }
+
+    async fn note_seen(
+        &self,
+        link: &Link,
+        host: &Host,
+        seen: Seen,
+    ) -> Result<Vec<Finding>, Problem> {
+        Ok(match seen {
+            Seen::Found(found) => self.note_found(link, host, found).await?,
+            Seen::Refused(problem) => vec![self.note_refusal(link, problem).await?],
+            Seen::TooNew(problem) => vec![self.note_too_new(link, problem).await?],
+            Seen::Unclear(problem) => vec![self.note_unclear(link, problem).await?],
+        })
     }
 
     /// What can be said of a link without asking anybody: scopes, what ends soon, whose account it is.
@@ -91,15 +105,13 @@ impl Engine {
     /// When it was checked, and what was wrong, kept until the next check.
     async fn note_checked(
         &self,
-        namespace: &NamespaceName,
-        id: &LinkId,
+        looked: &Link,
         findings: &[Finding],
     ) -> Result<Versioned<Link>, Problem> {
         let now = self.now();
-        self.change_link(namespace, id, |link| {
+        self.change_grant_of(looked, |link| {
             link.seen.at = Some(now);
             link.seen.notes = findings.iter().take(NOTES).map(note).collect();
-            Ok(())
         })
         .await
     }
@@ -119,44 +131,49 @@ impl Engine {
         Ok(Finding::new(severity, problem))
     }
 
-    async fn look(&self, link: &Link, host: &Host, force: bool) -> Seen {
+    /// Looks at a link, and says which generation of its grant that was with.
+    async fn look(&self, link: &Link, host: &Host, force: bool) -> (u64, Seen) {
         if force && (link.refreshable || link.upkeep.rotate_token) {
             return match self.replace(link, link.generation).await {
-                Ok(()) => too_new(self.look_once(link, host).await.1),
-                Err(problem) => Seen::Unclear(problem),
+                Ok(()) => {
+                    let (token, seen) = self.look_once(link, host).await;
+                    (token.generation, too_new(seen))
+                }
+                Err(problem) => (link.generation, Seen::Unclear(problem)),
             };
         }
         let (token, seen) = self.look_once(link, host).await;
         if !matches!(seen, Seen::Refused(_)) || !link.refreshable {
-            return seen;
+            return (token.generation, seen);
         }
         if self.now().since(token.obtained) < BETWEEN_VERDICTS {
-            return too_new(seen);
+            return (token.generation, too_new(seen));
         }
         // The provider may have ended the token early, or a refresh has replaced it: a newer one tells. Where none can be
         // had, that is no verdict on the grant: refreshes have rules of their own.
         match self.replace(link, token.generation).await {
             Ok(()) => self.look_with_newer(link, host).await,
-            Err(problem) => Seen::Unclear(problem),
+            Err(problem) => (token.generation, Seen::Unclear(problem)),
         }
     }
 
     /// Looks with a token that the provider has given in the place of one that it refused. Its replicas may not know that one
     /// yet, so it is a verdict only when the check before found the same (THREATS R5).
-    async fn look_with_newer(&self, link: &Link, host: &Host) -> Seen {
-        let seen = self.look_once(link, host).await.1;
-        if refused_before(link, self.now()) {
+    async fn look_with_newer(&self, link: &Link, host: &Host) -> (u64, Seen) {
+        let (token, seen) = self.look_once(link, host).await;
+        let seen = if refused_before(link, self.now()) {
             seen
         } else {
             too_new(seen)
-        }
+        };
+        (token.generation, seen)
     }
 
     /// Asks the provider with the current token, and says which one that was.
     async fn look_once(&self, link: &Link, host: &Host) -> (Token, Seen) {
         let grant = match self.fresh_grant(link, host, Duration::ZERO).await {
             Ok(grant) => grant,
-            Err(problem) => return (Token::default(), Seen::Unclear(problem)),
+            Err(problem) => return (Token::of(link), Seen::Unclear(problem)),
         };
         let seen = match self.preflight(link, host, &grant.access_token).await {
             Ok(found) => Seen::Found(found),
@@ -182,14 +199,13 @@ impl Engine {
                 "the token now belongs to {}, and the link is bound to {}; authorize it again",
                 found.identity.login, known.login
             );
-            self.mark_dead(&link.namespace, &link.id, Cause::IdentityChanged)
-                .await?;
+            self.mark_dead(link, Cause::IdentityChanged).await?;
             let problem = Problem::new(Reason::IdentityMismatch, message).act(Who::User, "");
             return Ok(vec![Finding::new(Severity::Error, problem)]);
         }
         let survey = self.survey(link, host).await;
         let now = self.now();
-        self.change_link(&link.namespace, &link.id, |link| {
+        self.change_grant_of(link, |link| {
             link.identity = Some(found.identity.clone());
             link.granted_scopes = found
                 .facts
@@ -205,7 +221,6 @@ impl Engine {
             if matches!(link.observed.stage, Stage::NeedsReauthorization(_)) {
                 link.observe(Stage::Bound, "", now);
             }
-            Ok(())
         })
         .await?;
         Ok(survey.findings)
@@ -214,12 +229,11 @@ impl Engine {
     /// The link stays bound, says what is in its way, and is looked at again soon.
     async fn note_too_new(&self, link: &Link, problem: Problem) -> Result<Finding, Problem> {
         let message = "the provider refuses a token that it has just given; it is asked again soon";
-        self.change_link(&link.namespace, &link.id, |link| {
+        self.change_grant_of(link, |link| {
             if link.observed.stage == Stage::Bound {
                 link.observed.trouble = Some(Cause::TokenRefused);
                 message.clone_into(&mut link.observed.message);
             }
-            Ok(())
         })
         .await?;
         let problem = Problem {
@@ -230,25 +244,38 @@ impl Engine {
     }
 
     async fn note_refusal(&self, link: &Link, problem: Problem) -> Result<Finding, Problem> {
-        self.mark_dead(&link.namespace, &link.id, Cause::TokenRefused)
-            .await?;
+        self.mark_dead(link, Cause::TokenRefused).await?;
         Ok(Finding::new(Severity::Error, problem))
     }
 
-    /// Notes that a person must authorize a link again.
+    /// Notes that a person must authorize a link again, unless it has got another grant than that of `looked` meanwhile.
     pub(crate) async fn mark_dead(
         &self,
-        namespace: &NamespaceName,
-        id: &LinkId,
+        looked: &Link,
         cause: Cause,
     ) -> Result<Versioned<Link>, Problem> {
         let now = self.now();
-        self.change_link(namespace, id, |link| {
+        self.change_grant_of(looked, |link| {
             if link.observed.stage == Stage::Bound {
                 link.observe(Stage::NeedsReauthorization(cause), explain(cause), now);
                 link.observed.who = who(cause);
             }
             link.refresh_failed = Some(now);
+        })
+        .await
+    }
+
+    /// Changes a link by what was learnt about the grant of `looked`. A link that was authorized or refreshed meanwhile stays
+    /// as it is: what is true of the old grant says nothing about the new one.
+    async fn change_grant_of(
+        &self,
+        looked: &Link,
+        mut change: impl FnMut(&mut Link),
+    ) -> Result<Versioned<Link>, Problem> {
+        self.change_link(&looked.namespace, &looked.id, |link| {
+            if link.generation == looked.generation {
+                change(link);
+            }
             Ok(())
         })
         .await
@@ -285,10 +312,20 @@ fn ends_soon(link: &Link, now: Timestamp) -> Option<Finding> {
 }
 
 /// The token that a look was with.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Token {
     generation: u64,
     obtained: Timestamp,
+}
+
+impl Token {
+    /// That of a link whose grant could not be had.
+    fn of(link: &Link) -> Self {
+        Self {
+            generation: link.generation,
+            obtained: Timestamp::default(),
+        }
+    }
 }
 
 /// A refusal of a token that the provider has given just now says nothing yet: its replicas may not know that one.

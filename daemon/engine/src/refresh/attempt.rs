@@ -171,7 +171,7 @@ impl Engine {
         tracing::warn!(link.id = %link.id, cause = explain(cause), "Link must be authorized again");
         self.doubts()
             .dispel(&(link.namespace.clone(), link.id.clone()));
-        match self.mark_dead(&link.namespace, &link.id, cause).await {
+        match self.mark_dead(link, cause).await {
             Ok(link) => link
                 .record
                 .usable()

@@ -72,8 +72,7 @@ impl Engine {
             return Ok(());
         }
         for sibling in self.siblings(link).await? {
-            self.mark_dead(&sibling.namespace, &sibling.id, Cause::GrantRevoked)
-                .await?;
+            self.mark_dead(&sibling, Cause::GrantRevoked).await?;
         }
         Ok(())
     }

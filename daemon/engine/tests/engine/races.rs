@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
     link::Stage,
+    port::{Key, Record},
     problem::Reason,
-    provider::{FailureCode, Input, OperationKind, Output, TokenFacts},
+    provider::{FailureCode, Identity, Input, OperationKind, Output, TokenFacts},
     receipt::{Outcome, StepKind},
 };
 use bindery_engine::{
@@ -16,7 +17,7 @@ use bindery_store::{Call, Fault};
 
 use bindery_engine::flows::Shown;
 
-use crate::support::{World, acme, failure, oauth_link, query, token_link};
+use crate::support::{World, acme, failure, oauth_link, octo, query, token_link};
 
 /// A callback that waits at the token endpoint.
 async fn exchanging(
@@ -203,6 +204,44 @@ async fn a_check_does_not_undo_an_unlink() {
     check.await.expect("task").expect("checked");
     assert!(unlink.await.expect("task").is_err());
     assert_eq!(world.read(&link).await.observed.stage, Stage::Unlinking);
+}
+
+/// A check that looked at the old grant says nothing about the one that the link got meanwhile: not that it is dead, not that
+/// it belongs to another identity, and not that all is well.
+#[tokio::test]
+async fn a_check_says_nothing_about_a_newer_grant() {
+    let other = || {
+        let stable_id = "other".to_owned();
+        Output::Identity(Identity {
+            stable_id,
+            ..octo()
+        })
+    };
+    let renamed = || {
+        let login = "renamed".to_owned();
+        Output::Identity(Identity { login, ..octo() })
+    };
+    let refused = || Err(failure(FailureCode::Unauthenticated));
+    for answer in [refused(), Ok(other()), Ok(renamed())] {
+        let world = Arc::new(World::new().await);
+        let link = world.bound(None).await.id;
+        let before = world.plugin.count(OperationKind::Identify);
+        world.plugin.on("Identify", move |_| answer.clone());
+        world.plugin.hold();
+        let (own, target) = (Arc::clone(&world), link.clone());
+        let check =
+            tokio::spawn(async move { own.engine.check_link(&acme(), &target, false).await });
+        while world.plugin.count(OperationKind::Identify) == before {
+            tokio::task::yield_now().await;
+        }
+        let mut anew = world.read(&link).await;
+        anew.generation += 1;
+        let key = Key::Link(acme(), link.clone());
+        world.put(key, Record::Link(anew.clone())).await;
+        world.plugin.release();
+        check.await.expect("task").expect("checked");
+        assert_eq!(world.read(&link).await, anew);
+    }
 }
 
 /// O9: many who ask at the same time don't get past the limit together.
