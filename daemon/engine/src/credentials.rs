@@ -8,8 +8,8 @@ use bindery_core::{
     link::{Grant, Link},
     name::{LinkId, NamespaceName, ProviderName},
     port::{Expect, Key, Record},
-    problem::{Problem, Reason},
-    provider::{AuthKind, Description, Permission},
+    problem::{Problem, Reason, Who},
+    provider::{AuthKind, Description, Permission, PermissionScopes},
     secret::Secret,
     time::Timestamp,
 };
@@ -78,7 +78,8 @@ struct Drawn {
 }
 
 impl Engine {
-    /// Hands out a token, refreshed when it would end too soon. That of an installation is limited to the repository.
+    /// Hands out a token, refreshed when it would end too soon. That of an installation is minted for the caller alone: for
+    /// what it is asked for, and limited to the repository, if one is named.
     ///
     /// # Errors
     ///
@@ -92,16 +93,15 @@ impl Engine {
         host.usable()?;
         let description = self.description(&host)?;
         if let Some(problem) = lacking(&description, &link, wanted.access, &host) {
+            // It may have been granted since the last check.
+            self.check_soon(&link);
             return Err(problem);
         }
-        let drawn = match &wanted.repository {
+        let drawn = match link.auth_kind {
             // Rare and large: on the heap, so that the usual way does not carry its size.
-            Some(asked) if link.auth_kind == AuthKind::AppInstallation => {
-                Box::pin(self.draw_minted(wanted, asked, &link, &host)).await?
-            }
+            AuthKind::AppInstallation => Box::pin(self.draw_minted(wanted, &link, &host)).await?,
             _ => self.draw_shared(wanted, &link, &host).await?,
         };
-        long_enough(wanted, drawn.expires, self.now())?;
         Ok(Credential {
             git_username: git_username(&description, &link, &drawn.token),
             token: drawn.token,
@@ -122,11 +122,10 @@ impl Engine {
     async fn draw_minted(
         &self,
         wanted: &Wanted,
-        asked: &Asked,
         link: &Link,
         host: &Host,
     ) -> Result<Drawn, Problem> {
-        let (lease, token) = self.lease_minted(wanted, asked, link, host).await?;
+        let (lease, token) = self.lease_minted(wanted, link, host).await?;
         Ok(Drawn {
             token: token.token,
             expires: lease.expires,
@@ -148,6 +147,7 @@ impl Engine {
             Some(grant) => grant,
             None => Box::pin(self.refreshed_grant(wanted, link, host)).await?,
         };
+        long_enough(wanted, grant.expires, self.now())?;
         Ok(Drawn {
             lease_id: self.lease_shared(wanted, &grant).await?,
             token: grant.access_token,
@@ -221,7 +221,11 @@ pub(crate) fn not_narrowed() -> Problem {
 }
 
 /// Refuses a token that ends before the caller, who insists, is done with it.
-fn long_enough(wanted: &Wanted, expires: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> {
+pub(crate) fn long_enough(
+    wanted: &Wanted,
+    expires: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let Some(expires) = expires.filter(|_| wanted.insist) else {
         return Ok(());
     };
@@ -239,11 +243,8 @@ fn long_enough(wanted: &Wanted, expires: Option<Timestamp>, now: Timestamp) -> R
     Err(Problem::new(Reason::TokenTooShort, message).with("longest", longest))
 }
 
-/// What the scopes do not carry. What an app may do is not told in scopes: its provider narrows or refuses.
+/// What the scopes do not carry. Those of an installation are told in words of its own, which cover the scopes.
 fn lacking(description: &Description, link: &Link, access: Access, host: &Host) -> Option<Problem> {
-    if link.auth_kind == AuthKind::AppInstallation {
-        return None;
-    }
     let granted = link.granted_scopes.as_ref()?;
     let permission = match access {
         Access::Read => Permission::ReadCode,
@@ -252,10 +253,33 @@ fn lacking(description: &Description, link: &Link, access: Access, host: &Host) 
     let missing = description.missing(&[permission], granted);
     // A link that was never asked to read private code still reads public code.
     let hard = access == Access::ReadWrite || asked(description, link, permission);
-    (hard && !missing.is_empty()).then(|| scope_problem(&missing, description, host))
+    (hard && !missing.is_empty()).then(|| match link.auth_kind {
+        AuthKind::AppInstallation => not_permitted(&missing),
+        _ => scope_problem(&missing, description, host),
+    })
+}
+
+/// An installation is not for what is asked; whoever owns the account can grant it.
+fn not_permitted(missing: &[PermissionScopes]) -> Problem {
+    let words =
+        |entry: &PermissionScopes| entry.covered_by.first().or(entry.scopes.first()).cloned();
+    let missing: Vec<_> = missing.iter().filter_map(words).collect();
+    let message = format!(
+        "the installation lacks {}; have the owner of its account grant it to the app",
+        missing.join(" and ")
+    );
+    let problem = Problem::new(Reason::ScopeMissing, message).act(Who::OrganizationOwner, "");
+    let missing = missing.into_iter();
+    missing.fold(problem, |problem, scope| {
+        problem.with("missing_scope", scope)
+    })
 }
 
 fn asked(description: &Description, link: &Link, permission: Permission) -> bool {
+    // Nothing is asked of an installation: its provider refuses what it does not carry.
+    if link.auth_kind == AuthKind::AppInstallation {
+        return false;
+    }
     let scopes = description.scopes_for(&[permission]);
     scopes
         .iter()

@@ -6,40 +6,44 @@ use bindery_core::{
     link::Link,
     port::Expect,
     problem::{Problem, Reason},
-    provider::Permission,
+    provider::{Minted, Permission},
+    time::Timestamp,
 };
 
 use super::{puts, shared};
 use crate::{
     Engine, Versioned,
-    credentials::{Asked, Wanted, not_narrowed},
+    credentials::{Wanted, long_enough, not_narrowed},
     mint::{MintedToken, Narrowing},
 };
 
 impl Engine {
-    /// A token for one repository, with its lease. Lease and token are written in one transaction with the link, so that
+    /// A token for the caller alone, with its lease. Lease and token are written in one transaction with the link, so that
     /// an unlink either finds them or keeps them from being made.
     pub(crate) async fn lease_minted(
         &self,
         wanted: &Wanted,
-        asked: &Asked,
         link: &Link,
         host: &Host,
     ) -> Result<(Lease, LeaseToken), Problem> {
+        if wanted.require_narrowed && wanted.repository.is_none() {
+            return Err(not_narrowed());
+        }
+        let asked = wanted.repository.iter();
         let narrowing = Narrowing {
-            repositories: vec![asked.named.clone()],
+            repositories: asked.map(|asked| asked.named.clone()).collect(),
             permissions: permissions(wanted.access),
         };
         let minted = match self.mint(link, host, narrowing).await {
             Err(problem) => return Err(self.use_failed(link, problem).await),
             Ok(minted) => minted,
         };
-        if wanted.require_narrowed && !minted.about.narrowed {
+        if let Err(problem) = acceptable(wanted, &minted.about, self.now()) {
             let _ = self.end_token(link, host, &minted.token).await;
-            return Err(not_narrowed());
+            return Err(problem);
         }
-        let (lease, token) = self.drawn_up(wanted, asked, minted)?;
-        match self.keep_lease(&lease, &token, asked, host).await {
+        let (lease, token) = self.drawn_up(wanted, minted)?;
+        match self.keep_lease(&lease, &token, host).await {
             Ok(()) => Ok((lease, token)),
             Err(problem) => {
                 // It was not handed out, so nobody has it: it is given back, or ends by itself.
@@ -52,16 +56,16 @@ impl Engine {
     fn drawn_up(
         &self,
         wanted: &Wanted,
-        asked: &Asked,
         minted: MintedToken,
     ) -> Result<(Lease, LeaseToken), Problem> {
+        let asked = wanted.repository.as_ref();
         let lease = Lease {
             namespace: wanted.namespace.clone(),
             id: self.new_lease_id()?,
             link: wanted.link.clone(),
-            repository: asked.named.clone(),
+            repository: asked.map_or_else(String::new, |asked| asked.named.clone()),
             access: wanted.access,
-            narrowed: minted.about.narrowed,
+            narrowed: minted.about.narrowed && asked.is_some(),
             minted: true,
             holder: wanted.holder.clone(),
             created: self.now(),
@@ -80,7 +84,6 @@ impl Engine {
         &self,
         lease: &Lease,
         token: &LeaseToken,
-        asked: &Asked,
         host: &Host,
     ) -> Result<(), Problem> {
         loop {
@@ -90,7 +93,7 @@ impl Engine {
             } = self.link(&lease.namespace, &lease.link).await?;
             link.usable()?;
             link.upkeep.handed_out = Some(shared::to_the_minute(lease.created));
-            shared::remember(&mut link, &asked.named);
+            shared::remember(&mut link, &lease.repository);
             let others = puts(lease, token, host)?;
             match self.put_link(link, Expect::Version(version), others).await {
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
@@ -98,6 +101,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a minted token is what the caller insists on.
+fn acceptable(wanted: &Wanted, about: &Minted, now: Timestamp) -> Result<(), Problem> {
+    if wanted.require_narrowed && !about.narrowed {
+        return Err(not_narrowed());
+    }
+    long_enough(wanted, Some(about.expires), now)
 }
 
 fn permissions(access: Access) -> Vec<Permission> {

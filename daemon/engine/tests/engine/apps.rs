@@ -48,7 +48,8 @@ async fn an_installation_is_bound_by_its_id() {
         created.findings
     );
     let credential = world.fetch(&link.id).await.expect("token");
-    assert_eq!(credential.token.expose(), "m1");
+    // The broad one is `m1`, and stays here.
+    assert_eq!(credential.token.expose(), "m2");
 }
 
 /// Without an app there is nothing to install, and a suspended or foreign installation is not bound.
@@ -153,7 +154,8 @@ async fn a_person_proves_the_installation() {
         .record;
     assert_eq!(bound.installation_id, "42");
     let credential = world.fetch(&link).await.expect("token");
-    assert_eq!(credential.token.expose(), "m1");
+    // The broad one is `m1`, and stays here.
+    assert_eq!(credential.token.expose(), "m2");
 }
 
 /// Ids of installations can be guessed, and whoever reads one repository can see the whole installation: one whose account

@@ -8,9 +8,10 @@ use bindery_core::{
     link::Desired,
     name::LeaseId,
     port::{Key, Record, Vault as _},
-    problem::Reason,
+    problem::{Reason, Who},
     provider::{
-        FailureCode, Input, OperationKind, Output, Permission, Revocation, RevocationOutcome,
+        FailureCode, Input, OperationKind, Output, Permission, PermissionScopes, Revocation,
+        RevocationOutcome,
     },
     receipt::{Outcome, StepKind},
 };
@@ -75,6 +76,90 @@ async fn an_installation_hands_out_narrowed_tokens() {
     }
 }
 
+/// What an installation hands out for all that it reaches is minted for the call as well: who asks to read gets a token that
+/// can't write. It is not called narrowed, and refused to who insists on that before one is minted.
+#[tokio::test]
+async fn an_installation_never_hands_out_its_broad_token() {
+    let (world, link) = installed().await;
+    let insists = Wanted {
+        repository: None,
+        ..narrow(&link)
+    };
+    let refused = world.engine.fetch_credential(&insists).await;
+    assert_eq!(
+        refused.expect_err("not narrowed").reason,
+        Reason::ProviderUnsupported
+    );
+    assert_eq!(world.plugin.count(OperationKind::MintToken), 0);
+    let (seen, asked) = std::sync::mpsc::channel();
+    world.plugin.watch("MintToken", move |call| {
+        seen.send(call.input.clone()).expect("test");
+    });
+    let credential = world.fetch(&link).await.expect("token");
+    assert_eq!(
+        asked.try_recv().expect("minted"),
+        Input::MintToken {
+            repositories: Vec::new(),
+            permissions: vec![Permission::ReadCode],
+        }
+    );
+    assert_eq!(credential.token.expose(), "m1");
+    assert!(!credential.narrowed);
+    let lease = world.engine.lease(&acme(), &id(&credential.lease_id)).await;
+    let lease = lease.expect("lease");
+    assert!(lease.minted && !lease.narrowed && lease.repository.is_empty());
+}
+
+/// An installation that may only read says so before a token to write is asked for, in its own words and to whom can grant it.
+#[tokio::test]
+async fn an_installation_that_only_reads_does_not_write() {
+    let (world, link) = installed().await;
+    world.plugin.describe_as(|known| {
+        known.permissions.push(PermissionScopes {
+            permission: Permission::WriteCode,
+            scopes: vec!["repo".to_owned()],
+            covered_by: vec!["contents:write".to_owned()],
+        });
+    });
+    for (granted, fits) in [("contents:read", false), ("contents:write", true)] {
+        let mut record = world.read(&link).await;
+        record.granted_scopes = Some(vec![granted.to_owned()]);
+        let key = Key::Link(acme(), link.clone());
+        world.put(key, Record::Link(record)).await;
+        let writes = Wanted {
+            access: Access::ReadWrite,
+            ..narrow(&link)
+        };
+        let written = world.engine.fetch_credential(&writes).await;
+        assert_eq!(written.is_ok(), fits);
+        if let Err(problem) = written {
+            assert_eq!(problem.reason, Reason::ScopeMissing);
+            assert_eq!(problem.who, Some(Who::OrganizationOwner));
+            assert!(problem.message.contains("contents:write"), "{problem}");
+        }
+        assert!(world.engine.fetch_credential(&narrow(&link)).await.is_ok());
+    }
+}
+
+/// A minted token that ends sooner than the caller insists on is ended, and leaves no lease: nobody got it.
+#[tokio::test]
+async fn a_minted_token_that_is_too_short_is_ended() {
+    let (world, link) = installed().await;
+    let insists = Wanted {
+        min_remaining: Duration::from_secs(7200),
+        insist: true,
+        ..narrow(&link)
+    };
+    let refused = world.engine.fetch_credential(&insists).await;
+    assert_eq!(
+        refused.expect_err("too short").reason,
+        Reason::TokenTooShort
+    );
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 1);
+    let leases = world.engine.list_leases(&acme(), true).await;
+    assert_eq!(leases.expect("leases"), []);
+}
+
 /// A token that can't be limited is never called limited, and is refused to who insists.
 #[tokio::test]
 async fn what_is_not_narrowed_is_not_called_so() {
@@ -122,7 +207,8 @@ async fn giving_back_revokes_once() {
         assert!(given.lease.revoked.is_some());
     }
     assert_eq!(world.plugin.count(OperationKind::Revoke), 1);
-    let shared = world.fetch(&link).await.expect("token").lease_id;
+    let person = world.bound_as("person", Some(3600)).await.id;
+    let shared = world.fetch(&person).await.expect("token").lease_id;
     let given = world.engine.revoke_lease(&acme(), &id(&shared)).await;
     assert!(matches!(
         given.expect("answer").outcome,
