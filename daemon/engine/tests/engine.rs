@@ -29,6 +29,8 @@ mod names;
 mod races;
 #[path = "engine/refresh.rs"]
 mod refresh;
+#[path = "engine/replaced.rs"]
+mod replaced;
 #[path = "engine/support.rs"]
 mod support;
 #[path = "engine/unlink.rs"]

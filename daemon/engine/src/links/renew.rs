@@ -89,9 +89,15 @@ impl Engine {
         let _alone = self.gates().binding.lock().await;
         loop {
             match self.renew_once(job).await {
-                // The link was changed, disabled for instance; it is looked at again.
-                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                // The link was changed, disabled for instance; it is looked at again. A flow may have changed as well: then
+                // whoever confirms looks at it again, and at what was said to it.
+                Err(problem)
+                    if problem.reason == Reason::StoreConflict && job.ticket.flow.is_none() => {}
                 outcome => return outcome,
+            }
+            if self.recall(job.ticket.request.as_ref()).await?.is_some() {
+                // The same request, asked twice at the same time: the other one was faster.
+                return Ok(());
             }
         }
     }
