@@ -62,7 +62,7 @@ pub struct Flow {
     pub permissions: Vec<Permission>,
     /// Scopes that are asked for.
     pub requested_scopes: Vec<String>,
-    /// Of a reauthorization: what the provider said of the new grant, until it is bound.
+    /// Of a reauthorization: what is known of the grant that it holds beside that of its link.
     pub pending: Option<Pending>,
     /// When it was started.
     pub created: Timestamp,
@@ -98,7 +98,7 @@ pub struct Device {
     pub next_poll: Timestamp,
 }
 
-/// What the provider said of a grant that waits to be bound in the place of another.
+/// What is known of a grant that waits to be bound in the place of another, or was replaced and waits to be revoked.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pending {
     /// How it was authorized.
@@ -111,6 +111,8 @@ pub struct Pending {
     pub identity: Option<Identity>,
     /// Id of the installation; empty for other ways.
     pub installation_id: String,
+    /// User name that goes with the token; empty where it needs none.
+    pub username: String,
 }
 
 /// Where a flow stands. It never goes back.

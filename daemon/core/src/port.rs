@@ -62,8 +62,8 @@ pub enum Key {
     Intent(NamespaceName, LinkId),
     /// A receipt.
     Receipt(NamespaceName, LinkId),
-    /// The credentials that wait to be bound in the place of a link's, bound to its host and its allowed origins.
-    PendingGrant(NamespaceName, LinkId, HostName, OriginSet),
+    /// The credentials that a flow holds beside those of its link, bound to its host and its allowed origins.
+    PendingGrant(NamespaceName, FlowId, HostName, OriginSet),
     /// A lease.
     Lease(NamespaceName, LeaseId),
     /// The token of a lease, bound to its host and its allowed origins.

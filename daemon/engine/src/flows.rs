@@ -9,6 +9,7 @@ mod confirm;
 mod device;
 mod end;
 mod exchange;
+mod give_back;
 mod pending;
 mod place;
 mod start;
@@ -29,6 +30,7 @@ use crate::{
     records::{as_flow, change},
 };
 
+pub(crate) use self::give_back::STILL_THERE;
 pub use self::{
     callback::Returned,
     complete::HandedIn,
@@ -60,10 +62,12 @@ impl Stand {
         match &flow.pending {
             None => trial,
             Some(pending) => Link {
+                auth_kind: pending.auth_kind,
                 token_kind: pending.token_kind.clone(),
                 granted_scopes: pending.granted_scopes.clone(),
                 identity: pending.identity.clone(),
                 installation_id: pending.installation_id.clone(),
+                username: pending.username.clone(),
                 ..trial
             },
         }
@@ -115,7 +119,7 @@ impl Engine {
     async fn waiting_grant(&self, stand: &Stand) -> Result<Option<Versioned<Grant>>, Problem> {
         if stand.flow.record.reauthorization {
             return self
-                .find_pending_grant(&stand.link.record, &stand.host)
+                .find_pending_grant(&stand.flow.record, &stand.host)
                 .await;
         }
         self.find_grant(&stand.link.record, &stand.host).await

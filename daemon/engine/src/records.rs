@@ -111,18 +111,18 @@ impl Engine {
     );
 
     reader!(
-        /// The credentials that wait to be bound in the place of a link's.
-        find_pending_at(namespace: &NamespaceName, id: &LinkId, host: &HostName, origins: &OriginSet) -> Grant as PendingGrant,
-        Key::PendingGrant(namespace.clone(), id.clone(), host.clone(), origins.clone())
+        /// The credentials that a flow holds beside those of its link.
+        find_pending_at(namespace: &NamespaceName, flow: &FlowId, host: &HostName, origins: &OriginSet) -> Grant as PendingGrant,
+        Key::PendingGrant(namespace.clone(), flow.clone(), host.clone(), origins.clone())
     );
 
-    /// The credentials that wait to be bound in the place of those of `link`.
+    /// The credentials that `flow` holds beside those of its link.
     pub(crate) async fn find_pending_grant(
         &self,
-        link: &Link,
+        flow: &Flow,
         host: &Host,
     ) -> Result<Option<Versioned<Grant>>, Problem> {
-        self.find_pending_at(&link.namespace, &link.id, &link.host, &origins(host)?)
+        self.find_pending_at(&flow.namespace, &flow.id, &flow.host, &origins(host)?)
             .await
     }
 
@@ -339,4 +339,11 @@ pub(crate) fn problem(error: VaultError) -> Problem {
 /// A change of one record.
 pub(crate) fn change(key: Key, expect: Expect, write: Option<Record>) -> Change {
     Change { key, expect, write }
+}
+
+/// Where the credentials are that `flow` holds beside those of its link.
+pub(crate) fn pending_key(flow: &Flow, host: &Host) -> Result<Key, Problem> {
+    let (namespace, host_name) = (flow.namespace.clone(), flow.host.clone());
+    let (id, at) = (flow.id.clone(), origins(host)?);
+    Ok(Key::PendingGrant(namespace, id, host_name, at))
 }

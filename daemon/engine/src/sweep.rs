@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bindery_core::{
-    flow::FlowStage,
+    flow::{Flow, FlowStage},
     port::{Expect, Key, Listing, Record},
     problem::{Problem, Reason},
 };
 
 use crate::{
     Engine,
+    flows::STILL_THERE,
     records::{as_flow, change},
 };
 
@@ -79,28 +80,31 @@ impl Engine {
 
     /// Ends the flows that are over: their links are gone, and pending grants are revoked.
     async fn end_flows(&self) -> Result<(), Problem> {
-        let now = self.now();
+        let (now, mut ended) = (self.now(), Ok(()));
         for entry in self.list_all(&Listing::Flows, as_flow).await? {
-            let flow = entry.record;
-            if flow.is_open(now) {
-                continue;
-            }
-            if flow.stage == FlowStage::Finished {
-                // The link is over it; what it brought waits to be revoked.
-                if let Err(problem) = self.give_up(&flow.id).await {
-                    tracing::warn!(error = %problem, "A grant that was not confirmed could not be revoked yet");
-                }
-                continue;
-            }
-            match self.end_flow(&flow, "it was not finished in time").await {
-                Err(problem) if problem.reason == Reason::NotFound => {
-                    self.commit(vec![change(Key::Flow(flow.id), Expect::Any, None)])
-                        .await?;
-                }
-                outcome => drop(outcome?),
+            if !entry.record.is_open(now) {
+                // One that can't be ended holds no other back.
+                ended = ended.and(self.end_over(&entry.record).await);
             }
         }
-        Ok(())
+        ended
+    }
+
+    async fn end_over(&self, flow: &Flow) -> Result<(), Problem> {
+        if flow.stage == FlowStage::Finished {
+            // The link is over it; what it brought waits to be revoked.
+            if let Err(problem) = self.give_up(&flow.id).await {
+                tracing::warn!(link.id = %flow.link, error = %problem, "{STILL_THERE}");
+            }
+            return Ok(());
+        }
+        match self.end_flow(flow, "it was not finished in time").await {
+            Err(problem) if problem.reason == Reason::NotFound => {
+                let remove = self.forget_flow(flow).await?;
+                self.commit(remove.into()).await
+            }
+            outcome => outcome.map(drop),
+        }
     }
 
     async fn forget_requests(&self) -> Result<(), Problem> {

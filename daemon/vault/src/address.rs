@@ -132,8 +132,8 @@ impl Keys {
                 [0; 16],
             ),
             Key::Request(key) => (self.place(Kind::Request, "", key), [0; 16]),
-            Key::PendingGrant(namespace, id, host, origins) => (
-                self.place(Kind::PendingGrant, namespace.as_str(), id.as_str()),
+            Key::PendingGrant(namespace, flow, host, origins) => (
+                self.place(Kind::PendingGrant, namespace.as_str(), flow.as_str()),
                 self.binding(host, origins),
             ),
             Key::Lease(namespace, id) => (

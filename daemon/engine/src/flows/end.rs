@@ -8,13 +8,9 @@ use bindery_core::{
     problem::{Problem, Reason},
 };
 
-use super::{Stand, over};
+use super::over;
 use crate::{
-    Engine, RequestKey, Versioned,
-    digest::sha256,
-    namespaces::check_etag,
-    records::{change, origins},
-    unlink::PATIENCE,
+    Engine, RequestKey, Versioned, digest::sha256, namespaces::check_etag, records::change,
 };
 
 impl Engine {
@@ -149,51 +145,8 @@ impl Engine {
                 Ok(()) => break true,
             }
         };
-        let (engine, id) = (self.clone(), flow.id.clone());
-        // The forge may be away for long; the sweep tries again.
-        tokio::spawn(async move {
-            if let Err(problem) = engine.give_up(&id).await {
-                tracing::warn!(error = %problem, "A grant that was not confirmed could not be revoked yet");
-            }
-        });
+        self.give_up_soon(flow.id.clone());
         Ok(ended)
-    }
-
-    /// Revokes and erases what a finished flow brought, and then the flow.
-    pub(crate) async fn give_up(&self, id: &bindery_core::name::FlowId) -> Result<(), Problem> {
-        let Some(flow) = self.find_flow(id).await? else {
-            return Ok(());
-        };
-        let link = self.link(&flow.record.namespace, &flow.record.link).await?;
-        let host = self.host(&flow.record.host).await?.record;
-        let stand = Stand { flow, link, host };
-        let (current, subject) = (&stand.link.record, stand.subject());
-        if let Some(grant) = self.find_pending_grant(current, &stand.host).await?
-            && !self.tied(current, &subject, &stand.host)
-        {
-            let token = &grant.record.access_token;
-            match self.revoke_token(&subject, &stand.host, token, false).await {
-                Err(problem) if problem.reason == Reason::TokenRefused => {}
-                Err(problem) if self.now() < stand.flow.record.expires.after(PATIENCE) => {
-                    return Err(problem);
-                }
-                Err(problem) => {
-                    tracing::error!(link.id = %current.id, error = %problem, "A grant that was not confirmed was given up without being revoked; revoke it at the forge");
-                }
-                Ok(_) => {}
-            }
-        }
-        let (namespace, link) = (current.namespace.clone(), current.id.clone());
-        let (host, at) = (stand.host.name.clone(), origins(&stand.host)?);
-        self.commit(vec![
-            change(
-                Key::PendingGrant(namespace, link, host, at),
-                Expect::Any,
-                None,
-            ),
-            change(Key::Flow(id.clone()), Expect::Any, None),
-        ])
-        .await
     }
 }
 

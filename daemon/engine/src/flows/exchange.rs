@@ -4,6 +4,7 @@ use bindery_core::{
     exchange::{Reach, TokenCall, TokenGrant, TokenOutcome, Tokens},
     flow::Way,
     host::Host,
+    link::Grant,
     problem::{Problem, Reason, Who},
     secret::Secret,
 };
@@ -51,11 +52,11 @@ impl Engine {
         tokens: Tokens,
         installation: Option<String>,
     ) -> Result<(), Problem> {
+        let arrival = Arrival::of(tokens, self.now());
         let Some(id) = installation else {
-            let arrival = Arrival::of(tokens, self.now());
             return self.keep_pending(stand, arrival).await;
         };
-        match self.installed(stand, &tokens.access_token, &id).await {
+        match self.installed(stand, &arrival.grant, &id).await {
             Ok(arrival) => self.keep_pending(stand, arrival).await,
             Err(problem) => {
                 self.end_flow(&stand.flow.record, &problem.message).await?;
@@ -64,21 +65,16 @@ impl Engine {
         }
     }
 
-    /// The person proves with a token of their own that the installation is theirs; it is given back at once, and the app's
+    /// The person proves with a grant of their own that the installation is theirs; it is given back at once, and the app's
     /// own tokens are used from then on.
-    async fn installed(
-        &self,
-        stand: &Stand,
-        person: &Secret,
-        id: &str,
-    ) -> Result<Arrival, Problem> {
+    async fn installed(&self, stand: &Stand, person: &Grant, id: &str) -> Result<Arrival, Problem> {
         let mut link = stand.subject();
         let as_person = bindery_core::link::Link {
             auth_kind: bindery_core::provider::AuthKind::OAuthCode,
             ..link.clone()
         };
         let proven = self
-            .prove_installation(&as_person, &stand.host, person, id)
+            .prove_installation(&as_person, &stand.host, &person.access_token, id)
             .await;
         self.give_back(&as_person, &stand.host, person).await;
         proven?;

@@ -1,4 +1,4 @@
-//! The grant that waits for its confirmation: kept, named by its identity, or given back.
+//! The grant that waits for its confirmation: kept, and named by its identity.
 
 use bindery_core::{
     exchange::Tokens,
@@ -64,8 +64,8 @@ impl Engine {
             // A write that is reported as failed may have been carried out.
             let now = self.stand(id).await.ok();
             if now.is_none_or(|now| now.flow.record.stage != FlowStage::Granted) {
-                let token = &arrival.grant.access_token;
-                self.give_back(&stand.subject(), &stand.host, token).await;
+                self.give_back(&stand.subject(), &stand.host, &arrival.grant)
+                    .await;
                 return Err(problem);
             }
         }
@@ -162,17 +162,18 @@ impl Engine {
             granted_scopes: arrival.scopes.clone(),
             identity,
             installation_id,
+            username: String::new(),
         });
         note_open(link, flow);
         link.updated = self.now();
         let key = Key::PendingGrant(
             link.namespace.clone(),
-            link.id.clone(),
+            flow.id.clone(),
             link.host.clone(),
             origins(&stand.host)?,
         );
         let record = Record::PendingGrant(arrival.grant.duplicate());
-        Ok(change(key, Expect::Any, Some(record)))
+        Ok(change(key, Expect::Absent, Some(record)))
     }
 
     /// From here on the link waits for its confirmation.
@@ -193,23 +194,6 @@ impl Engine {
         self.description(host)
             .map(|description| token_kind(&description, token, kind_of(way)))
             .unwrap_or_default()
-    }
-
-    /// Revokes a token that nobody will keep. Other tokens of the same person are left alone.
-    pub(super) async fn give_back(&self, link: &Link, host: &Host, token: &Secret) {
-        let mut link = link.clone();
-        link.token_kind = self
-            .description(host)
-            .map(|description| token_kind(&description, token, link.auth_kind))
-            .unwrap_or_default();
-        match self.revoke_token(&link, host, token, false).await {
-            Ok(_) => {
-                tracing::info!(link.id = %link.id, "A token that is not kept was revoked");
-            }
-            Err(problem) => {
-                tracing::error!(link.id = %link.id, error = %problem, "A token could be neither kept nor revoked; revoke the authorization at the forge");
-            }
-        }
     }
 
     /// Who consented, if it is one who may; asks the forge where it could not be asked before.

@@ -206,9 +206,13 @@ impl Engine {
         Ok(())
     }
 
+    pub(super) fn new_flow_id(&self) -> Result<FlowId, Problem> {
+        FlowId::parse(&self.new_id())
+            .map_err(|error| Problem::new(Reason::Internal, error.to_string()))
+    }
+
     fn new_flow(&self, link: &Link, purpose: &Purpose<'_>) -> Result<Flow, Problem> {
-        let id = FlowId::parse(&self.new_id())
-            .map_err(|error| Problem::new(Reason::Internal, error.to_string()))?;
+        let id = self.new_flow_id()?;
         let (namespace, host) = (link.namespace.clone(), link.host.clone());
         Ok(Flow {
             principal: purpose.principal.to_owned(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bindery_core::{
+    flow::{Flow, FlowStage, Pending},
     host::Host,
     link::{Grant, Link, Stage},
     name::{FlowId, LinkId, NamespaceName},
@@ -14,7 +15,7 @@ use bindery_core::{
 use super::{Found, Rules, bind};
 use crate::{
     Engine, RequestKey, Versioned,
-    records::{change, origins},
+    records::{change, origins, pending_key},
 };
 
 /// What a link becomes with its new grant.
@@ -52,7 +53,7 @@ struct Job {
 }
 
 impl Engine {
-    /// Binds a link to a new grant, and has the old one revoked where that leaves the new one alone.
+    /// Binds a link to a new grant, and has the old one revoked.
     ///
     /// It takes the place of a refresh, so that none is under way: the answer to a refresh of the old pair would else be
     /// taken for one about the new.
@@ -137,53 +138,52 @@ impl Engine {
             self.remember(ticket.request.as_ref(), &link.resource())
                 .await?,
         );
+        let retired = old.map(|old| self.retired(&before.record, &old.record, &host));
+        let (retired, retire) = retired.transpose()?.unzip();
+        changes.extend(retire.into_iter().flatten());
         self.forget_unsaved(&link.namespace, &link.id);
-        self.put_link(link.clone(), Expect::Version(before.version), changes)
+        self.put_link(link, Expect::Version(before.version), changes)
             .await?;
-        self.retire(
-            before.record,
-            old.map(|old| old.record),
-            &link,
-            &grant,
-            host,
-        );
+        if let Some(flow) = retired {
+            self.give_up_soon(flow);
+        }
         Ok(())
     }
 
-    /// Has the old token revoked, where that does not end the new one with it. It is no reason to fail: the link is bound,
-    /// and the old token is not kept.
-    fn retire(&self, before: Link, old: Option<Grant>, link: &Link, grant: &Grant, host: Host) {
-        let Some(old) = old else {
-            return;
+    /// The grant that is replaced, kept as that of a flow that is over: it is revoked as soon as the forge answers, also
+    /// after a restart.
+    fn retired(
+        &self,
+        before: &Link,
+        old: &Grant,
+        host: &Host,
+    ) -> Result<(FlowId, [Change; 2]), Problem> {
+        let (namespace, id) = (before.namespace.clone(), self.new_flow_id()?);
+        let (link, name) = (before.id.clone(), host.name.clone());
+        let flow = Flow {
+            stage: FlowStage::Finished,
+            reauthorization: true,
+            pending: Some(Pending {
+                auth_kind: before.auth_kind,
+                token_kind: before.token_kind.clone(),
+                granted_scopes: before.granted_scopes.clone(),
+                identity: before.identity.clone(),
+                installation_id: before.installation_id.clone(),
+                username: before.username.clone(),
+            }),
+            ..Flow::new(id.clone(), namespace, link, name, self.now())
         };
-        let same = old.access_token.expose() == grant.access_token.expose();
-        if same || self.tied(&before, link, &host) {
-            return;
-        }
-        let engine = self.clone();
-        tokio::spawn(async move {
-            let revoked = engine
-                .revoke_token(&before, &host, &old.access_token, false)
-                .await;
-            if let Err(problem) = revoked {
-                tracing::warn!(link.id = %before.id, error = %problem, "The replaced token could not be revoked");
-            }
-        });
-    }
-
-    /// Whether ending the token of `one` may end that of `other` too: two grants of one identity to one client are the same
-    /// grant at providers that know only that.
-    pub(crate) fn tied(&self, one: &Link, other: &Link, host: &Host) -> bool {
-        let by_client =
-            |link: &Link| matches!(link.auth_kind, AuthKind::OAuthCode | AuthKind::Device);
-        let same = match (&one.identity, &other.identity) {
-            (Some(one), Some(other)) => one.stable_id == other.stable_id,
-            _ => true,
-        };
-        let kills = self
-            .description(host)
-            .map_or(true, |known| known.revocation.kills_siblings);
-        same && kills && by_client(one) && by_client(other)
+        let key = pending_key(&flow, host)?;
+        let record = Record::PendingGrant(old.duplicate());
+        let changes = [
+            change(key, Expect::Absent, Some(record)),
+            change(
+                Key::Flow(id.clone()),
+                Expect::Absent,
+                Some(Record::Flow(flow)),
+            ),
+        ];
+        Ok((id, changes))
     }
 }
 
@@ -270,10 +270,8 @@ fn replaced(
     let (namespace, id, at) = (&link.namespace, &link.id, origins(host)?);
     let expect = old.map_or(Expect::Absent, Expect::Version);
     let key = Key::Grant(namespace.clone(), id.clone(), host.name.clone(), at.clone());
-    let pending = Key::PendingGrant(namespace.clone(), id.clone(), host.name.clone(), at);
     let mut changes = vec![
         change(key, expect, Some(Record::Grant(grant))),
-        change(pending, Expect::Any, None),
         change(
             Key::Intent(namespace.clone(), id.clone()),
             Expect::Any,
@@ -281,11 +279,11 @@ fn replaced(
         ),
     ];
     if let Some((flow, version)) = &ticket.flow {
-        changes.push(change(
-            Key::Flow(flow.clone()),
-            Expect::Version(*version),
-            None,
-        ));
+        let pending = Key::PendingGrant(namespace.clone(), flow.clone(), host.name.clone(), at);
+        changes.extend([
+            change(pending, Expect::Any, None),
+            change(Key::Flow(flow.clone()), Expect::Version(*version), None),
+        ]);
     }
     Ok(changes)
 }

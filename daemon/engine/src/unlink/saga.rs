@@ -153,11 +153,15 @@ impl Engine {
         let grant = Key::Grant(namespace.clone(), id.clone(), host.name, allowed);
         let intent = Key::Intent(namespace.clone(), id.clone());
         self.forget_unsaved(namespace, id);
-        let changes = vec![
+        let mut changes = vec![
             receipt,
             change(grant, Expect::Any, None),
             change(intent, Expect::Any, None),
         ];
+        // What could not be revoked in time; the receipt says that something is left behind.
+        for flow in self.finished_of(&link).await? {
+            changes.extend(self.forget_flow(&flow).await?);
+        }
         link.observe(
             Stage::Unlinked,
             "unlinked; the receipt says what was done",

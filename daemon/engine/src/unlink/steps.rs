@@ -2,7 +2,7 @@
 
 use bindery_core::{
     host::{Host, HostSecrets},
-    link::Link,
+    link::{Grant, Link},
     problem::{Problem, Reason},
     provider::{APP_PRIVATE_KEY, AuthKind, Description, Input, Output, RevocationOutcome},
     receipt::{Outcome, Receipt, StepKind},
@@ -44,7 +44,11 @@ impl Engine {
                     format!("{count} tokens that were made for one hand-out each are revoked"),
                 ),
             }),
-            StepKind::RevokeGrant => self.revoke(link, receipt, force).await,
+            StepKind::RevokeGrant => {
+                let ended = self.revoke(link, receipt, force).await?;
+                self.give_up_all(link).await?;
+                Ok(ended)
+            }
             StepKind::Erase => Ok((Outcome::Done, "the credentials are erased".to_owned())),
         }
     }
@@ -115,6 +119,31 @@ impl Engine {
         let grant = self.find_grant(link, host).await?;
         let token = grant.map(|grant| grant.record.access_token);
         token.ok_or_else(|| Problem::new(Reason::LinkNotBound, "the link holds no credentials"))
+    }
+
+    /// Ends the tokens of one grant and of no other: both of a pair where the provider has an endpoint for that. One that
+    /// the provider does not know any more is done.
+    pub(crate) async fn revoke_grant(
+        &self,
+        link: &Link,
+        host: &Host,
+        grant: &Grant,
+    ) -> Result<(), Problem> {
+        let description = self.description(host)?;
+        let ended = match endpoint(link, host, &description) {
+            Some(endpoint) => self
+                .revoke_pair(link, host, &description, &endpoint, grant)
+                .await
+                .map(drop),
+            None => self
+                .revoke_token(link, host, &grant.access_token, false)
+                .await
+                .map(drop),
+        };
+        match ended {
+            Err(problem) if gone(link, &problem) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Asks the provider to end a token. Client secrets are tried in order, as at the token endpoint: while one replaces

@@ -217,7 +217,7 @@ async fn o10_every_client_secret_is_tried() {
 }
 
 /// The grants that were asked to be ended, and whether as a whole.
-fn whole_grants(world: &World) -> std::sync::Arc<std::sync::Mutex<Vec<bool>>> {
+pub(crate) fn whole_grants(world: &World) -> std::sync::Arc<std::sync::Mutex<Vec<bool>>> {
     let whole = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = std::sync::Arc::clone(&whole);
     world.plugin.watch("Revoke", move |call| {

@@ -132,6 +132,7 @@ fn write_pending(pending: &Pending) -> disk::Pending {
         }),
         identity: pending.identity.as_ref().map(write_identity),
         installation_id: pending.installation_id.clone(),
+        username: pending.username.clone(),
     }
 }
 
@@ -142,6 +143,7 @@ fn read_pending(message: disk::Pending) -> Result<Pending, Unreadable> {
         granted_scopes: message.granted_scopes.map(|scopes| scopes.scopes),
         identity: message.identity.map(read_identity).transpose()?,
         installation_id: message.installation_id,
+        username: message.username,
     })
 }
 

@@ -518,6 +518,7 @@ fn full_flow() -> Flow {
             granted_scopes: Some(vec!["repo".to_owned()]),
             identity: Some(identity()),
             installation_id: "9".to_owned(),
+            username: "octo".to_owned(),
         }),
         created: at(1),
         expires: at(2),

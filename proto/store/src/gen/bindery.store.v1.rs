@@ -616,6 +616,9 @@ pub struct Pending {
     /// Id of the installation; empty for other ways.
     #[prost(string, tag = "5")]
     pub installation_id: ::prost::alloc::string::String,
+    /// User name that goes with the token; empty where it needs none.
+    #[prost(string, tag = "6")]
+    pub username: ::prost::alloc::string::String,
 }
 /// The journal entry of a refresh.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
