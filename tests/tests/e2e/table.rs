@@ -87,8 +87,11 @@ impl<F: Forge> Row<F> {
         );
         let provider = F::PLUGIN.name();
         let described = cli::json(&self.daemon, &["provider", "get", provider])?;
-        for one in described["editions"].as_array().into_iter().flatten() {
-            let one = cli::text(one, "/name")?;
+        let editions = described["editions"].as_array().into_iter().flatten();
+        let editions = editions.map(|one| cli::text(one, "/name"));
+        // The empty one is a host of no edition.
+        for one in std::iter::once(Ok("")).chain(editions) {
+            let one = one?;
             ensure!(
                 ROWS.contains(&(provider, one)),
                 "edition {one} of {provider} has no row"
