@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bindery_core::{
-    port::{Change, Expect, Key, Record, RequestMemory},
+    port::{Change, Expect, Key, Listing, Record, RequestMemory},
     problem::{Problem, Reason},
 };
 
-use crate::{Engine, digest::sha256};
+use crate::{Engine, digest::sha256, records::change};
 
 /// How long a request id is remembered.
 const MEMORY: Duration = Duration::from_secs(3600);
@@ -82,5 +82,31 @@ impl Engine {
             expect,
             write: Some(Record::Request(memory)),
         }))
+    }
+
+    /// A resource has moved: requests that led to it lead to its new name.
+    pub(crate) async fn lead_to(&self, old: &str, new: &str) -> Result<Vec<Change>, Problem> {
+        let requests = self.list_all(&Listing::Requests, as_request).await?;
+        let moved = requests
+            .into_iter()
+            .filter(|entry| entry.record.resource == old);
+        let rewrite = moved.map(|entry| {
+            let memory = RequestMemory {
+                resource: new.to_owned(),
+                ..entry.record
+            };
+            let key = Key::Request(memory.key.clone());
+            let expect = Expect::Version(entry.version);
+            change(key, expect, Some(Record::Request(memory)))
+        });
+        Ok(rewrite.collect())
+    }
+}
+
+pub(crate) fn as_request(record: Record) -> Option<RequestMemory> {
+    if let Record::Request(memory) = record {
+        Some(memory)
+    } else {
+        None
     }
 }

@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use bindery_core::{
     flow::{Flow, FlowStage},
-    port::{Expect, Key, Listing, Record},
-    problem::{Problem, Reason},
+    port::{Expect, Key, Listing},
+    problem::{Problem, Reason, Who},
 };
 
 use crate::{
     Engine,
     flows::STILL_THERE,
+    memory::as_request,
     records::{as_flow, change},
 };
 
 /// Time between two sweeps.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(30);
+
+/// What a link says whose code was being exchanged when the daemon stopped.
+const CUT_OFF: &str = "the daemon stopped while the code was exchanged, so the forge may hold an authorization that nobody uses; remove it there, and authorize again";
 
 impl Engine {
     /// Makes good what the last stop cut off. Call it before the first request.
@@ -32,15 +36,37 @@ impl Engine {
     /// A code that was being exchanged at the last stop is used up, and what came of it is not known.
     async fn recover_flows(&self) -> Result<(), Problem> {
         for entry in self.list_all(&Listing::Flows, as_flow).await? {
-            let flow = entry.record;
-            if flow.stage == FlowStage::Exchanging {
-                tracing::warn!(link.id = %flow.link, "An authorization was cut off by the last stop; its link is ended");
-                let message =
-                    "the daemon stopped while the code was exchanged; start the link again";
-                self.end_flow(&flow, message).await?;
+            if entry.record.stage == FlowStage::Exchanging {
+                self.end_cut_off(&entry.record).await?;
             }
         }
         Ok(())
+    }
+
+    /// The forge may hold a grant whose tokens never came here, so only a person can remove it, and is told where.
+    async fn end_cut_off(&self, flow: &Flow) -> Result<(), Problem> {
+        let page = self.grants_page(flow).await.unwrap_or_default();
+        tracing::warn!(link.id = %flow.link, page, "An authorization was cut off by the last stop; the forge may hold a grant that nobody has");
+        if !self.end_or_forget(flow, CUT_OFF).await? {
+            return Ok(());
+        }
+        self.change_link(&flow.namespace, &flow.link, |link| {
+            link.observed.message = CUT_OFF.to_owned();
+            link.observed.action_uri.clone_from(&page);
+            link.observed.who = Some(Who::User);
+            Ok(())
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Where a person removes what they granted; `None` while nobody knows.
+    async fn grants_page(&self, flow: &Flow) -> Option<String> {
+        let host = self.host(&flow.host).await.ok()?.record;
+        let page = &self.description(&host).ok()?.revocation.oauth_page;
+        let client = host.oauth_client_id.as_deref().unwrap_or_default();
+        let page = page.replace("{web}", &host.web_url);
+        Some(page.replace("{client_id}", client))
     }
 
     /// Does what runs by itself until the future is dropped: sweeps, and replaces tokens before they end.
@@ -98,25 +124,25 @@ impl Engine {
             }
             return Ok(());
         }
-        match self.end_flow(flow, "it was not finished in time").await {
+        self.end_or_forget(flow, "it was not finished in time")
+            .await
+            .map(drop)
+    }
+
+    /// Ends a flow, and removes one whose link is gone. Says whether there was a link that it ended for.
+    async fn end_or_forget(&self, flow: &Flow, message: &str) -> Result<bool, Problem> {
+        match self.end_flow(flow, message).await {
             Err(problem) if problem.reason == Reason::NotFound => {
                 let remove = self.forget_flow(flow).await?;
-                self.commit(remove.into()).await
+                self.commit(remove.into()).await.map(|()| false)
             }
-            outcome => outcome.map(drop),
+            outcome => outcome,
         }
     }
 
     async fn forget_requests(&self) -> Result<(), Problem> {
         let now = self.now();
-        let pick = |record| {
-            if let Record::Request(memory) = record {
-                Some(memory)
-            } else {
-                None
-            }
-        };
-        for entry in self.list_all(&Listing::Requests, pick).await? {
+        for entry in self.list_all(&Listing::Requests, as_request).await? {
             if entry.record.expires <= now {
                 let key = Key::Request(entry.record.key);
                 self.commit(vec![change(key, Expect::Version(entry.version), None)])

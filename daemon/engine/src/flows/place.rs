@@ -98,6 +98,7 @@ impl Engine {
                 None,
             ),
         ]);
+        changes.extend(self.lead_to(&old.resource(), &link.resource()).await?);
         self.free(&link).await?;
         self.put_link(link.clone(), Expect::Absent, changes).await?;
         self.announce(&old.namespace, &old.id);

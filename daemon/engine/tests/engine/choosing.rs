@@ -268,12 +268,22 @@ async fn instance(world: &World) -> NamespaceName {
 }
 
 /// The person chose another namespace: the link is bound there, with its id and its grant, and is gone from where it was
-/// started. A repetition of the request finds it under its new name.
+/// started. A repetition of the request finds it under its new name, and so does one of the request that started it.
 #[tokio::test]
 async fn a_link_is_bound_where_the_person_chose() {
     let world = World::new().await;
     let registry = instance(&world).await;
-    let (link, flow) = world.flow().await;
+    let create = async || {
+        let key = RequestKey::new("uid:1000", "CreateLink", "6c5e", b"one");
+        let created = world.engine.create_link(oauth_link(), key.as_ref()).await;
+        created.expect("link")
+    };
+    let started = create().await;
+    let (link, uri) = (
+        started.link.record.id,
+        started.authorization.expect("authorization").uri,
+    );
+    let flow = uri.rsplit('/').next().expect("flow").to_owned();
     world.consent(&flow, "cookie").await.expect("callback");
     let view = world.engine.confirm_view(&flow, "cookie").await;
     let code = view.expect("page").confirm_code;
@@ -302,6 +312,8 @@ async fn a_link_is_bound_where_the_person_chose() {
     }
     let gone = engine.link(&acme(), &link).await;
     assert_eq!(gone.expect_err("moved").reason, Reason::NotFound);
+    let again = create().await.link.record;
+    assert_eq!((&again.namespace, &again.id), (&registry, &link));
     let wanted = bindery_engine::credentials::Wanted {
         namespace: registry,
         ..crate::support::wanted(&link)

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
     link::Stage,
+    name::LinkId,
     port::{Key, Record},
     problem::Reason,
     provider::{FailureCode, Identity, Input, OperationKind, Output, TokenFacts},
@@ -11,6 +12,7 @@ use bindery_core::{
 };
 use bindery_engine::{
     RequestKey,
+    links::Reauthorize,
     unlink::{PATIENCE, UnlinkOptions},
 };
 use bindery_store::{Call, Fault};
@@ -161,20 +163,6 @@ async fn a_decline_that_comes_too_late_says_so() {
     assert_ne!(confirmed.is_ok(), declined.is_ok());
     let bound = world.read(&link).await.observed.stage == Stage::Bound;
     assert_eq!(bound, confirmed.is_ok());
-}
-
-/// A stop during the exchange ends the link at the next start: the code is used up.
-#[tokio::test]
-async fn a_stop_during_the_exchange_ends_the_link() {
-    let mut world = Arc::new(World::new().await);
-    let (link, flow) = world.flow().await;
-    let callback = exchanging(&world, &flow).await;
-    callback.abort();
-    assert!(callback.await.is_err());
-    Arc::get_mut(&mut world).expect("alone").restart().await;
-    let observed = world.read(&link).await.observed;
-    assert_eq!(observed.stage, Stage::Unlinked);
-    assert!(observed.message.contains("start the link again"));
 }
 
 /// A check that ends after an unlink has begun does not bring the link back.
@@ -472,4 +460,53 @@ async fn a_link_that_never_was_has_a_receipt() {
     let options = UnlinkOptions::default();
     let receipt = world.engine.unlink(&acme(), &link, options).await;
     assert!(receipt.expect("receipt").record.finished.is_some());
+}
+
+/// O10: the daemon stops between presenting a code and keeping what came of it. The grant may be at the forge and nowhere
+/// else, so the link says so, with the page where a person removes it; one that was bound before goes on.
+#[tokio::test]
+async fn o10_a_stop_during_the_exchange_says_what_may_be_left() {
+    for anew in [false, true] {
+        let mut world = Arc::new(World::new().await);
+        world.plugin.describe_as(|known| {
+            known.revocation.oauth_page = "{web}/applications/{client_id}".to_owned();
+        });
+        let (link, flow) = if anew {
+            being_authorized_anew(&world).await
+        } else {
+            world.flow().await
+        };
+        let callback = exchanging(&world, &flow).await;
+        callback.abort();
+        assert!(callback.await.is_err());
+        Arc::get_mut(&mut world).expect("alone").restart().await;
+        let link = world.read(&link).await;
+        let stage = if anew { Stage::Bound } else { Stage::Unlinked };
+        assert_eq!((link.observed.stage, link.flow), (stage, None));
+        assert_eq!(
+            link.observed.action_uri,
+            "https://forge.example/applications/client"
+        );
+        let message = link.observed.message;
+        assert!(message.contains("may hold an authorization"), "{message}");
+    }
+}
+
+/// A bound link and the flow that is to authorize it anew.
+async fn being_authorized_anew(world: &World) -> (LinkId, String) {
+    let id = world.bound(Some(3600)).await.id;
+    let ask = Reauthorize {
+        namespace: acme(),
+        id: id.clone(),
+        method: None,
+        permissions: std::collections::BTreeSet::new(),
+        allow_identity_change: false,
+        allow_personal_account: false,
+        principal: "uid:1000".to_owned(),
+        expect: None,
+        validate_only: false,
+    };
+    let started = world.engine.reauthorize_link(ask, None).await;
+    let uri = started.expect("started").authorization.expect("URL").uri;
+    (id, uri.rsplit('/').next().expect("flow").to_owned())
 }
