@@ -7,8 +7,11 @@ use std::{
 };
 
 use bindery_core::{
-    exchange::{Exchanged, HttpRequest, ProbeReport, Route, TokenCall, TokenOutcome},
-    host::{Host, HostNetwork},
+    exchange::{
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
+        RevokeOutcome, Route, TokenCall, TokenReply,
+    },
+    host::{Certificates, HostNetwork},
     port::{
         BoxFuture, Change, Egress, Entry, Key, Listing, Page, Record, Vault, VaultError,
         VaultHealth,
@@ -105,16 +108,31 @@ impl Egress for Mortal<dyn Egress> {
         Box::pin(self.around(self.0.send(request, route)))
     }
 
-    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenOutcome> {
+    fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
         Box::pin(self.around(self.0.token(call)))
     }
 
-    fn probe<'a>(&'a self, url: &'a str, network: &'a HostNetwork) -> BoxFuture<'a, ProbeReport> {
-        self.0.probe(url, network)
+    fn authorize_device<'a>(
+        &'a self,
+        call: DeviceCall<'a>,
+    ) -> BoxFuture<'a, Result<DeviceAuthorization, Problem>> {
+        Box::pin(self.around(self.0.authorize_device(call)))
     }
 
-    fn admit(&self, host: &Host) -> Result<(), Problem> {
-        self.0.admit(host)
+    fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
+        Box::pin(self.around(self.0.revoke(call)))
+    }
+
+    fn probe<'a>(&'a self, url: &'a str, reach: Reach<'a>) -> BoxFuture<'a, ProbeReport> {
+        self.0.probe(url, reach)
+    }
+
+    fn admit(&self, reach: Reach<'_>) -> Result<(), Problem> {
+        self.0.admit(reach)
+    }
+
+    fn certificates(&self, network: &HostNetwork) -> Certificates {
+        self.0.certificates(network)
     }
 }
 
