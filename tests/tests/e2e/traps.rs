@@ -95,40 +95,40 @@ async fn follows(rotation: Rotation, old_access_dies: bool) -> Result<()> {
 
 /// A forge that keeps the refresh token and repeats it.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_1_no_rotation() -> Result<()> {
+async fn trap_1_1_no_rotation() -> Result<()> {
     follows(Rotation::Never { repeated: true }, false).await
 }
 
 /// A forge that keeps the refresh token and does not send it again: the old one is kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_1_no_rotation_and_not_repeated() -> Result<()> {
+async fn trap_1_1_no_rotation_and_not_repeated() -> Result<()> {
     follows(Rotation::Never { repeated: false }, false).await
 }
 
 /// A forge without any grace.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_1_rotation_without_grace() -> Result<()> {
+async fn trap_1_1_rotation_without_grace() -> Result<()> {
     let reuse = Reuse::Refused;
     follows(Rotation::Always { reuse }, true).await
 }
 
 /// A forge at which a second use would kill the family.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_1_rotation_that_punishes_a_second_use() -> Result<()> {
+async fn trap_1_1_rotation_that_punishes_a_second_use() -> Result<()> {
     let reuse = Reuse::KillsFamily;
     follows(Rotation::Always { reuse }, false).await
 }
 
 /// A forge at which the old token works for ten more minutes.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_1_rotation_with_grace() -> Result<()> {
+async fn trap_1_1_rotation_with_grace() -> Result<()> {
     let reuse = Reuse::Grace { ms: 600_000 };
     follows(Rotation::Always { reuse }, false).await
 }
 
 /// Where the old refresh token still works, a reply that is lost costs nothing: the link works again by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_1_a_lost_reply_with_grace_costs_nothing() -> Result<()> {
+async fn trap_1_1_a_lost_reply_with_grace_costs_nothing() -> Result<()> {
     let reuse = Reuse::Grace { ms: 600_000 };
     let (mut world, link) = linked(|rules| {
         rules.refreshing = Some(rotating(Rotation::Always { reuse }, false));
@@ -154,7 +154,7 @@ async fn trap_1_a_lost_reply_with_grace_costs_nothing() -> Result<()> {
 
 /// Where there is no grace, a reply that is lost loses the grant, and the link says so: nothing is silent.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_1_a_lost_reply_without_grace_is_said() -> Result<()> {
+async fn trap_1_1_a_lost_reply_without_grace_is_said() -> Result<()> {
     let (world, link) = linked(|_| {}).await?;
     lose_a_reply(&world, &link).await?;
     let started = Instant::now();
@@ -193,7 +193,7 @@ async fn lose_a_reply(world: &World<GitLabForge>, link: &str) -> Result<()> {
 
 /// Tokens of 2,600 characters go all the way: stored, refreshed, handed out, taken by git.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_2_tokens_longer_than_2500_characters() -> Result<()> {
+async fn trap_1_2_tokens_longer_than_2500_characters() -> Result<()> {
     let long = Shape::opaque("", 2_600);
     let (world, link) = linked(|rules| {
         rules.access_shape = long;
@@ -216,7 +216,7 @@ async fn trap_2_tokens_longer_than_2500_characters() -> Result<()> {
 
 /// A refresh that brings the same access token, byte by byte, is no error.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_12_the_same_token_after_a_refresh() -> Result<()> {
+async fn trap_1_12_the_same_token_after_a_refresh() -> Result<()> {
     let forge = GitLabForge::start(false).await?;
     forge.served.with(|twin| {
         let state = twin.state_mut();
@@ -246,7 +246,7 @@ async fn trap_12_the_same_token_after_a_refresh() -> Result<()> {
 
 /// A replica that refuses a new token for a while kills no link.
 #[tokio::test(flavor = "multi_thread")]
-async fn trap_12_refused_right_after_a_refresh() -> Result<()> {
+async fn trap_1_12_refused_right_after_a_refresh() -> Result<()> {
     let (mut world, link) = linked(|_| {}).await?;
     world.forge.served.with(|twin| {
         let knobs = &mut twin.state_mut().knobs;

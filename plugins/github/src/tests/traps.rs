@@ -13,7 +13,7 @@ fn method(kind: v1::AuthKind) -> v1::AuthMethod {
 
 /// Trap 1: a refresh ends the old pair at once, and a refresh token that rests for half a year is dead.
 #[test]
-fn trap_1_rotation_is_fatal() {
+fn trap_1_1_rotation_is_fatal() {
     for kind in [v1::AuthKind::OauthCode, v1::AuthKind::Device] {
         let method = method(kind);
         assert_eq!(method.rotation(), v1::RefreshRotation::Always);
@@ -25,7 +25,7 @@ fn trap_1_rotation_is_fatal() {
 
 /// Trap 2: a token of over 500 characters with dots is of the same kind as a short one.
 #[test]
-fn trap_2_tokens_have_any_size() {
+fn trap_1_2_tokens_have_any_size() {
     let long = format!(
         "ghs_77_{}.{}.{}",
         "a".repeat(40),
@@ -46,7 +46,7 @@ fn trap_2_tokens_have_any_size() {
 
 /// Trap 3: an OAuth error comes with status 200, and a dead refresh token has a name of its own.
 #[test]
-fn trap_3_errors_come_with_status_200() {
+fn trap_1_3_errors_come_with_status_200() {
     let method = method(v1::AuthKind::OauthCode);
     assert!(method.errors_with_status_ok);
     assert!(

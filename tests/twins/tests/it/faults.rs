@@ -51,7 +51,7 @@ fn a_request_is_lost() {
 
 /// A new token is refused until every replica knows it, by calls and by time.
 #[test]
-fn trap_12_replicas_lag_after_a_refresh() {
+fn trap_1_12_replicas_lag_after_a_refresh() {
     let mut scene = Scene::new();
     scene.twin.state_mut().knobs.replica_lag = ReplicaLag { calls: 2, ms: 0 };
     let pair = scene.link(START);

@@ -96,7 +96,7 @@ impl Scene {
 
 /// By default the old refresh token goes on working, beside the new one.
 #[test]
-fn trap_1_the_old_refresh_token_goes_on_working() {
+fn trap_1_1_the_old_refresh_token_goes_on_working() {
     let mut scene = Scene::new(false);
     let first = scene.link();
     let second = Pair::of(&scene.refresh(&first.refresh, START + HOUR)).expect("a pair");
@@ -108,7 +108,7 @@ fn trap_1_the_old_refresh_token_goes_on_working() {
 
 /// With `INVALIDATE_REFRESH_TOKENS` a second use is refused in words of its own, and the new pair lives on.
 #[test]
-fn trap_1_a_used_refresh_token_is_refused() {
+fn trap_1_1_a_used_refresh_token_is_refused() {
     let mut scene = Scene::new(true);
     let first = scene.link();
     let second = Pair::of(&scene.refresh(&first.refresh, START + HOUR)).expect("a pair");
@@ -146,7 +146,7 @@ fn trap_7_error_codes_are_not_the_rfcs() {
 
 /// Two refreshes within a second give the same access token, byte for byte; one of the next second does not.
 #[test]
-fn trap_12_the_same_token_within_a_second() {
+fn trap_1_12_the_same_token_within_a_second() {
     let mut scene = Scene::new(false);
     let first = scene.link();
     let mut at = |now_ms| {

@@ -130,7 +130,7 @@ fn a_reply_is_doorkeepers() {
 
 /// A refresh brings both tokens anew; what is not documented about the old ones is taken as the worse.
 #[test]
-fn trap_1_the_old_pair_is_dead() {
+fn trap_1_1_the_old_pair_is_dead() {
     let mut scene = Scene::new();
     let first = Pair::of(&scene.link()).expect("a pair");
     let second = Pair::of(&scene.refresh(&first.refresh, START + HOUR)).expect("a pair");
@@ -200,7 +200,7 @@ fn trap_6_a_path_is_not_a_name() {
 
 /// Pages are counted in headers, without `Link`; an old server counts no tags, and peels them all the same.
 #[test]
-fn trap_11_pages_are_counted_in_headers() {
+fn trap_1_11_pages_are_counted_in_headers() {
     let mut scene = Scene::new();
     let token = scene.personal(&SCOPES);
     let octo = scene.octo;

@@ -24,7 +24,7 @@ fn renewed(scene: &mut Scene, refresh: &str, now_ms: u64) -> Pair {
 
 /// GitLab: the old pair is dead at once, and a second use harms nobody.
 #[test]
-fn trap_1_without_grace() {
+fn trap_1_1_without_grace() {
     let mut scene = Scene::new();
     let first = scene.link(START);
     let second = renewed(&mut scene, &first.refresh, START + HOUR);
@@ -43,7 +43,7 @@ fn trap_1_without_grace() {
 
 /// The strict kind: a second use kills everything that came of the consent.
 #[test]
-fn trap_1_a_second_use_kills_the_family() {
+fn trap_1_1_a_second_use_kills_the_family() {
     let reuse = Reuse::KillsFamily;
     let mut scene = under(Rotation::Always { reuse }, false);
     let first = scene.link(START);
@@ -56,7 +56,7 @@ fn trap_1_a_second_use_kills_the_family() {
 
 /// Bitbucket Cloud's kind: the old one works on for a while after its first use, not after its last.
 #[test]
-fn trap_1_with_grace() {
+fn trap_1_1_with_grace() {
     let reuse = Reuse::Grace { ms: 600_000 };
     let mut scene = under(Rotation::Always { reuse }, false);
     let first = scene.link(START);
@@ -71,7 +71,7 @@ fn trap_1_with_grace() {
 
 /// Gitea's default: the same one goes on, told again or not.
 #[test]
-fn trap_1_without_rotation() {
+fn trap_1_1_without_rotation() {
     for repeated in [true, false] {
         let mut scene = under(Rotation::Never { repeated }, false);
         let first = scene.link(START);

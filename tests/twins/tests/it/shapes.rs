@@ -9,7 +9,7 @@ use crate::scene::{Pair, START, Scene};
 
 /// Tokens may be longer than 2,500 characters.
 #[test]
-fn trap_2_long_tokens() {
+fn trap_1_2_long_tokens() {
     let mut scene = Scene::new();
     scene.twin.state_mut().oauth.rules.access_shape = Shape::opaque("", 2_600);
     let pair = scene.link(START);
@@ -19,7 +19,7 @@ fn trap_2_long_tokens() {
 
 /// Errors may come with status 200, and as a form unless JSON is asked for.
 #[test]
-fn trap_3_errors_with_status_200() {
+fn trap_1_3_errors_with_status_200() {
     let mut scene = Scene::new();
     scene.twin.state_mut().oauth.rules.reply = Reply {
         errors_with_200: true,
@@ -41,7 +41,7 @@ fn trap_3_errors_with_status_200() {
 
 /// Two access tokens of one second may be the same, and both are good.
 #[test]
-fn trap_12_the_same_token_in_the_same_second() {
+fn trap_1_12_the_same_token_in_the_same_second() {
     let mut scene = Scene::new();
     let rules = &mut scene.twin.state_mut().oauth.rules;
     rules.access_shape = Shape::Jwt;
