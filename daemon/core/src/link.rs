@@ -90,6 +90,8 @@ pub struct OpenFlow {
     pub identity: Option<Identity>,
     /// It replaces the grant of a link that was bound before.
     pub reauthorization: bool,
+    /// What whoever confirms should know of the grant that waits, the most severe first.
+    pub notes: Vec<Note>,
 }
 
 /// What became of the token of a link, and when something comes next.

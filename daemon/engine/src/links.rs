@@ -42,9 +42,9 @@ pub use self::{
     update::LinkChange,
 };
 pub(crate) use self::{
-    check::explain,
+    check::{NOTES, explain, note},
     open::kind_of,
-    preflight::{Rules, expected, personal},
+    preflight::{Rules, expected, findings, personal},
     renew::{Ticket, on_trial, renewal, same_identity},
     scopes::{extra, missing, scope_problem},
 };

@@ -155,6 +155,7 @@ fn confirm_page(flow: &FlowId, view: ConfirmView) -> Response {
         granted: Ask::all(view.granted),
         missing: Ask::all(view.missing),
         extra: view.extra,
+        warnings: view.warnings,
         code: view.confirm_code.expose(),
     };
     pages::render(&page, StatusCode::OK)

@@ -69,6 +69,8 @@ pub(crate) struct ConfirmPage<'a> {
     pub(crate) missing: Vec<Ask>,
     /// Scopes that were granted and not asked for.
     pub(crate) extra: Vec<String>,
+    /// What else whoever confirms should know.
+    pub(crate) warnings: Vec<String>,
     pub(crate) code: &'a str,
 }
 

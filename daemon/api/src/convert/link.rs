@@ -5,7 +5,7 @@ mod ask;
 use std::{collections::BTreeSet, sync::Arc};
 
 use bindery_core::{
-    link::{Cause, Desired, Link, Stage},
+    link::{Cause, Desired, Link, Note, Stage},
     name::HostName,
     provider::{AccountKind, Description, Identity, Permission},
     secret::Secret,
@@ -221,6 +221,7 @@ fn flow(link: &Link) -> Option<wire::Flow> {
             requested_scopes: open.requested_scopes.clone(),
             pending_identity: open.identity.as_ref().map(identity),
             reauthorization: open.reauthorization,
+            findings: open.notes.iter().map(noted).collect(),
         });
     }
     // A link that was made before flows were noted in links.
@@ -232,7 +233,20 @@ fn flow(link: &Link) -> Option<wire::Flow> {
         requested_scopes: link.requested_scopes.clone(),
         pending_identity: shown_identity(link, true),
         reauthorization: false,
+        findings: Vec::new(),
     })
+}
+
+/// A warning that was kept.
+fn noted(note: &Note) -> wire::Finding {
+    wire::Finding {
+        severity: wire::Severity::Warning.into(),
+        reason: note.reason.clone(),
+        message: note.message.clone(),
+        who_must_act: common::who(note.who).into(),
+        action_uri: note.action_uri.clone(),
+        until_time: note.until.map(time),
+    }
 }
 
 pub(crate) fn authorization(authorization: Authorization) -> wire::Authorization {

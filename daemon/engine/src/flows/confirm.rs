@@ -58,6 +58,8 @@ pub struct ConfirmView {
     /// Scopes that were granted and not asked for. Forges give an application that was allowed more before the whole of it
     /// again, so this is told, not refused: who confirms knows it (THREATS O8).
     pub extra: Vec<String>,
+    /// What else whoever confirms should know, in words: organizations that are not reached, an early end.
+    pub warnings: Vec<String>,
     /// Registered address where the person goes on after confirming.
     pub return_to: Option<String>,
     /// The code that confirms. It goes to this page and nowhere else.
@@ -149,6 +151,7 @@ impl Engine {
             granted: granted(&description, link),
             missing: missing(&description, link),
             extra: extra(link),
+            warnings: warnings(&stand.link.record),
             return_to: self.return_address(&stand.flow.record),
             confirm_code,
         })
@@ -342,6 +345,14 @@ impl Engine {
         let id = flow.return_to.as_ref()?;
         self.config().return_addresses.get(id).cloned()
     }
+}
+
+/// What is not on the page in words of its own.
+fn warnings(link: &Link) -> Vec<String> {
+    let notes = link.flow.iter().flat_map(|open| &open.notes);
+    let own = Reason::PersonalAccount.as_str();
+    let rest = notes.filter(|note| note.reason != own);
+    rest.map(|note| note.message.clone()).collect()
 }
 
 /// What was asked for without what is missing.

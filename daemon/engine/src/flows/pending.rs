@@ -8,7 +8,7 @@ use bindery_core::{
     name::FlowId,
     port::{Change, Expect, Key, Record},
     problem::{Problem, Reason, Who},
-    provider::{Description, Identity},
+    provider::{Description, Identity, TokenFacts},
     secret::Secret,
     time::Timestamp,
 };
@@ -16,7 +16,10 @@ use bindery_core::{
 use super::{Stand, fits, over};
 use crate::{
     Engine, Versioned,
-    links::{Found, expected, extra, kind_of, missing, same_identity, token_kind},
+    links::{
+        Found, NOTES, Severity, expected, extra, findings, kind_of, missing, note, same_identity,
+        token_kind,
+    },
     records::{change, origins},
 };
 
@@ -71,6 +74,10 @@ impl Engine {
         }
         let mut stand = self.stand(id).await?;
         match self.known_identity(&mut stand).await {
+            // Of an installation the identity was known before.
+            Ok(_) if arrival.installation.is_some() => {
+                self.note_findings(&mut stand, &arrival.grant).await
+            }
             Ok(_) => Ok(()),
             Err(problem) if problem.reason == Reason::IdentityMismatch => {
                 self.end_flow(&stand.flow.record, &problem.message).await?;
@@ -203,6 +210,7 @@ impl Engine {
             self.note_identity(stand, &grant.record.access_token)
                 .await?;
             *stand = self.stand(stand.flow.record.id.as_str()).await?;
+            self.note_findings(stand, &grant.record).await?;
         }
         let identity = stand.subject().identity.ok_or_else(|| {
             Problem::new(
@@ -237,6 +245,35 @@ impl Engine {
             Ok(())
         })
         .await?;
+        Ok(())
+    }
+
+    /// Notes what whoever confirms should know of the grant that waits.
+    async fn note_findings(&self, stand: &mut Stand, grant: &Grant) -> Result<(), Problem> {
+        let link = stand.subject();
+        let Some(identity) = link.identity.clone() else {
+            return Ok(());
+        };
+        let namespace = self.namespace(&link.namespace).await?.record;
+        let description = self.description(&stand.host)?;
+        let found = Found {
+            identity,
+            facts: TokenFacts::default(),
+        };
+        let ends = grant.expires.filter(|_| !link.renewable(grant));
+        let mut all = findings(&namespace, &description, &link, &found, ends, self.now());
+        all.extend(self.reach(&link, &stand.host, &grant.access_token).await);
+        all.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let warnings = all.iter().filter(|one| one.severity > Severity::Info);
+        let notes: Vec<_> = warnings.take(NOTES).map(note).collect();
+        self.change_link(&link.namespace, &link.id, |link| {
+            if let Some(open) = &mut link.flow {
+                open.notes.clone_from(&notes);
+            }
+            Ok(())
+        })
+        .await?;
+        *stand = self.stand(stand.flow.record.id.as_str()).await?;
         Ok(())
     }
 

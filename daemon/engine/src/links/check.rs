@@ -22,7 +22,7 @@ use crate::{Engine, Versioned};
 const SOON: Duration = Duration::from_secs(7 * 86_400);
 
 /// Findings that a link keeps until the next check.
-const NOTES: usize = 16;
+pub(crate) const NOTES: usize = 16;
 
 /// What a live check found.
 #[derive(Debug)]
@@ -344,7 +344,8 @@ fn refused_before(link: &Link, now: Timestamp) -> bool {
     noted && link.seen.at.is_some_and(long_ago)
 }
 
-fn note(finding: &Finding) -> Note {
+/// A finding as it is kept.
+pub(crate) fn note(finding: &Finding) -> Note {
     Note {
         reason: finding.problem.reason.as_str().to_owned(),
         message: finding.problem.message.clone(),

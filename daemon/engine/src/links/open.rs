@@ -257,6 +257,7 @@ pub(super) fn note_flow(link: &mut Link, flow: &Flow) {
         requested_scopes: flow.requested_scopes.clone(),
         identity: None,
         reauthorization: flow.reauthorization,
+        notes: Vec::new(),
     });
 }
 

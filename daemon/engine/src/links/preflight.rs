@@ -73,7 +73,9 @@ pub(crate) fn for_machines(link: &Link, identity: &Identity) -> bool {
         identity.kind,
         AccountKind::Bot | AccountKind::App | AccountKind::Organization
     );
-    told || link.service_account || link.auth_kind == AuthKind::AppInstallation
+    // An installation on a person's own account ends with that account.
+    let app = link.auth_kind == AuthKind::AppInstallation && identity.kind != AccountKind::User;
+    told || link.service_account || app
 }
 
 /// Checks the user name that comes with a token.
@@ -115,7 +117,7 @@ pub(crate) fn login_of_token(
     }
 }
 
-/// What is worth saying about a grant that is kept: the most severe first.
+/// What is worth saying about a grant that is kept: the most severe first. `ends` is when it does, if nobody can renew it.
 pub(crate) fn findings(
     namespace: &Namespace,
     description: &Description,
@@ -125,7 +127,7 @@ pub(crate) fn findings(
     now: Timestamp,
 ) -> Vec<Finding> {
     let about = [
-        expiry(link, ends, now),
+        expiry(ends, now),
         personal(namespace, link, &found.identity),
         untold(description, link),
         surplus(description, link),
@@ -136,8 +138,8 @@ pub(crate) fn findings(
 }
 
 /// Only a token that nobody can renew is worth a word.
-fn expiry(link: &Link, ends: Option<Timestamp>, now: Timestamp) -> Option<Finding> {
-    let ends = ends.filter(|_| link.auth_kind == AuthKind::AccessToken)?;
+fn expiry(ends: Option<Timestamp>, now: Timestamp) -> Option<Finding> {
+    let ends = ends?;
     let left = ends.since(now);
     (left < SOON).then(|| {
         let message = format!(

@@ -14,7 +14,7 @@ use bindery_engine::{
     links::{Method, NewLink, Severity},
 };
 
-use crate::support::{World, acme, failure, host_name, installation, oauth_link, query};
+use crate::support::{World, acme, failure, host_name, installation, oauth_link, octo, query};
 
 fn app_link(id: Option<&str>) -> NewLink {
     NewLink {
@@ -50,6 +50,30 @@ async fn an_installation_is_bound_by_its_id() {
     let credential = world.fetch(&link.id).await.expect("token");
     // The broad one is `m1`, and stays here.
     assert_eq!(credential.token.expose(), "m2");
+}
+
+/// An installation on a person's own account ends with that account: a team is told so, when it is bound and at each check.
+#[tokio::test]
+async fn an_installation_on_a_person_is_no_machine() {
+    let world = World::new().await;
+    world.give_app().await;
+    let person = Installation {
+        account: octo(),
+        ..installation("42")
+    };
+    world.plugin.on("GetInstallation", move |_| {
+        Ok(Output::Installation(person.clone()))
+    });
+    let created = world.engine.create_link(app_link(Some("42")), None).await;
+    let created = created.expect("link");
+    let warns = |findings: &[bindery_engine::links::Finding]| {
+        let mut reasons = findings.iter().map(|finding| finding.problem.reason);
+        reasons.any(|reason| reason == Reason::PersonalAccount)
+    };
+    assert!(warns(&created.findings));
+    let id = &created.link.record.id;
+    let checked = world.engine.check_link(&acme(), id, false).await;
+    assert!(warns(&checked.expect("checked").findings));
 }
 
 /// Without an app there is nothing to install, and a suspended or foreign installation is not bound.

@@ -3,13 +3,18 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bindery_core::{
+    exchange::{TokenOutcome, Tokens},
     host::Host,
     link::{Desired, Stage},
     name::NamespaceName,
     namespace::NamespaceKind,
     port::{Clock as _, Key, Record},
     problem::Reason,
-    provider::{AccountKind, AuthKind, Identity, Output, Permission, Repository, TokenFacts},
+    provider::{
+        AccountKind, AuthKind, Identity, Organization, OrganizationAccess, Output, Permission,
+        Repository, TokenFacts,
+    },
+    secret::Secret,
     time::Timestamp,
 };
 use bindery_engine::{
@@ -92,6 +97,54 @@ async fn preflight_finds_what_is_worth_knowing() {
         ]
     );
     assert_eq!(created.findings[0].until, Some(soon));
+}
+
+/// What was consented to is looked at as a token is, before anybody confirms: an organization that the grant does not
+/// reach and an end that nobody can put off are on the confirm page, and in the flow for whoever has no page.
+#[tokio::test]
+async fn preflight_of_a_consented_grant_is_told_before_it_is_confirmed() {
+    let world = World::new().await;
+    world.plugin.on("ListOrganizations", |_| {
+        Ok(Output::Organizations {
+            items: vec![Organization {
+                stable_id: "7".to_owned(),
+                login: "walled".to_owned(),
+                display_name: String::new(),
+                access: OrganizationAccess::SsoRequired,
+                reason: "a single sign-on is due".to_owned(),
+                who: None,
+                action_uri: "https://forge.example/sso".to_owned(),
+                role: String::new(),
+            }],
+            partial: false,
+            partial_reason: String::new(),
+            partial_uri: String::new(),
+        })
+    });
+    world.forge.answer(|_| {
+        TokenOutcome::Granted(Tokens {
+            access_token: Secret::new("a1".to_owned()),
+            refresh_token: None,
+            expires_in: Some(Duration::from_secs(86_400)),
+            scopes: None,
+        })
+    });
+    let new = NewLink {
+        permissions: [PermissionKey::Organizations].into(),
+        ..oauth_link()
+    };
+    let created = world.engine.create_link(new, None).await.expect("link");
+    let uri = created.authorization.expect("authorization").uri;
+    let flow = uri.rsplit('/').next().expect("flow");
+    world.consent(flow, "cookie").await.expect("consent");
+    let open = world.read(&created.link.record.id).await.flow;
+    let notes = open.expect("flow").notes;
+    let noted: Vec<_> = notes.iter().map(|note| note.reason.as_str()).collect();
+    assert_eq!(noted, ["EXPIRES_SOON", "PERSONAL_ACCOUNT", "SSO_REQUIRED"]);
+    assert_eq!(notes[2].action_uri, "https://forge.example/sso");
+    let view = world.engine.confirm_view(flow, "cookie").await;
+    let warnings = view.expect("page").warnings;
+    assert_eq!(warnings, [&*notes[0].message, &*notes[2].message]);
 }
 
 /// A token whose day is over is not kept, whatever the provider goes on to say about it.

@@ -24,6 +24,7 @@ pub(super) fn write_open_flow(flow: &OpenFlow) -> disk::OpenFlow {
         requested_scopes: flow.requested_scopes.clone(),
         identity: flow.identity.as_ref().map(write_identity),
         reauthorization: flow.reauthorization,
+        notes: flow.notes.iter().map(write_note).collect(),
     }
 }
 
@@ -37,7 +38,31 @@ pub(super) fn read_open_flow(message: disk::OpenFlow) -> Result<OpenFlow, Unread
         requested_scopes: message.requested_scopes,
         identity: message.identity.map(read_identity).transpose()?,
         reauthorization: message.reauthorization,
+        notes: read_notes(message.notes)?,
     })
+}
+
+fn write_note(one: &Note) -> disk::Note {
+    disk::Note {
+        reason: one.reason.clone(),
+        message: one.message.clone(),
+        action_uri: one.action_uri.clone(),
+        who: write_who(one.who).into(),
+        until_ms: ms(one.until),
+    }
+}
+
+fn read_notes(messages: Vec<disk::Note>) -> Result<Vec<Note>, Unreadable> {
+    let note = |one: disk::Note| {
+        Ok(Note {
+            who: read_who(one.who)?,
+            reason: one.reason,
+            message: one.message,
+            action_uri: one.action_uri,
+            until: time(one.until_ms),
+        })
+    };
+    messages.into_iter().map(note).collect()
 }
 
 pub(super) fn write_upkeep(upkeep: &Upkeep) -> disk::Upkeep {
@@ -72,18 +97,11 @@ pub(super) fn write_seen(seen: &Seen) -> disk::Seen {
         stable_id: one.stable_id.clone(),
         full_name: one.full_name.clone(),
     };
-    let note = |one: &Note| disk::Note {
-        reason: one.reason.clone(),
-        message: one.message.clone(),
-        action_uri: one.action_uri.clone(),
-        who: write_who(one.who).into(),
-        until_ms: ms(one.until),
-    };
     disk::Seen {
         at_ms: ms(seen.at),
         organizations: seen.organizations.iter().map(organization).collect(),
         repositories: seen.repositories.iter().map(repository).collect(),
-        notes: seen.notes.iter().map(note).collect(),
+        notes: seen.notes.iter().map(write_note).collect(),
     }
 }
 
@@ -99,25 +117,12 @@ pub(super) fn read_seen(message: disk::Seen) -> Result<Seen, Unreadable> {
         stable_id: one.stable_id,
         full_name: one.full_name,
     };
-    let note = |one: disk::Note| {
-        Ok(Note {
-            who: read_who(one.who)?,
-            reason: one.reason,
-            message: one.message,
-            action_uri: one.action_uri,
-            until: time(one.until_ms),
-        })
-    };
     let organizations = message.organizations.into_iter().map(organization);
     Ok(Seen {
         at: time(message.at_ms),
         organizations: organizations.collect::<Result<_, _>>()?,
         repositories: message.repositories.into_iter().map(repository).collect(),
-        notes: message
-            .notes
-            .into_iter()
-            .map(note)
-            .collect::<Result<_, _>>()?,
+        notes: read_notes(message.notes)?,
     })
 }
 

@@ -429,6 +429,17 @@ fn open_flow() -> OpenFlow {
         requested_scopes: vec!["repo".to_owned()],
         identity: Some(identity()),
         reauthorization: true,
+        notes: vec![note()],
+    }
+}
+
+fn note() -> Note {
+    Note {
+        reason: "R".to_owned(),
+        message: "text".to_owned(),
+        action_uri: "https://forge.example".to_owned(),
+        who: Some(Who::User),
+        until: Some(at(2)),
     }
 }
 
@@ -456,13 +467,7 @@ fn seen() -> Seen {
             stable_id: "7".to_owned(),
             full_name: "acme/api".to_owned(),
         }],
-        notes: vec![Note {
-            reason: "R".to_owned(),
-            message: "text".to_owned(),
-            action_uri: "https://forge.example".to_owned(),
-            who: Some(Who::User),
-            until: Some(at(2)),
-        }],
+        notes: vec![note()],
     }
 }
 

@@ -6972,7 +6972,7 @@ pub struct TokenFacts {
 }
 /// A pending authorization: a single-use ticket, bound to the one who started it. It holds nothing that
 /// would let somebody else finish it.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Flow {
     /// How it is authorized.
     #[prost(enumeration = "AuthMethodKind", tag = "1")]
@@ -6995,6 +6995,10 @@ pub struct Flow {
     /// Whether it replaces the grant of a link that was bound before.
     #[prost(bool, tag = "7")]
     pub reauthorization: bool,
+    /// What whoever confirms should know of the grant that waits, the most severe first: organizations that it
+    /// does not reach, an early end, a personal account. Empty before consent.
+    #[prost(message, repeated, tag = "8")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
 }
 /// What a person needs to go on with a flow. Only the one who started the flow gets it, in the answer to
 /// the call that started it: whoever has it can act as the one who started.
@@ -7123,7 +7127,9 @@ pub struct OAuthCode {
     #[prost(string, tag = "1")]
     pub return_to: ::prost::alloc::string::String,
     /// True where the caller's own page receives code and state and hands them in with `CompleteLink`;
-    /// `return_to` then names that page and is required.
+    /// `return_to` then names that page and is required. Use an address for each host, and hand in only what
+    /// came back to the address that the link was started with: where a provider sends no `iss` (RFC 9207),
+    /// nothing else stops one provider from having the code of another handed to it (RFC 9700 section 4.4).
     #[prost(bool, tag = "2")]
     pub headless: bool,
 }

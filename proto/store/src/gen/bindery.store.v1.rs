@@ -313,7 +313,7 @@ pub struct Link {
     pub seen: ::core::option::Option<Seen>,
 }
 /// What may be shown of a flow that is under way.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OpenFlow {
     /// Its id.
     #[prost(string, tag = "1")]
@@ -339,6 +339,9 @@ pub struct OpenFlow {
     /// Whether it replaces the grant of a link that was bound before.
     #[prost(bool, tag = "8")]
     pub reauthorization: bool,
+    /// What whoever confirms should know of the grant that waits, the most severe first.
+    #[prost(message, repeated, tag = "9")]
+    pub notes: ::prost::alloc::vec::Vec<Note>,
 }
 /// What became of the token of a link.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,5 +1,5 @@
 use bindery_core::{
-    link::{Observed, OpenFlow},
+    link::{Note, Observed, OpenFlow},
     name::{FlowId, LinkId, NamespaceName},
     problem::Who,
     provider::AuthKind,
@@ -203,11 +203,23 @@ fn o1_open_flows_are_shown_without_their_id() {
         requested_scopes: vec!["repo".into()],
         identity: entry.record.identity.clone(),
         reauthorization: true,
+        notes: vec![Note {
+            reason: "SSO_REQUIRED".into(),
+            message: "acme is not reached".into(),
+            action_uri: "https://forge.example/sso".into(),
+            who: Some(Who::User),
+            until: Some(now),
+        }],
     });
     let wire = link(&entry, None);
     assert!(!format!("{:?}", wire.flow).contains("secretflow"));
     let flow = wire.flow.expect("flow");
     assert!(flow.reauthorization);
+    let finding = flow.findings.first().expect("finding");
+    assert_eq!(finding.reason, "SSO_REQUIRED");
+    assert_eq!(finding.severity(), wire::Severity::Warning);
+    assert_eq!(finding.who_must_act(), wire::WhoMustAct::User);
+    assert!(finding.until_time.is_some());
     assert_eq!(flow.pending_identity.expect("identity").login, "octo");
     assert!(wire.identity.is_some());
 }
