@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 
 use crate::{
-    link::Desired,
+    link::{Desired, Wish},
     name::{HostName, ProviderName},
     origin::{NoOrigin, Origin, OriginSet},
     problem::{Problem, Reason, Who},
@@ -216,7 +216,7 @@ impl Host {
             app: None,
             rate_budget: RateBudget::default(),
             allowed_methods: Vec::new(),
-            desired: Desired::Enabled,
+            desired: Desired::ENABLED,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
             secret_facts: Vec::new(),
@@ -232,7 +232,7 @@ impl Host {
     ///
     /// `HOST_DISABLED` where the operator switched it off, with what the operator wrote.
     pub fn usable(&self) -> Result<(), Problem> {
-        let Desired::Disabled { reason, .. } = &self.desired else {
+        let Desired::Disabled(Wish { reason, .. }) = &self.desired else {
             return Ok(());
         };
         let why = if reason.is_empty() {

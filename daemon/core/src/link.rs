@@ -162,17 +162,32 @@ pub struct Note {
 /// What people want.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Desired {
-    /// In use.
-    Enabled,
+    /// In use. `None` where nobody ever said so: that is how a link starts.
+    Enabled(Option<Wish>),
     /// Kept, not used, not revoked.
-    Disabled {
-        /// Why, in the person's words.
-        reason: String,
-        /// Who did it.
-        actor: String,
-        /// When.
-        since: Timestamp,
-    },
+    Disabled(Wish),
+}
+
+impl Desired {
+    /// In use, as it is from the start.
+    pub const ENABLED: Self = Self::Enabled(None);
+
+    /// Whether it is to be used.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        matches!(self, Self::Enabled(_))
+    }
+}
+
+/// Who wanted something, when, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Wish {
+    /// Why, in the person's words; may be empty.
+    pub reason: String,
+    /// Who wanted it.
+    pub actor: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// What the daemon sees.
@@ -376,7 +391,7 @@ impl Link {
             display_name: String::new(),
             auth_kind,
             token_kind: String::new(),
-            desired: Desired::Enabled,
+            desired: Desired::ENABLED,
             observed: Observed::new(Stage::PendingAuthorization, "", now),
             identity: None,
             permissions: Vec::new(),
@@ -435,7 +450,7 @@ impl Link {
             }
             Stage::Bound => {}
         }
-        if let Desired::Disabled { reason, .. } = &self.desired {
+        if let Desired::Disabled(Wish { reason, .. }) = &self.desired {
             let why = if reason.is_empty() {
                 "no reason given"
             } else {

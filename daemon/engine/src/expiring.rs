@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bindery_core::{
     host::{Certificates, Host, SecretKind},
-    link::{Desired, Link, Stage},
+    link::{Link, Stage},
     name::NamespaceName,
     port::Listing,
     problem::{Problem, Who},
@@ -107,7 +107,7 @@ fn of_link(link: &Link, horizon: Horizon) -> Vec<Expiring> {
         return Vec::new();
     }
     // What is disabled is not touched, so nothing of it is renewed.
-    let kept_up = link.desired == Desired::Enabled;
+    let kept_up = link.desired.is_enabled();
     let renewed = kept_up && (link.refreshable || link.upkeep.rotate_token);
     let shown = |renewed: bool| horizon.include_refreshable || !renewed;
     let resource = link.resource();

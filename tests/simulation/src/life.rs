@@ -318,10 +318,10 @@ impl Run {
     async fn toggle(&mut self, engine: &Engine, fate: &Fate, at: usize) -> Option<()> {
         let (known, acme) = (self.links[at].clone(), namespace());
         let outcome = if known.disabled {
-            fate.or_death(engine.enable_link(&acme, &known.id, None))
+            fate.or_death(engine.enable_link(&acme, &known.id, "", "uid:1", None, None))
                 .await?
         } else {
-            let work = engine.disable_link(&acme, &known.id, "", "uid:1", None);
+            let work = engine.disable_link(&acme, &known.id, "", "uid:1", None, None);
             fate.or_death(work).await?
         };
         self.links[at].disabled = known.disabled ^ outcome.is_ok();
@@ -361,7 +361,9 @@ impl Run {
         for known in self.links.clone() {
             self.forges.with(known.forge, |forge, _| forge.heal());
             if known.disabled {
-                let enabled = engine.enable_link(&namespace(), &known.id, None).await;
+                let enabled = engine
+                    .enable_link(&namespace(), &known.id, "", "uid:1", None, None)
+                    .await;
                 enabled.map_err(|problem| format!("{}: {problem}", known.forge))?;
             }
         }

@@ -2,7 +2,7 @@
 
 use bindery_core::{
     host::{Certificates, Host, HostNetwork, SecretFact, SecretKind},
-    link::Desired,
+    link::{Desired, Wish},
     time::Timestamp,
 };
 use bindery_engine::{Engine, Versioned};
@@ -63,8 +63,8 @@ pub(crate) fn host(entry: &Versioned<Host>, engine: &Engine, links: usize) -> wi
 
 fn switch(desired: &Desired) -> (bool, String) {
     match desired {
-        Desired::Enabled => (false, String::new()),
-        Desired::Disabled { reason, .. } => (true, reason.clone()),
+        Desired::Enabled(_) => (false, String::new()),
+        Desired::Disabled(Wish { reason, .. }) => (true, reason.clone()),
     }
 }
 

@@ -5,7 +5,7 @@ mod ask;
 use std::{collections::BTreeSet, sync::Arc};
 
 use bindery_core::{
-    link::{Cause, Desired, Link, Note, Stage},
+    link::{Cause, Desired, Link, Note, Stage, Wish},
     name::HostName,
     provider::{AccountKind, Description, Identity, Permission},
     secret::Secret,
@@ -119,22 +119,23 @@ fn missing(link: &Link, description: &Description, permissions: &[Permission]) -
 }
 
 fn desired(link: &Link) -> wire::DesiredState {
-    match &link.desired {
-        Desired::Enabled => wire::DesiredState {
-            state: desired_state::State::Enabled.into(),
+    let (state, wish) = match &link.desired {
+        Desired::Enabled(wish) => (desired_state::State::Enabled, wish.as_ref()),
+        Desired::Disabled(wish) => (desired_state::State::Disabled, Some(wish)),
+    };
+    let told = |wish: &Wish| wire::DesiredState {
+        state: state.into(),
+        reason: wish.reason.clone(),
+        actor: Some(common::principal(&wish.actor)),
+        set_time: Some(time(wish.since)),
+    };
+    wish.map_or_else(
+        || wire::DesiredState {
+            state: state.into(),
             ..wire::DesiredState::default()
         },
-        Desired::Disabled {
-            reason,
-            actor,
-            since,
-        } => wire::DesiredState {
-            state: desired_state::State::Disabled.into(),
-            reason: reason.clone(),
-            actor: Some(common::principal(actor)),
-            set_time: Some(time(*since)),
-        },
-    }
+        told,
+    )
 }
 
 fn observed(link: &Link) -> wire::ObservedState {

@@ -9,7 +9,6 @@ use crate::{
     access::denied,
     call::Call,
     convert::{self, credential},
-    fields::request_id,
     filter::Filter,
     names, pages,
     policy::{Action, Verdict},
@@ -21,11 +20,14 @@ pub(super) async fn revoke(
     call: Call,
     request: wire::RevokeLeaseRequest,
 ) -> Result<wire::RevokeLeaseResponse, Failure> {
-    request_id(&request.request_id)?;
+    let key = call.request_key(&request, &request.request_id)?;
     let (namespace, id) = names::lease(&request.name)?;
     let lease = call.engine().lease(&namespace, &id).await?;
     may_give_back(&call, &lease)?;
-    let given = call.engine().revoke_lease(&namespace, &id).await;
+    let given = call
+        .engine()
+        .revoke_lease(&namespace, &id, key.as_ref())
+        .await;
     let outcome = if given.is_ok() { "ok" } else { "failed" };
     tracing::info!(target: "audit", who = call.caller.name(), lease = request.name, outcome, "Lease given back");
     let GivenBack {

@@ -134,21 +134,26 @@ fn is_set(given: &wire::Link, path: &str) -> bool {
 
 async fn enable(call: Call, request: wire::EnableLinkRequest) -> Result<wire::Link, Failure> {
     reason(&request.request_id, &request.reason)?;
+    let key = call.request_key(&request, &request.request_id)?;
     let (namespace, id) = names::link(&request.name)?;
+    let (who, expect) = (call.caller.name(), etag(&request.etag)?);
+    let (why, key) = (&request.reason, key.as_ref());
     let entry = call
         .engine()
-        .enable_link(&namespace, &id, etag(&request.etag)?)
+        .enable_link(&namespace, &id, why, who, expect, key)
         .await?;
     shown(&call, &entry).await
 }
 
 async fn disable(call: Call, request: wire::DisableLinkRequest) -> Result<wire::Link, Failure> {
     reason(&request.request_id, &request.reason)?;
+    let key = call.request_key(&request, &request.request_id)?;
     let (namespace, id) = names::link(&request.name)?;
     let (who, expect) = (call.caller.name(), etag(&request.etag)?);
+    let (why, key) = (&request.reason, key.as_ref());
     let entry = call
         .engine()
-        .disable_link(&namespace, &id, &request.reason, who, expect)
+        .disable_link(&namespace, &id, why, who, expect, key)
         .await?;
     shown(&call, &entry).await
 }

@@ -101,13 +101,18 @@ async fn story() {
         why(credentials.fetch_read_credential(fetch.clone()).await),
         "LINK_DISABLED"
     );
-    links
+    let enabled = links
         .enable_link(wire::EnableLinkRequest {
             name: link.name.clone(),
+            reason: "back".into(),
             ..Default::default()
         })
         .await
         .expect("enabled");
+    let desired = enabled.into_inner().desired.expect("desired");
+    assert_eq!(desired.reason, "back");
+    assert!(desired.actor.is_some_and(|actor| !actor.id.is_empty()));
+    assert!(desired.set_time.is_some());
     credentials
         .fetch_read_credential(fetch)
         .await

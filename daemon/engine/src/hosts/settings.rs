@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bindery_core::{
     host::{App, Host, HostSecrets, RateBudget},
-    link::Desired,
+    link::{Desired, Wish},
     name::{HostName, ProviderName},
     problem::Problem,
     provider::AuthKind,
@@ -321,20 +321,20 @@ fn switch(
     now: Timestamp,
 ) -> Result<(), Problem> {
     match (disabled, &mut host.desired) {
-        (Some(false), _) => host.desired = Desired::Enabled,
-        (Some(true), Desired::Enabled) => {
-            host.desired = Desired::Disabled {
+        (Some(false), _) => host.desired = Desired::ENABLED,
+        (Some(true), Desired::Enabled(_)) => {
+            host.desired = Desired::Disabled(Wish {
                 reason: why.unwrap_or_default(),
                 actor: by,
                 since: now,
-            };
+            });
             return Ok(());
         }
-        (_, Desired::Disabled { reason, .. }) => {
+        (_, Desired::Disabled(Wish { reason, .. })) => {
             set(reason, why);
             return Ok(());
         }
-        (None, Desired::Enabled) => {}
+        (None, Desired::Enabled(_)) => {}
     }
     if why.is_some_and(|why| !why.is_empty()) {
         let message =

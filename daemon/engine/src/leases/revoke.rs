@@ -12,7 +12,7 @@ use bindery_core::{
 };
 
 use super::token_key;
-use crate::{Engine, Versioned, records::change, unlink::revoked};
+use crate::{Engine, RequestKey, Versioned, records::change, unlink::revoked};
 
 /// What giving a credential back did.
 #[derive(Debug)]
@@ -31,17 +31,19 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, and what the provider or the vault says.
+    /// `NOT_FOUND`, `REQUEST_ID_REUSED`, and what the provider or the vault says.
     pub async fn revoke_lease(
         &self,
         namespace: &NamespaceName,
         id: &LeaseId,
+        request: Option<&RequestKey>,
     ) -> Result<GivenBack, Problem> {
+        self.recall(request).await?;
         let lease = self.lease(namespace, id).await?;
         if !lease.minted {
             return Ok(shared(lease));
         }
-        let (outcome, message) = self.end_lease(&lease).await?;
+        let (outcome, message) = self.end_lease(&lease, request).await?;
         let lease = self.lease(namespace, id).await?;
         Ok(GivenBack {
             lease,
@@ -51,7 +53,11 @@ impl Engine {
     }
 
     /// Revokes the token of a minted lease with that token, and notes it.
-    async fn end_lease(&self, lease: &Lease) -> Result<(Outcome, String), Problem> {
+    async fn end_lease(
+        &self,
+        lease: &Lease,
+        request: Option<&RequestKey>,
+    ) -> Result<(Outcome, String), Problem> {
         if lease.revoked.is_some() {
             return Ok((Outcome::Done, "the token was revoked before".to_owned()));
         }
@@ -66,7 +72,7 @@ impl Engine {
             return Ok((Outcome::AlreadyAbsent, message));
         };
         let ended = self.end_token(&link, &host, &token.token).await?;
-        self.note_revoked(lease, &host).await?;
+        self.note_revoked(lease, &host, request).await?;
         Ok(ended)
     }
 
@@ -88,7 +94,12 @@ impl Engine {
     }
 
     /// The lease says that it is revoked, and its token is erased, together.
-    async fn note_revoked(&self, lease: &Lease, host: &Host) -> Result<(), Problem> {
+    async fn note_revoked(
+        &self,
+        lease: &Lease,
+        host: &Host,
+        request: Option<&RequestKey>,
+    ) -> Result<(), Problem> {
         let (namespace, id) = (lease.namespace.clone(), lease.id.clone());
         let Some(Versioned { record, version }) = self.find_lease(&namespace, &id).await? else {
             return Ok(());
@@ -98,11 +109,13 @@ impl Engine {
             ..record
         };
         let erase = change(token_key(&lease, host)?, Expect::Any, None);
+        let resource = format!("namespaces/{namespace}/leases/{id}");
         let put = Some(Record::Lease(lease));
-        let noted = vec![
+        let mut noted = vec![
             change(Key::Lease(namespace, id), Expect::Version(version), put),
             erase,
         ];
+        noted.extend(self.remember(request, &resource).await?);
         match self.commit(noted).await {
             // Two gave it back at the same time.
             Err(problem) if problem.reason == Reason::StoreConflict => Ok(()),
@@ -116,7 +129,7 @@ impl Engine {
         for entry in self.leases_of(&link.namespace).await? {
             let lease = entry.record;
             if lease.minted && lease.link == link.id && !lease.is_over(now) {
-                self.end_lease(&lease).await?;
+                self.end_lease(&lease, None).await?;
                 ended += 1;
             }
         }

@@ -2,7 +2,7 @@
 
 use bindery_core::{
     host::Host,
-    link::Desired,
+    link::{Desired, Wish},
     problem::{Problem, Reason, Who},
     provider::{AuthKind, AuthMethod, Description},
     secret::Secret,
@@ -67,7 +67,7 @@ pub(crate) fn offered<'a>(
 }
 
 fn in_use(host: &Host) -> Result<(), Problem> {
-    let Desired::Disabled { reason, .. } = &host.desired else {
+    let Desired::Disabled(Wish { reason, .. }) = &host.desired else {
         return Ok(());
     };
     let why = if reason.is_empty() {

@@ -103,7 +103,7 @@ impl Engine {
     }
 }
 
-fn refuse_over(link: &Link) -> Result<(), Problem> {
+pub(super) fn refuse_over(link: &Link) -> Result<(), Problem> {
     if matches!(link.observed.stage, Stage::Unlinking | Stage::Unlinked) {
         let message = format!("{} is unlinked", link.resource());
         return Err(Problem::new(Reason::LinkUnlinked, message));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bindery_core::{
-    link::{Desired, Link, Stage},
+    link::{Link, Stage},
     problem::{Problem, Reason},
     time::Timestamp,
 };
@@ -137,7 +137,7 @@ fn is_checked(link: &Link) -> bool {
         link.observed.stage,
         Stage::Bound | Stage::NeedsReauthorization(_)
     );
-    stage && link.desired == Desired::Enabled
+    stage && link.desired.is_enabled()
 }
 
 /// An interval after the last check, less up to a tenth of it, which is each link's own: links that were made together are
@@ -160,7 +160,7 @@ fn next_check(link: &Link, interval: Duration) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use bindery_core::{
-        link::Cause,
+        link::{Cause, Desired, Wish},
         name::{HostName, LinkId, NamespaceName},
         provider::AuthKind,
     };
@@ -198,11 +198,11 @@ mod tests {
         let next = next_check(&troubled, hours).expect("checked");
         assert_eq!(next.unix_seconds(), SOONER.as_secs());
         assert_eq!(next_check(&troubled, Duration::ZERO), None);
-        troubled.desired = Desired::Disabled {
+        troubled.desired = Desired::Disabled(Wish {
             reason: String::new(),
             actor: String::new(),
             since: Timestamp::default(),
-        };
+        });
         assert_eq!(next_check(&troubled, hours), None);
     }
 }

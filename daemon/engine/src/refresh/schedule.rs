@@ -10,7 +10,7 @@ use std::{
 };
 
 use bindery_core::{
-    link::{Desired, Link, Stage},
+    link::{Link, Stage},
     name::HostName,
     port::Listing,
     problem::{Problem, Reason},
@@ -139,7 +139,7 @@ fn is_kept_up(link: &Link) -> bool {
         AuthKind::AccessToken => link.upkeep.rotate_token && link.token_expires.is_some(),
         AuthKind::OAuthCode | AuthKind::Device => link.refreshable,
     };
-    token && link.observed.stage == Stage::Bound && link.desired == Desired::Enabled
+    token && link.observed.stage == Stage::Bound && link.desired.is_enabled()
 }
 
 impl Engine {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bindery_core::{
     exchange::{TokenOutcome, Tokens},
     host::Host,
-    link::{Desired, Stage},
+    link::{Desired, Stage, Wish},
     name::NamespaceName,
     namespace::NamespaceKind,
     port::{Clock as _, Key, Record},
@@ -190,11 +190,11 @@ async fn operators_decide_how_links_are_made() {
         Reason::MethodNotSupported
     );
     change_host(&world, |host| {
-        host.desired = Desired::Disabled {
+        host.desired = Desired::Disabled(Wish {
             reason: "moving".to_owned(),
             actor: "uid:1".to_owned(),
             since: host.created,
-        };
+        });
     })
     .await;
     let off = world.engine.create_link(oauth_link(), None).await;

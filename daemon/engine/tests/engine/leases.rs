@@ -5,7 +5,7 @@ use std::time::Duration;
 use bindery_core::{
     host::Host,
     lease::RETENTION,
-    link::Desired,
+    link::{Desired, Wish},
     name::LeaseId,
     port::{Key, Record, Vault as _},
     problem::{Reason, Who},
@@ -16,6 +16,7 @@ use bindery_core::{
     receipt::{Outcome, StepKind},
 };
 use bindery_engine::{
+    RequestKey,
     credentials::{Access, Asked, Wanted},
     unlink::UnlinkOptions,
 };
@@ -201,20 +202,33 @@ async fn giving_back_revokes_once() {
     let lease = id(&handed.expect("token").lease_id);
     world.forge.named.lock().expect("lock").clear();
     for _ in 0..2 {
-        let given = world.engine.revoke_lease(&acme(), &lease).await;
+        let given = world.engine.revoke_lease(&acme(), &lease, None).await;
         let given = given.expect("given back");
         assert_eq!(given.outcome, Outcome::Done);
         assert!(given.lease.revoked.is_some());
     }
-    assert_eq!(world.plugin.count(OperationKind::Revoke), 1);
+    let acme = acme();
+    let key = |body: &[u8]| RequestKey::new("uid:1", "RevokeLease", "6c5f", body);
+    let other = world.engine.fetch_credential(&narrow(&link)).await;
+    let other = id(&other.expect("token").lease_id);
+    let first = key(b"one");
+    let given = world.engine.revoke_lease(&acme, &other, first.as_ref());
+    given.await.expect("given back");
+    let second = key(b"two");
+    let reused = world.engine.revoke_lease(&acme, &lease, second.as_ref());
+    assert_eq!(
+        reused.await.expect_err("reused").reason,
+        Reason::RequestIdReused
+    );
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 2);
     let person = world.bound_as("person", Some(3600)).await.id;
     let shared = world.fetch(&person).await.expect("token").lease_id;
-    let given = world.engine.revoke_lease(&acme(), &id(&shared)).await;
+    let given = world.engine.revoke_lease(&acme, &id(&shared), None).await;
     assert!(matches!(
         given.expect("answer").outcome,
         Outcome::Impossible { .. }
     ));
-    assert_eq!(world.plugin.count(OperationKind::Revoke), 1);
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 2);
 }
 
 /// O10: an unlink revokes every token that was minted and still lives, before the grant, and goes on after a failure.
@@ -402,11 +416,11 @@ async fn a_host_that_is_off_hands_out_nothing() {
     let world = World::new().await;
     let link = world.bound(Some(3600)).await.id;
     let mut host: Host = world.engine.host(&host_name()).await.expect("host").record;
-    host.desired = Desired::Disabled {
+    host.desired = Desired::Disabled(Wish {
         reason: "maintenance".to_owned(),
         actor: "uid:0".to_owned(),
         since: bindery_core::time::Timestamp::default(),
-    };
+    });
     world.put(Key::Host(host_name()), Record::Host(host)).await;
     let problem = world.fetch(&link).await.expect_err("off");
     assert_eq!(problem.reason, Reason::HostDisabled);
@@ -425,6 +439,6 @@ async fn what_is_gone_is_given_back() {
             action_uri: String::new(),
         }))
     });
-    let given = world.engine.revoke_lease(&acme(), &lease).await;
+    let given = world.engine.revoke_lease(&acme(), &lease, None).await;
     assert_eq!(given.expect("answer").outcome, Outcome::AlreadyAbsent);
 }

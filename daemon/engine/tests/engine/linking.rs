@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bindery_core::{
-    link::{Cause, Desired, Stage},
+    link::{Cause, Desired, Stage, Wish},
     problem::Reason,
     provider::{FailureCode, OperationKind, Output, TokenFacts},
 };
@@ -425,10 +425,10 @@ async fn disable_keeps_everything_and_hands_out_nothing() {
     );
     let disabled = world
         .engine
-        .disable_link(&acme(), &link, "audit", "uid:1000", None)
+        .disable_link(&acme(), &link, "audit", "uid:1000", None, None)
         .await
         .expect("disabled");
-    assert!(matches!(disabled.record.desired, Desired::Disabled { .. }));
+    assert!(matches!(disabled.record.desired, Desired::Disabled(_)));
     world.clock.advance(Duration::from_secs(7200));
     assert_eq!(
         world.fetch(&link).await.expect_err("disabled").reason,
@@ -443,13 +443,36 @@ async fn disable_keeps_everything_and_hands_out_nothing() {
     );
     world
         .engine
-        .enable_link(&acme(), &link, None)
+        .enable_link(&acme(), &link, "", "uid:1", None, None)
         .await
         .expect("enabled");
     assert_eq!(
         world.fetch(&link).await.expect("token").token.expose(),
         "a2"
     );
+}
+
+/// Who enabled a link, when and why is kept like who disabled it; and a late retry of a request does not undo what was wanted
+/// since.
+#[tokio::test]
+async fn a_late_retry_does_not_undo_a_newer_wish() {
+    let world = World::new().await;
+    let link = world.bound(None).await.id;
+    let (engine, acme) = (&world.engine, acme());
+    let disable = RequestKey::new("uid:1", "DisableLink", "6c5f", b"off");
+    let off = || engine.disable_link(&acme, &link, "audit", "uid:1", None, disable.as_ref());
+    off().await.expect("disabled");
+    let enabled = engine.enable_link(&acme, &link, "done", "uid:2", None, None);
+    let wish = Wish {
+        reason: "done".to_owned(),
+        actor: "uid:2".to_owned(),
+        since: bindery_core::port::Clock::now(&*world.clock),
+    };
+    let desired = Desired::Enabled(Some(wish));
+    assert_eq!(enabled.await.expect("enabled").record.desired, desired);
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(off().await.expect("known").record.desired, desired);
+    assert_eq!(world.read(&link).await.desired, desired);
 }
 
 /// O7: a check that finds another identity says so, and does not rebind the link.

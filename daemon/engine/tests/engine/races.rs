@@ -61,7 +61,7 @@ async fn a_change_during_the_exchange_loses_no_token() {
     let callback = exchanging(&world, &flow).await;
     world
         .engine
-        .disable_link(&acme(), &link, "audit", "uid:1000", None)
+        .disable_link(&acme(), &link, "audit", "uid:1000", None, None)
         .await
         .expect("disabled");
     world.forge.release();

@@ -420,7 +420,7 @@ async fn a_link_disabled_in_between_is_not_refreshed() {
     stall.reached().await;
     world
         .engine
-        .disable_link(&NAMESPACE, &link, "audit", "uid:1000", None)
+        .disable_link(&NAMESPACE, &link, "audit", "uid:1000", None, None)
         .await
         .expect("disabled");
     drop(stall);

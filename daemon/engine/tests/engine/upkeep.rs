@@ -81,12 +81,15 @@ async fn a_disabled_link_is_left_alone() {
     let link = world.bound(Some(1000)).await.id;
     let disabled = world
         .engine
-        .disable_link(&acme(), &link, "", "uid:0", None)
+        .disable_link(&acme(), &link, "", "uid:0", None, None)
         .await;
     disabled.expect("disabled");
     pass(&world, 990, 30).await;
     assert_eq!(world.token_calls(), 1);
-    let enabled = world.engine.enable_link(&acme(), &link, None).await;
+    let enabled = world
+        .engine
+        .enable_link(&acme(), &link, "", "uid:1", None, None)
+        .await;
     enabled.expect("enabled");
     pass(&world, 60, 10).await;
     assert_eq!(world.token_calls(), 2);

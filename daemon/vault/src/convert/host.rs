@@ -9,7 +9,7 @@ use bindery_store_proto::v1 as disk;
 
 use super::{
     Stored, Unreadable,
-    link::{read_auth_kind, read_desired, write_auth_kind, write_desired},
+    link::{read_auth_kind, read_desired, write_auth_kind, write_disabled, write_enabled},
     ms, name, time,
 };
 
@@ -49,7 +49,8 @@ impl Stored for Host {
                 .iter()
                 .map(|kind| write_auth_kind(*kind).into())
                 .collect(),
-            disabled: write_desired(&self.desired),
+            disabled: write_disabled(&self.desired),
+            enabled: write_enabled(&self.desired),
             labels: self.labels.clone(),
             annotations: self.annotations.clone(),
             secret_facts: self.secret_facts.iter().map(write_fact).collect(),
@@ -88,7 +89,7 @@ impl Stored for Host {
                 at_once: message.requests_at_once,
             },
             allowed_methods: read_methods(&message.allowed_methods)?,
-            desired: read_desired(message.disabled),
+            desired: read_desired(message.disabled, message.enabled),
             labels: message.labels,
             annotations: message.annotations,
             secret_facts: message

@@ -1,7 +1,7 @@
 //! [`Link`].
 
 use bindery_core::{
-    link::{Cause, Desired, Link, Observed, Stage},
+    link::{Cause, Desired, Link, Observed, Stage, Wish},
     name::{HostName, LinkId, NamespaceName},
     problem::Who,
     provider::{AccountKind, AuthKind, Identity},
@@ -29,7 +29,8 @@ impl Stored for Link {
             display_name: self.display_name.clone(),
             auth_kind: write_auth_kind(self.auth_kind).into(),
             token_kind: self.token_kind.clone(),
-            disabled: write_desired(&self.desired),
+            disabled: write_disabled(&self.desired),
+            enabled: write_enabled(&self.desired),
             observed: Some(write_observed(&self.observed)),
             identity: self.identity.as_ref().map(write_identity),
             requested_scopes: self.requested_scopes.clone(),
@@ -64,7 +65,7 @@ impl Stored for Link {
             auth_kind: read_auth_kind(message.auth_kind())?,
             display_name: message.display_name,
             token_kind: message.token_kind,
-            desired: read_desired(message.disabled),
+            desired: read_desired(message.disabled, message.enabled),
             observed: read_observed(message.observed.ok_or(Unreadable("observed state"))?)?,
             identity: message.identity.map(read_identity).transpose()?,
             requested_scopes: message.requested_scopes,
@@ -90,27 +91,41 @@ impl Stored for Link {
     }
 }
 
-pub(super) fn write_desired(desired: &Desired) -> Option<disk::Disabled> {
+pub(super) fn write_disabled(desired: &Desired) -> Option<disk::Wish> {
     match desired {
-        Desired::Enabled => None,
-        Desired::Disabled {
-            reason,
-            actor,
-            since,
-        } => Some(disk::Disabled {
-            reason: reason.clone(),
-            actor: actor.clone(),
-            since_ms: since.unix_ms(),
-        }),
+        Desired::Enabled(_) => None,
+        Desired::Disabled(wish) => Some(write_wish(wish)),
     }
 }
 
-pub(super) fn read_desired(disabled: Option<disk::Disabled>) -> Desired {
-    disabled.map_or(Desired::Enabled, |disabled| Desired::Disabled {
-        reason: disabled.reason,
-        actor: disabled.actor,
-        since: Timestamp::from_unix_ms(disabled.since_ms),
-    })
+pub(super) fn write_enabled(desired: &Desired) -> Option<disk::Wish> {
+    match desired {
+        Desired::Enabled(wish) => wish.as_ref().map(write_wish),
+        Desired::Disabled(_) => None,
+    }
+}
+
+fn write_wish(wish: &Wish) -> disk::Wish {
+    disk::Wish {
+        reason: wish.reason.clone(),
+        actor: wish.actor.clone(),
+        since_ms: wish.since.unix_ms(),
+    }
+}
+
+pub(super) fn read_desired(disabled: Option<disk::Wish>, enabled: Option<disk::Wish>) -> Desired {
+    match disabled {
+        Some(wish) => Desired::Disabled(read_wish(wish)),
+        None => Desired::Enabled(enabled.map(read_wish)),
+    }
+}
+
+fn read_wish(wish: disk::Wish) -> Wish {
+    Wish {
+        reason: wish.reason,
+        actor: wish.actor,
+        since: Timestamp::from_unix_ms(wish.since_ms),
+    }
 }
 
 fn write_observed(observed: &Observed) -> disk::Observed {

@@ -6,7 +6,7 @@ use bindery_core::{
     lease::{Access, LeaseToken},
     link::{
         Cause, Desired, Note, Observed, OpenFlow, Seen, SeenOrganization, SeenRepository, Stage,
-        Upkeep,
+        Upkeep, Wish,
     },
     name::{FlowId, HostName, LeaseId, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
@@ -157,6 +157,14 @@ fn samples() -> Vec<Record> {
             instance_type: "enterprise".to_owned(),
             region: "eu".to_owned(),
         })),
+        Record::Link(Link {
+            desired: Desired::Enabled(Some(Wish {
+                reason: "why".to_owned(),
+                actor: "who".to_owned(),
+                since: at(4),
+            })),
+            ..full_link()
+        }),
         Record::Link(full_link()),
         Record::Link(least_link()),
         Record::Grant(full_grant()),
@@ -252,11 +260,11 @@ fn full_host() -> Host {
             at_once: 4,
         },
         allowed_methods: vec![AuthKind::Device, AuthKind::AppInstallation],
-        desired: Desired::Disabled {
+        desired: Desired::Disabled(Wish {
             reason: "why".to_owned(),
             actor: "who".to_owned(),
             since: at(4),
-        },
+        }),
         labels: [("c".to_owned(), "d".to_owned())].into(),
         annotations: [("e".to_owned(), "f".to_owned())].into(),
         secret_facts: [
@@ -299,7 +307,7 @@ fn least_host() -> Host {
         app: None,
         rate_budget: RateBudget::default(),
         allowed_methods: Vec::new(),
-        desired: Desired::Enabled,
+        desired: Desired::ENABLED,
         labels: [].into(),
         annotations: [].into(),
         secret_facts: Vec::new(),
@@ -350,11 +358,11 @@ fn full_link() -> Link {
         display_name: "Mine".to_owned(),
         auth_kind: AuthKind::Device,
         token_kind: "oauth".to_owned(),
-        desired: Desired::Disabled {
+        desired: Desired::Disabled(Wish {
             reason: "why".to_owned(),
             actor: "who".to_owned(),
             since: at(4),
-        },
+        }),
         observed: Observed {
             stage: Stage::NeedsReauthorization(Cause::RotationLost),
             trouble: Some(Cause::HostUnreachable),

@@ -78,7 +78,7 @@ pub struct Host {
     pub allowed_methods: ::prost::alloc::vec::Vec<i32>,
     /// Set when the operator switched it off.
     #[prost(message, optional, tag = "24")]
-    pub disabled: ::core::option::Option<Disabled>,
+    pub disabled: ::core::option::Option<Wish>,
     /// Key-value pairs for selection.
     #[prost(btree_map = "string, string", tag = "25")]
     pub labels: ::prost::alloc::collections::BTreeMap<
@@ -100,6 +100,9 @@ pub struct Host {
     /// Base URL for git as the daemon reaches it; empty where it is `git_url`.
     #[prost(string, tag = "29")]
     pub internal_git_url: ::prost::alloc::string::String,
+    /// Who enabled it, if somebody did; absent while it is disabled.
+    #[prost(message, optional, tag = "30")]
+    pub enabled: ::core::option::Option<Wish>,
 }
 /// An app that is installed at a host.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -241,7 +244,7 @@ pub struct Link {
     pub token_kind: ::prost::alloc::string::String,
     /// Set when people want it out of use; absent when it is enabled.
     #[prost(message, optional, tag = "7")]
-    pub disabled: ::core::option::Option<Disabled>,
+    pub disabled: ::core::option::Option<Wish>,
     /// What the daemon sees.
     #[prost(message, optional, tag = "8")]
     pub observed: ::core::option::Option<Observed>,
@@ -311,6 +314,9 @@ pub struct Link {
     /// What the provider showed the last time.
     #[prost(message, optional, tag = "28")]
     pub seen: ::core::option::Option<Seen>,
+    /// Who enabled it, if somebody did; absent while it is disabled.
+    #[prost(message, optional, tag = "29")]
+    pub enabled: ::core::option::Option<Wish>,
 }
 /// What may be shown of a flow that is under way.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -423,13 +429,13 @@ pub struct Note {
     #[prost(uint64, optional, tag = "5")]
     pub until_ms: ::core::option::Option<u64>,
 }
-/// Why, by whom and since when a link is out of use.
+/// Why, by whom and since when a link or a host is in or out of use.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Disabled {
+pub struct Wish {
     /// Why, in the person's words.
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
-    /// Who did it.
+    /// Who wanted it.
     #[prost(string, tag = "2")]
     pub actor: ::prost::alloc::string::String,
     /// Since when.
@@ -1703,6 +1709,7 @@ impl ::core::fmt::Debug for Host {
             .field("secret_facts", &self.secret_facts)
             .field("fingerprint_key", &::core::format_args!("[redacted]"))
             .field("internal_git_url", &self.internal_git_url)
+            .field("enabled", &self.enabled)
             .finish()
     }
 }

@@ -21,11 +21,11 @@ fn record(stage: Stage) -> Versioned<Link> {
     let record = Link {
         display_name: "Builds".into(),
         token_kind: "oauth".into(),
-        desired: Desired::Disabled {
+        desired: Desired::Disabled(Wish {
             reason: "holiday".into(),
             actor: "uid:1".into(),
             since: now,
-        },
+        }),
         observed: Observed {
             action_uri: "https://bindery.example/link/secretflow".into(),
             who: Some(Who::User),
