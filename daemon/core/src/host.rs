@@ -226,6 +226,19 @@ impl Host {
         }
     }
 
+    /// A page at this host: `template` with `{web}`, `{client_id}` and `{app_slug}` filled in, each empty where not known.
+    #[must_use]
+    pub fn fill_page(&self, template: &str) -> String {
+        let slug = self.app.as_ref().map_or("", |app| app.slug.as_str());
+        template
+            .replace("{web}", &self.web_url)
+            .replace(
+                "{client_id}",
+                self.oauth_client_id.as_deref().unwrap_or_default(),
+            )
+            .replace("{app_slug}", slug)
+    }
+
     /// Whether it may be used at all.
     ///
     /// # Errors

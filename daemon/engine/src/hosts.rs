@@ -149,11 +149,8 @@ impl Engine {
     /// The page where the app of a host is installed; `None` where there is no app, or its short name is not known.
     #[must_use]
     pub fn app_install_uri(&self, host: &Host) -> Option<String> {
-        let app = host.app.as_ref().filter(|app| !app.slug.is_empty())?;
-        let page = self.description(host).ok()?.app_install_uri.clone();
-        let page = page
-            .replace("{web}", &host.web_url)
-            .replace("{app_slug}", &app.slug);
+        host.app.as_ref().filter(|app| !app.slug.is_empty())?;
+        let page = host.fill_page(&self.description(host).ok()?.app_install_uri);
         (!page.is_empty()).then_some(page)
     }
 

@@ -124,7 +124,8 @@ pub struct AuthMethod {
     pub response_scope_separator: String,
     /// What a refresh does to the refresh token.
     pub rotation: Rotation,
-    /// Using an old refresh token may kill the grant.
+    /// Using an old refresh token may kill the grant. It is told, and changes nothing: the daemon takes it for fatal everywhere
+    /// and tries a token whose answer was lost once more only (THREATS R4), which costs a graceful provider nothing.
     pub reuse_is_fatal: bool,
     /// Added to the authorization URL.
     pub authorize_parameters: Vec<(String, String)>,

@@ -163,10 +163,7 @@ fn installation_url(
         );
         return Err(Problem::new(Reason::MethodNotSupported, message).act(Who::HostOperator, ""));
     }
-    let filled = template
-        .replace("{web}", &host.web_url)
-        .replace("{app_slug}", slug);
-    let mut url = page(&filled)?;
+    let mut url = page(&host.fill_page(template))?;
     url.query_pairs_mut().append_pair("state", state);
     Ok(url.into())
 }

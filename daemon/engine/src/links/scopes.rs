@@ -132,7 +132,7 @@ pub(crate) fn scope_problem(
         .collect();
     let page = description
         .method(AuthKind::AccessToken)
-        .map(|method| method.help_uri.replace("{web}", &host.web_url));
+        .map(|method| host.fill_page(&method.help_uri));
     let message = format!("{}; make a token that has it", list.join("; "));
     let mut problem =
         Problem::new(Reason::ScopeMissing, message).act(Who::User, page.unwrap_or_default());

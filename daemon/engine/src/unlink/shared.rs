@@ -35,7 +35,7 @@ impl Engine {
         let host = self.host(&link.host).await?.record;
         let description = self.description(&host)?;
         if let Some(page) = by_hand(&link, &description) {
-            let action_uri = page.replace("{web}", &host.web_url);
+            let action_uri = host.fill_page(page);
             let message = "the provider has no call for it; a person does it there".to_owned();
             let outcome = Outcome::Impossible { action_uri };
             receipt.record(StepKind::RevokeGrant, outcome, message, self.now());

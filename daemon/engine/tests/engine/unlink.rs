@@ -409,10 +409,12 @@ async fn a_preview_names_the_page() {
     let link = world.bound(Some(3600)).await.id;
     world.plugin.describe_as(|known| {
         known.revocation.oauth = false;
-        known.revocation.oauth_page = "{web}/settings/applications".to_owned();
+        known.revocation.oauth_page = "{web}/settings/applications/{client_id}".to_owned();
     });
     let preview = world.engine.preview_unlink(&acme(), &link).await;
-    let action_uri = "https://forge.example/settings/applications".to_owned();
+    let host = world.engine.host(&host_name()).await.expect("host").record;
+    let client = host.oauth_client_id.expect("client");
+    let action_uri = format!("https://forge.example/settings/applications/{client}");
     assert_eq!(
         outcome(&preview.expect("preview"), StepKind::RevokeGrant),
         Outcome::Impossible { action_uri }

@@ -7512,7 +7512,8 @@ pub struct UnlinkRequest {
     /// behind. Otherwise the link stays `UNLINKING` and the steps are tried again.
     #[prost(bool, tag = "4")]
     pub force: bool,
-    /// Leaves the hooks at the provider, to move a repository to another link.
+    /// Leaves the hooks at the provider, to move a repository to another link. Has no effect before sources are
+    /// served: until then a link has no hooks.
     #[prost(bool, tag = "5")]
     pub keep_hooks: bool,
     /// Where set, it must match the link's.
