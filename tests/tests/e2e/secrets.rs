@@ -195,7 +195,7 @@ impl Story {
     async fn links(&mut self) -> Result<String> {
         self.world
             .forge
-            .set_shape(TokenShape::Expiring { access_seconds: 1 })?;
+            .set_shape(TokenShape::Expiring { access_seconds: 8 })?;
         let (name, uri) = self.world.start_link().await?;
         let mut browser = self.world.forge.browser();
         let start = browser.open(&Url::parse(&uri)?).await?;
