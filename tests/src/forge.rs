@@ -365,7 +365,7 @@ pub async fn link_in_browser(
         .into_iter()
         .find(|form| form.action.path().ends_with("/confirm"));
     let answer = browser
-        .submit(&form.context("the page asks for no confirmation")?)
+        .submit(&form.with_context(|| format!("no confirmation is asked for: {}", confirm.body))?)
         .await?;
     browser.follow(answer).await
 }

@@ -11,11 +11,13 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::{
-    CredentialRequest, LinkRequest, RepositoryQuery, Token, UnlinkRequest, proto::v1::Permission,
+    CredentialRequest, Error, LinkRequest, RepositoryQuery, Token, UnlinkRequest,
+    proto::v1::{Permission, Repository},
 };
 use bindery_tests::{
     artifacts::{Plugin, artifacts},
@@ -311,24 +313,23 @@ impl Story {
     async fn meets_faults(&mut self, link: &str) -> Result<()> {
         let client = self.world.client.clone();
         for fault in [
-            Fault::RateLimited { retry_after: 3600 },
             Fault::GarbageJson,
             Fault::Status(403),
-            Fault::SecondaryLimit,
             Fault::CloseAfterReading,
+            Fault::RateLimited { retry_after: 1 },
         ] {
             self.world.forge.standin.fail_next("/user/repos", fault);
-            self.note(
-                &client
-                    .list_repositories(link, RepositoryQuery::default())
-                    .all()
-                    .await,
-            );
+            self.note(&self.listed(link).await);
+        }
+        // Until the forge takes requests again, the daemon sends it none.
+        while matches!(self.listed(link).await, Err(Error::RateLimited { .. })) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.world
             .forge
             .set_shape(TokenShape::Expiring { access_seconds: 1 })?;
-        let short = self.world.link().await?;
+        let (short, uri) = self.world.start_link_in("namespaces/globex").await?;
+        self.world.person_links(&uri).await?;
         self.outlives(&short).await?;
         for fault in [Fault::Status(502), Fault::Status(400)] {
             self.world
@@ -350,6 +351,14 @@ impl Story {
         let failed = self.world.person_links(&uri).await;
         self.note(&failed.map(|page| page.body));
         Ok(())
+    }
+
+    async fn listed(&self, link: &str) -> Result<Vec<Repository>, Error> {
+        let all = self
+            .world
+            .client
+            .list_repositories(link, RepositoryQuery::default());
+        all.all().await
     }
 
     /// Tokens that are refused, or taken and given back.

@@ -19,7 +19,7 @@ pub(crate) struct World<F> {
 }
 
 impl<F: Forge> World<F> {
-    /// Host `forge` is configured with an OAuth client, namespace `acme` exists.
+    /// Host `forge` is configured with an OAuth client, namespaces `acme` and `globex` exist.
     pub(crate) async fn new(forge: F) -> Result<Self> {
         let plugins = vec![F::PLUGIN];
         Self::with(
@@ -52,11 +52,14 @@ impl<F: Forge> World<F> {
             ..Default::default()
         };
         client.update_host(update, ["oauth_client"]).await?;
-        let acme = Namespace {
+        let organization = Namespace {
             kind: namespace::Kind::Organization.into(),
             ..Default::default()
         };
-        client.create_namespace("acme", acme).await?;
+        client
+            .create_namespace("acme", organization.clone())
+            .await?;
+        client.create_namespace("globex", organization).await?;
         Ok(Self {
             daemon,
             forge,
@@ -82,8 +85,13 @@ impl<F: Forge> World<F> {
 
     /// Starts a link, and returns its name and the page for the person.
     pub(crate) async fn start_link(&self) -> Result<(String, String)> {
-        let request = LinkRequest::oauth("namespaces/acme", "hosts/forge")
-            .permissions([Permission::ReadCode]);
+        self.start_link_in("namespaces/acme").await
+    }
+
+    /// As [`World::start_link`], in another namespace: one identity is linked to a namespace once.
+    pub(crate) async fn start_link_in(&self, namespace: &str) -> Result<(String, String)> {
+        let request =
+            LinkRequest::oauth(namespace, "hosts/forge").permissions([Permission::ReadCode]);
         let created = self.client.create_link(request).await?;
         let uri = created
             .authorization
