@@ -22,6 +22,9 @@ pub(crate) struct Unlink {
     /// Go on where other links share the grant and lose it, too
     #[arg(long)]
     accept_shared_grant: bool,
+    /// Where other links share the grant, end only this link's own token and leave the grant to them
+    #[arg(long, conflicts_with = "accept_shared_grant")]
+    keep_shared_grant: bool,
     /// Erase the secrets even where the grant can't be revoked now
     #[arg(long)]
     force: bool,
@@ -36,7 +39,7 @@ pub(crate) struct Unlink {
 pub(super) async fn run(unlink: Unlink, session: &Session) -> Result<(), Problem> {
     let client = session.client().await?;
     let mut accepted = unlink.accept_shared_grant;
-    if !unlink.preview && !accepted {
+    if !unlink.preview && !unlink.keep_shared_grant && !accepted {
         accepted = unlink.agree(&client, session).await?;
     }
     let request = unlink.request(accepted)?.preview(unlink.preview);
@@ -48,6 +51,7 @@ impl Unlink {
         let request = UnlinkRequest::new(resource::link(&self.link)?)
             .reason(&self.reason)
             .accept_shared_grant(accepted)
+            .keep_shared_grant(self.keep_shared_grant)
             .force(self.force)
             .keep_hooks(self.keep_hooks);
         Ok(request)
@@ -66,7 +70,8 @@ impl Unlink {
         if session.errors.terminal && answered_yes(session)? {
             return Ok(true);
         }
-        let message = "other links live on the same grant, so nothing was done; add --accept-shared-grant if that is meant";
+        let message = "other links live on the same grant, so nothing was done; add --accept-shared-grant to end them \
+                       too, or --keep-shared-grant to leave the grant to them";
         Err(Problem::new(Exit::Conflict, message))
     }
 }

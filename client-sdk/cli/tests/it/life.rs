@@ -191,6 +191,26 @@ async fn leases_are_given_back() {
     );
 }
 
+/// A grant that other links share is left to them, if that is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_grant_is_left_to_the_links_that_share_it() {
+    let scene = Scene::furnished().await;
+    scene.bindery.share_grants();
+    let other = scene
+        .bindery
+        .add_bound_link("acme", "forge.example", "octo");
+    let both = ["--keep-shared-grant", "--accept-shared-grant"];
+    let refused = scene.run(&["link", "unlink", &scene.link, both[0], both[1]]);
+    assert_eq!(refused.exit, 2, "{}", refused.words);
+    let done = scene.run(&["link", "unlink", &scene.link, both[0]]);
+    assert_eq!(done.exit, 0, "{}", done.words);
+    assert!(!done.words.contains(&other), "{}", done.words);
+    let ended = scene.run(&["link", "get", &scene.link]);
+    assert!(ended.out.contains("unlinked"), "{}", ended.out);
+    let kept = scene.run(&["link", "get", &other]);
+    assert!(kept.out.contains("bound"), "{}", kept.out);
+}
+
 /// "Every token of this identity dies with the grant" is said before it is done, with the links that end as well; nothing
 /// is done before somebody accepts it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -223,7 +223,9 @@ impl LinkService for World {
         let link = self.link(&request.name)?;
         let mut receipt = receipt(&link);
         receipt.preview = request.validate_only;
-        receipt.affected_links = self.sharing(&link);
+        if !request.keep_shared_grant {
+            receipt.affected_links = self.sharing(&link);
+        }
         if !receipt.affected_links.is_empty() && !receipt.preview && !request.accept_shared_grant {
             let message = "other links live on the same grant; accept that they end";
             return Err(Refusal::new(Code::FailedPrecondition, "GRANT_SHARED", message).into());
