@@ -2,8 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::{env, fs, path::Path};
-
 use bindery_plugin_gitea::Gitea;
 use bindery_plugin_sdk::{
     testing::{self, Corpus, Driver, Reply, Run},
@@ -40,26 +38,6 @@ fn ask_everything(reply: &Reply) -> Vec<Run> {
     ]
 }
 
-fn replies(corpus: &Corpus, folder: &Path) -> Vec<(String, Reply)> {
-    let provider = folder
-        .parent()
-        .and_then(Path::file_name)
-        .expect("a provider");
-    let files = fs::read_dir(folder).expect("a folder of recordings");
-    let names = files.map(|file| file.expect("a file").file_name());
-    let read = |name: &str| {
-        let file = format!("{}/api/{name}", provider.display());
-        match name.ends_with(".exchange.json") {
-            true => corpus.exchange(&file),
-            false => corpus.body(&file),
-        }
-    };
-    names
-        .filter_map(|name| name.into_string().ok())
-        .map(|name| (name.clone(), read(&name)))
-        .collect()
-}
-
 /// Every file, of Gitea and of Gogs, whose API it grew out of: a result or a failure of the provider's, and never a
 /// panic; a secret that an answer holds is not repeated.
 #[test]
@@ -67,10 +45,9 @@ fn every_file_is_met() {
     let Some(corpus) = Corpus::from_env() else {
         return;
     };
-    let root = env::var_os("BINDERY_CORPUS").expect("it is set");
     let mut met = 0;
     for provider in ["gitea", "gogs"] {
-        for (name, reply) in replies(&corpus, &Path::new(&root).join(provider).join("api")) {
+        for (name, reply) in corpus.replies(&format!("{provider}/api")) {
             for run in ask_everything(&reply) {
                 let raised = run.outcome.as_ref().err().map(v1::Failure::code);
                 assert!(raised < Some(Code::Panic), "{name}: {raised:?}");

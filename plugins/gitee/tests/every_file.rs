@@ -2,8 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::{env, fs, path::Path};
-
 use bindery_plugin_gitee::Gitee;
 use bindery_plugin_sdk::{
     testing::{Corpus, Driver, Reply, Run},
@@ -45,16 +43,8 @@ fn every_file_is_met() {
     let Some(corpus) = Corpus::from_env() else {
         return;
     };
-    let root = env::var_os("BINDERY_CORPUS").expect("it is set");
-    let files = fs::read_dir(Path::new(&root).join("gitee/api")).expect("a folder of recordings");
     let mut met = 0;
-    for file in files {
-        let name = file
-            .expect("a file")
-            .file_name()
-            .into_string()
-            .expect("a name");
-        let reply = corpus.body(&format!("gitee/api/{name}"));
+    for (name, reply) in corpus.replies("gitee/api") {
         for run in ask_everything(&reply) {
             let raised = run.outcome.as_ref().err().map(v1::Failure::code);
             assert!(raised < Some(Code::Panic), "{name}: {raised:?}");

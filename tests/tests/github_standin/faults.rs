@@ -146,7 +146,7 @@ async fn every_secret_carries_the_canary() -> anyhow::Result<()> {
 
 /// After many bad credentials even good ones are refused, until some time has passed
 #[tokio::test]
-async fn many_bad_credentials_lock_everyone_out() -> anyhow::Result<()> {
+async fn trap_2_many_bad_credentials_lock_everyone_out() -> anyhow::Result<()> {
     let options = Options {
         lockout_after: Some(2),
         ..Options::default()

@@ -247,7 +247,7 @@ async fn fine_grained_tokens_keep_to_their_owner() -> anyhow::Result<()> {
 
 /// A restricted organization is closed to an app until an owner lets it in on the settings page
 #[tokio::test]
-async fn restricted_organizations_are_closed_to_apps() -> anyhow::Result<()> {
+async fn trap_2_restricted_organizations_are_closed_to_apps() -> anyhow::Result<()> {
     let scene = Scene::start(Options::default()).await?;
     let closed = OrgOptions {
         restricted: true,
@@ -285,7 +285,7 @@ async fn restricted_organizations_are_closed_to_apps() -> anyhow::Result<()> {
 
 /// Single sign-on refuses by name what is asked for by name, and says which lists are incomplete
 #[tokio::test]
-async fn single_sign_on_says_what_it_hides() -> anyhow::Result<()> {
+async fn trap_2_single_sign_on_says_what_it_hides() -> anyhow::Result<()> {
     let scene = Scene::start(Options::default()).await?;
     let sso = OrgOptions {
         restricted: false,

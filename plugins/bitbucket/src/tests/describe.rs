@@ -47,7 +47,7 @@ fn cloud_is_an_edition() {
 
 /// P1.1: what a refresh does differs, and the careful choice is made where nobody knows.
 #[test]
-fn t1_1_refresh_tokens_rotate_in_their_own_way() {
+fn trap_1_1_refresh_tokens_rotate_in_their_own_way() {
     let cloud = &cloud_edition().auth_methods[0];
     assert_eq!(cloud.rotation(), RefreshRotation::Configurable);
     assert_eq!(cloud.reuse(), RefreshReuse::Graceful);
@@ -67,7 +67,7 @@ fn t1_1_refresh_tokens_rotate_in_their_own_way() {
 /// P4: Cloud is not Atlassian's other OAuth: its scopes are the consumer's, its reply says `scopes`, PKCE, device flow
 /// and revocation are not there.
 #[test]
-fn t4_cloud_is_not_three_legged_atlassian_oauth() {
+fn trap_4_cloud_is_not_three_legged_atlassian_oauth() {
     let cloud = cloud_edition();
     let oauth = &cloud.auth_methods[0];
     assert!(oauth.scopes_fixed_by_client);
@@ -88,7 +88,7 @@ fn t4_cloud_is_not_three_legged_atlassian_oauth() {
 
 /// P4: which token is which, what git calls it, and which one needs the account's e-mail address.
 #[test]
-fn t4_each_kind_of_token_has_its_git_user() {
+fn trap_4_each_kind_of_token_has_its_git_user() {
     let cloud = cloud_edition();
     let long = "x".repeat(2600);
     for (token, auth, name, git, email) in [
@@ -132,7 +132,7 @@ fn t4_each_kind_of_token_has_its_git_user() {
 
 /// P4: both vocabularies of scopes carry each permission, and neither is taken for the other's other permissions.
 #[test]
-fn t4_scopes_have_two_vocabularies() {
+fn trap_4_scopes_have_two_vocabularies() {
     let cloud = cloud_edition();
     let lacks = |granted: &[&str]| {
         let has = |scope: &String| granted.contains(&scope.as_str());
@@ -168,7 +168,7 @@ fn t4_scopes_have_two_vocabularies() {
 
 /// P5: Data Center has PKCE and a revocation endpoint, all below a context path, and higher scopes include lower ones.
 #[test]
-fn t5_data_center_has_pkce_and_revocation() {
+fn trap_5_data_center_has_pkce_and_revocation() {
     let own = own();
     assert_eq!(own.auth_methods[0].pkce(), v1::PkceSupport::S256);
     let endpoints = own.endpoints.unwrap();

@@ -22,7 +22,7 @@ fn next(url: &str) -> String {
 
 /// Links are followed as they are, into paths of another shape, and end where no further one is given.
 #[test]
-fn links_are_followed_verbatim() {
+fn trap_1_11_links_are_followed_verbatim() {
     let input = v1::ListRepositories {
         owner: "acme".to_owned(),
         ..v1::ListRepositories::default()
@@ -134,7 +134,7 @@ fn an_owner_is_found() {
 
 /// A list that single sign-on has thinned out says so; a query looks at names only.
 #[test]
-fn a_thinned_out_list_says_so() {
+fn trap_2_a_thinned_out_list_says_so() {
     let reply = page(&[repository(1, "app/web"), repository(2, "a/My-App")])
         .header("x-github-sso", "partial-results; organizations=3");
     let input = v1::ListRepositories {
@@ -149,7 +149,7 @@ fn a_thinned_out_list_says_so() {
 
 /// A renamed repository is asked for anew, by its id; by id it is asked for at once; circles end.
 #[test]
-fn a_renamed_repository_is_found() {
+fn trap_2_a_renamed_repository_is_found() {
     let get = |name: &str| v1::GetRepository {
         repository: name.to_owned(),
     };

@@ -108,7 +108,7 @@ fn odd_lists_are_refused() {
 
 /// More than was granted is named; a repository that is not there is another thing.
 #[test]
-fn more_than_granted_is_named() {
+fn trap_2_more_than_granted_is_named() {
     let refused = |input: v1::MintToken| {
         let granted = Reply::json(200, installation(12, ACME, ""));
         app()

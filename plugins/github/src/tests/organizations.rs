@@ -83,7 +83,7 @@ fn barriers_are_told_apart() {
 
 /// An unapproved application is told as such: the member's page, and the owner's in words.
 #[test]
-fn an_unapproved_application_is_told() {
+fn trap_2_an_unapproved_application_is_told() {
     let found = one(Reply::json(403, RESTRICTED));
     assert_eq!(found.access(), Access::RestrictedByPolicy);
     assert_eq!(
@@ -112,7 +112,7 @@ fn an_unapproved_application_is_told() {
 
 /// A due single sign-on is told in both of its forms.
 #[test]
-fn a_due_sign_on_is_told() {
+fn trap_2_a_due_sign_on_is_told() {
     for status in [403, 404] {
         let url = "https://github.com/orgs/acme/sso?authorization_request=x";
         let found =
@@ -225,7 +225,7 @@ fn what_is_not_about_one_organization_ends_it() {
 
 /// An organization that keeps the application out is missing in the list; a membership that everybody sees tells of it.
 #[test]
-fn github_restricted_organizations_are_found_where_they_are_public() {
+fn trap_2_restricted_organizations_are_found_where_they_are_public() {
     let shown = Reply::json(
         200,
         r#"[{"id":3,"login":"acme"},{"id":4,"login":"closed"}]"#,
@@ -264,7 +264,7 @@ fn github_restricted_organizations_are_found_where_they_are_public() {
 
 /// A token that a person made is not held up by restrictions on applications, so nothing more is asked for it.
 #[test]
-fn github_personal_tokens_are_not_restricted() {
+fn trap_2_personal_tokens_are_not_restricted() {
     let run = driver()
         .credential(v1::Credential {
             auth_kind: v1::AuthKind::AccessToken.into(),

@@ -83,7 +83,7 @@ fn no_client_id_is_told() {
 
 /// github.com takes a personal token without any authorization; other servers and the oldest tokens have the page.
 #[test]
-fn a_personal_token_is_revoked_where_that_is_possible() {
+fn trap_2_a_personal_token_is_revoked_where_that_is_possible() {
     let personal = |kind: &str| credential(v1::AuthKind::AccessToken, kind);
     let url = api("/credentials/revoke");
     let run = whole(&driver().credential(personal("personal_access_token")).on(

@@ -59,7 +59,7 @@ fn trap_1_3_errors_come_with_status_200() {
 
 /// The reply of the token endpoint has commas between scopes, the request has spaces.
 #[test]
-fn github_scopes_have_two_separators() {
+fn trap_2_scopes_have_two_separators() {
     let method = method(v1::AuthKind::OauthCode);
     assert_eq!(
         (
@@ -72,7 +72,7 @@ fn github_scopes_have_two_separators() {
 
 /// PKCE is for the browser's way; the device flow has none.
 #[test]
-fn github_pkce_is_s256_and_not_for_devices() {
+fn trap_2_pkce_is_s256_and_not_for_devices() {
     assert_eq!(
         method(v1::AuthKind::OauthCode).pkce(),
         v1::PkceSupport::S256
@@ -82,7 +82,7 @@ fn github_pkce_is_s256_and_not_for_devices() {
 
 /// Each host's API is somewhere else: a tenant of GHE.com has a name of its own, a server a path.
 #[test]
-fn github_hosts_have_their_api_elsewhere() {
+fn trap_2_hosts_have_their_api_elsewhere() {
     let endpoints = description().endpoints.expect("endpoints");
     let known: Vec<_> = endpoints
         .known_hosts
@@ -101,7 +101,7 @@ fn github_hosts_have_their_api_elsewhere() {
 
 /// The JWT is dated back a minute, ends within ten, and older servers want the app's number as a number.
 #[test]
-fn github_jwt_is_dated_back() {
+fn trap_2_jwt_is_dated_back() {
     let claims = |app_id: &str| {
         let credential = v1::Credential {
             app_id: app_id.to_owned(),
@@ -135,7 +135,7 @@ fn signed_claims(credential: v1::Credential) -> String {
 
 /// A suspended person and a suspended installation are no dead tokens.
 #[test]
-fn github_suspended_is_not_refused() {
+fn trap_2_suspended_is_not_refused() {
     for message in [
         "Sorry. Your account was suspended",
         "This installation has been suspended",
@@ -150,7 +150,7 @@ fn github_suspended_is_not_refused() {
 
 /// A fine-grained token tells no scopes; what it lacks is named by the header of the refusal.
 #[test]
-fn github_fine_grained_refusal_names_the_permission() {
+fn trap_2_fine_grained_refusal_names_the_permission() {
     let refusal = |accepted: &str| {
         let reply = Reply::json(
             403,
@@ -171,7 +171,7 @@ fn github_fine_grained_refusal_names_the_permission() {
 
 /// A single sign-on that is due has its own code and its page; a list that it thins out says so, with a page.
 #[test]
-fn github_sso_has_two_forms() {
+fn trap_2_sso_has_two_forms() {
     let page = "https://github.com/orgs/acme/sso?authorization_request=x";
     let due = Reply::json(403, "{}").header("x-github-sso", &format!("required; url={page}"));
     let run = driver().on("GET", &api("/user"), due).run(v1::Identify {});
@@ -199,7 +199,7 @@ fn github_sso_has_two_forms() {
 
 /// A client that is refused is no missing permission of the person's.
 #[test]
-fn github_wrong_client_is_not_the_persons_fault() {
+fn trap_2_wrong_client_is_not_the_persons_fault() {
     let run = driver()
         .on(
             "DELETE",

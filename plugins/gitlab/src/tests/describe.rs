@@ -19,7 +19,7 @@ fn kind_of(token: &str, auth: AuthKind) -> v1::TokenKind {
 
 /// PROVIDERS 3, relative URL roots: every endpoint is below the web base, path and all, and nothing is made of a host.
 #[test]
-fn endpoints_are_below_the_web_base() {
+fn trap_3_endpoints_are_below_the_web_base() {
     let all = description().endpoints.unwrap();
     for template in [
         &all.api_from_web,
@@ -75,7 +75,7 @@ fn a_token_is_told_by_how_it_came() {
 
 /// PROVIDERS 3, deploy tokens: what the API does not take is refused with a reason before anything is sent.
 #[test]
-fn a_deploy_token_is_refused_with_a_reason() {
+fn trap_3_a_deploy_token_is_refused_with_a_reason() {
     for token in ["gldt-x", "glcbt-64_x", "glrt-x", "gloas-x"] {
         let kind = kind_of(token, AuthKind::AccessToken).name;
         assert_ne!(kind, "access_token", "{token}");
@@ -97,7 +97,7 @@ fn a_deploy_token_is_refused_with_a_reason() {
 
 /// PROVIDERS 3, scopes: webhooks need `api`, nothing narrower covers them, and `api` covers all.
 #[test]
-fn webhooks_need_api() {
+fn trap_3_webhooks_need_api() {
     for row in description().permissions {
         let enough =
             |scope: &str| row.scopes == [scope] || row.covered_by.iter().any(|one| one == scope);

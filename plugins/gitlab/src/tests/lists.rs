@@ -158,7 +158,7 @@ fn p9_a_path_stays_one_segment() {
 
 /// PROVIDERS 3, moved projects: GitLab redirects to the number; only the number is taken, and what is no project is refused.
 #[test]
-fn a_moved_project_is_followed_by_number() {
+fn trap_3_a_moved_project_is_followed_by_number() {
     let moved = |to: &str| {
         driver().on(
             "GET",

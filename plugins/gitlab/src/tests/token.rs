@@ -18,7 +18,7 @@ fn inspect(reply: Reply) -> testing::Run {
 
 /// PROVIDERS 3, expiry: a token ends at 00:00 UTC of the date that it names, as the day begins.
 #[test]
-fn a_token_ends_as_its_day_begins() {
+fn trap_3_a_token_ends_as_its_day_begins() {
     let run = inspect(Reply::json(
         200,
         own(r#"["api"]"#, r#""expires_at":"2027-03-01""#),
@@ -98,7 +98,7 @@ fn rotate(current: Reply, expire_unix: i64) -> testing::Run {
 /// PROVIDERS 3, reuse detection: rotating with a revoked token revokes its whole family, so a token that is not surely alive
 /// is never rotated.
 #[test]
-fn a_revoked_token_is_never_rotated() {
+fn trap_3_a_revoked_token_is_never_rotated() {
     let dead = r#"{"scopes":["api"],"revoked":true,"active":false}"#;
     for reply in [
         Reply::json(200, dead),

@@ -55,6 +55,42 @@ impl Corpus {
         let response = &recorded["response"];
         recording(&response["status"], &response["headers"], &response["body"])
     }
+
+    /// Every answer below a folder, with its file's name: a file of one exchange, of a list of exchanges
+    /// (`{status, headers, response}`), or a bare body.
+    ///
+    /// # Panics
+    ///
+    /// If the folder is not there, or a file is not JSON.
+    #[track_caller]
+    pub fn replies(&self, folder: &str) -> Vec<(String, Reply)> {
+        let path = self.0.join(folder);
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) => panic!("{}: {error}", path.display()),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names
+            .flat_map(|name| {
+                let file = self.file_replies(&format!("{folder}/{name}"));
+                file.into_iter().map(move |reply| (name.clone(), reply))
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn file_replies(&self, file: &str) -> Vec<Reply> {
+        if !file.ends_with(".exchange.json") {
+            return vec![self.body(file)];
+        }
+        let Value::Array(scenario) = self.json(file) else {
+            return vec![self.exchange(file)];
+        };
+        scenario
+            .iter()
+            .map(|one| recording(&one["status"], &one["headers"], &one["response"]))
+            .collect()
+    }
 }
 
 /// A reply with recorded status, headers and JSON body.

@@ -131,7 +131,7 @@ pub(crate) fn new_token<'a>(person: u64, scopes: &'a [&'a str]) -> NewToken<'a> 
 
 /// Cloud: a refresh token works for ten more minutes after its first use, and not longer; nothing of the old pair dies.
 #[test]
-fn cloud_has_ten_minutes_grace() {
+fn trap_4_has_ten_minutes_grace() {
     let mut scene = cloud(&["account", "repository"]);
     let first = scene.link();
     let second = Pair::of(&scene.refresh(&first.refresh, START + HOUR)).expect("a pair");
@@ -170,7 +170,7 @@ fn cloud_tokens_end() {
 
 /// Cloud: tokens exceed 2,500 characters, the reply has `scopes`, which are the consumer's, and there is no revocation.
 #[test]
-fn cloud_tokens_are_long_and_scopes_are_the_consumers() {
+fn trap_4_tokens_are_long_and_scopes_are_the_consumers() {
     let mut scene = cloud(&["account", "repository"]);
     let code = scene.code(None);
     // PKCE is not known, so a wrong verifier is not looked at.
@@ -187,7 +187,7 @@ fn cloud_tokens_are_long_and_scopes_are_the_consumers() {
 
 /// CHANGE-2770: what it took away is gone for everybody, and says why.
 #[test]
-fn cloud_change_2770_is_enforced() {
+fn trap_4_change_2770_is_enforced() {
     let mut scene = cloud(&["account", "repository"]);
     let pair = scene.link();
     for path in [
@@ -226,7 +226,7 @@ fn cloud_refuses_in_its_own_words() {
 /// Cloud: an API token goes with the e-mail address for the API and with a fixed name for git, and its scopes imply
 /// nothing.
 #[test]
-fn cloud_api_tokens_go_with_the_email() {
+fn trap_4_api_tokens_go_with_the_email() {
     let mut scene = cloud(&[]);
     let scopes = ["read:user:bitbucket", "read:repository:bitbucket"];
     let token = scene
@@ -253,7 +253,7 @@ fn cloud_api_tokens_go_with_the_email() {
 
 /// Cloud: lists go workspace by workspace, pages lead on by `next`, and a rename answers with the new name.
 #[test]
-fn cloud_lists_go_by_workspace() {
+fn trap_4_lists_go_by_workspace() {
     let mut scene = cloud(&["account", "repository"]);
     let pair = scene.link();
     let own = scene.octo;
@@ -288,7 +288,7 @@ fn cloud_lists_go_by_workspace() {
 
 /// Data Center: a code is good for ten seconds, and PKCE is enforced where it was asked for.
 #[test]
-fn data_center_codes_live_ten_seconds() {
+fn trap_5_codes_live_ten_seconds() {
     let mut scene = data_center(&["REPO_READ"]);
     for (verifier, after, status) in [
         (VERIFIER, 9_999, 200),
@@ -328,7 +328,7 @@ fn data_center_tokens_end() {
 
 /// Data Center: whose token it is stands in a header, escaped, and in text; without a token some things are everybody's.
 #[test]
-fn data_center_says_who_it_is() {
+fn trap_5_says_who_it_is() {
     let mut scene = data_center(&["REPO_READ"]);
     let jane = scene
         .twin
@@ -368,7 +368,7 @@ fn data_center_says_who_it_is() {
 
 /// Data Center: pages say where the next one begins, permissions are lists, and a token that reads does not write.
 #[test]
-fn data_center_pages_and_permissions() {
+fn trap_5_pages_and_permissions() {
     let mut scene = data_center(&["REPO_READ"]);
     let octo = scene.octo;
     scene

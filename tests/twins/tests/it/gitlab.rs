@@ -30,7 +30,7 @@ fn own(method: &str, path: &str, token: &str) -> Request {
 
 /// Revoking an access token takes its refresh token along; an unknown token is no error, another client is one.
 #[test]
-fn revocation_kills_the_pair() {
+fn trap_3_revocation_kills_the_pair() {
     let mut scene = Scene::new();
     let pair = scene.link(START);
     let state = scene.twin.state_mut();
@@ -61,7 +61,7 @@ fn revocation_kills_the_pair() {
 
 /// A personal token ends at 00:00 UTC of its date, whatever time it was made.
 #[test]
-fn personal_tokens_end_at_midnight() {
+fn trap_3_personal_tokens_end_at_midnight() {
     let mut scene = Scene::new();
     let token = personal(&mut scene, &["api"], Some(START + 3 * DAY));
     let midnight = time::midnight(&time::date(START + 3 * DAY)).expect("a date");
@@ -73,7 +73,7 @@ fn personal_tokens_end_at_midnight() {
 
 /// Rotating with a token that rotation has revoked ends every token that came of it.
 #[test]
-fn rotation_with_a_revoked_token_kills_the_family() {
+fn trap_3_rotation_with_a_revoked_token_kills_the_family() {
     let mut scene = Scene::new();
     let first = personal(&mut scene, &["api"], None);
     let rotated = scene.ask(&own("POST", "/rotate", &first), START);
@@ -173,7 +173,7 @@ fn moved_and_hidden_projects() {
 
 /// A used-up rate limit is plain text, with headers that say when to come back.
 #[test]
-fn the_rate_limit_answers_in_plain_text() {
+fn trap_3_the_rate_limit_answers_in_plain_text() {
     let mut scene = Scene::new();
     scene.twin.state_mut().knobs.rate_limited_until = Some(START + 30_000);
     let answer = scene.ask(&Request::new("GET", "/root/api/v4/version"), START);

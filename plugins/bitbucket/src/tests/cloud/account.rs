@@ -8,7 +8,7 @@ fn identify(reply: Reply) -> testing::Run {
 
 /// P4: a person is known by `uuid`, in braces; `username` is gone from most answers, and the names that stay change.
 #[test]
-fn t4_a_person_is_known_by_uuid() {
+fn trap_4_a_person_is_known_by_uuid() {
     let run = identify(Reply::json(200, ADA));
     let identity = run.identity();
     assert_eq!(
@@ -35,7 +35,7 @@ fn a_closed_account_is_suspended() {
 
 /// P4: an API token goes with the e-mail address of its account as Basic, and never without it; all others as Bearer.
 #[test]
-fn t4_an_api_token_goes_with_the_email() {
+fn trap_4_an_api_token_goes_with_the_email() {
     let ask = |credential| {
         let driver = cloud().credential(credential);
         driver.on("GET", &api("/user"), Reply::json(200, ADA))
@@ -63,7 +63,7 @@ fn t4_an_api_token_goes_with_the_email() {
 
 /// P4: an access token is nobody's: it is known by what it is bound to, which is asked instead of `/user`.
 #[test]
-fn t4_an_access_token_is_its_own_user() {
+fn trap_4_an_access_token_is_its_own_user() {
     let workspace = r#"{"uuid":"{w-1}","slug":"acme","name":"Acme"}"#;
     let driver = cloud().on("GET", &api("/workspaces/acme"), Reply::json(200, workspace));
     for driver in [
@@ -149,7 +149,7 @@ fn errors_have_their_code() {
 
 /// P4, CHANGE-2770: an endpoint that was taken away is told as such, not as something that is not there.
 #[test]
-fn t4_change_2770_is_told() {
+fn trap_4_change_2770_is_told() {
     let gone = |message: &str| {
         let body = format!(r#"{{"type":"error","error":{{"message":"{message}"}}}}"#);
         identify(Reply::json(410, body)).failure().code()
@@ -205,7 +205,7 @@ fn an_access_token_is_inspected_where_it_is_bound() {
 
 /// P4: there is no API to revoke. Nothing is asked, nothing is claimed, and each token has its page.
 #[test]
-fn t4_a_revocation_is_said_to_be_impossible() {
+fn trap_4_a_revocation_is_said_to_be_impossible() {
     let oauth = v1::Credential {
         auth_kind: v1::AuthKind::OauthCode.into(),
         ..v1::Credential::default()

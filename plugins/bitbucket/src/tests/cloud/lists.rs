@@ -32,7 +32,7 @@ fn names(run: &testing::Run) -> Vec<String> {
 
 /// P4, CHANGE-2770: repositories are listed workspace by workspace, and none of the endpoints that are gone is asked.
 #[test]
-fn t4_change_2770_lists_go_by_workspace() {
+fn trap_4_change_2770_lists_go_by_workspace() {
     let second = "/repositories/beta?page=2&role=member";
     let run = cloud()
         .on(
@@ -199,7 +199,7 @@ fn p9_a_cursor_is_checked() {
 
 /// P1.11: the last page may have a `next` that is null or empty.
 #[test]
-fn t1_11_an_empty_next_is_the_end() {
+fn trap_1_11_an_empty_next_is_the_end() {
     for next in ["null", r#""""#] {
         let body = format!(r#"{{"values":[],"next":{next}}}"#);
         let run = cloud()

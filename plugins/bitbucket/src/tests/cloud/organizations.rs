@@ -87,7 +87,7 @@ fn a_limit_is_no_barrier() {
 
 /// P1.11: pages follow the `next` of the body.
 #[test]
-fn t1_11_workspaces_follow_next() {
+fn trap_1_11_workspaces_follow_next() {
     let next = "/user/workspaces?page=2&pagelen=100";
     let granted = || Reply::json(200, r#"{"permission":"member"}"#);
     let run = cloud()

@@ -18,7 +18,7 @@ fn permissions(full_name: &str) -> String {
 /// P4: the braces of an id are encoded, an empty pair stands for the workspace, and the name that comes back is the
 /// current one.
 #[test]
-fn t4_a_repository_is_found_by_uuid_after_a_rename() {
+fn trap_4_a_repository_is_found_by_uuid_after_a_rename() {
     let run = cloud()
         .on(
             "GET",
@@ -107,7 +107,7 @@ fn first(list: &str) -> String {
 
 /// P1.8: a tag is the commit that it points to, not the tag object; branches come first.
 #[test]
-fn t1_8_an_annotated_tag_is_its_commit() {
+fn trap_1_8_an_annotated_tag_is_its_commit() {
     let second = format!("{BRANCHES}?page=2");
     let run = cloud()
         .on(

@@ -18,7 +18,7 @@ fn known(name: &str) -> Driver<Bitbucket> {
 
 /// P5: who one is stands in a header of any answer, escaped, and is looked up by name where the slug is another.
 #[test]
-fn t5_the_identity_is_in_a_header() {
+fn trap_5_the_identity_is_in_a_header() {
     let run = known("jane%40example")
         .on(
             "GET",
@@ -45,7 +45,7 @@ fn t5_the_identity_is_in_a_header() {
 
 /// P5: a proxy may take the header out; a servlet says it as text.
 #[test]
-fn t5_the_identity_is_asked_of_a_servlet() {
+fn trap_5_the_identity_is_asked_of_a_servlet() {
     let whoami = "https://git.test/bitbucket/plugins/servlet/applinks/whoami";
     let plain = JANE
         .replace("jane@example", "jane")
@@ -108,7 +108,7 @@ fn a_projects_token_is_a_bot() {
 
 /// P5: an account that was closed is told from a refused token, in the list and at the door.
 #[test]
-fn t5_an_inactive_user_is_suspended() {
+fn trap_5_an_inactive_user_is_suspended() {
     let gone = JANE
         .replace("true", "false")
         .replace("jane@example", "jane");
@@ -123,7 +123,7 @@ fn t5_an_inactive_user_is_suspended() {
 
 /// P5: a CAPTCHA lock is no refused token, and its page is one of the server's own.
 #[test]
-fn t5_a_captcha_is_no_refused_token() {
+fn trap_5_a_captcha_is_no_refused_token() {
     let locked = |page: &str| {
         error(403, "auth.CaptchaRequiredAuthenticationException").header(
             "x-authentication-denied-reason",

@@ -16,7 +16,7 @@ fn project(id: u32, key: &str, kind: &str) -> String {
 /// P5: projects are the organizations; the role is the highest permission, a person's own project is none, and one that
 /// is only partly open says so.
 #[test]
-fn t5_projects_have_permissions() {
+fn trap_5_projects_have_permissions() {
     let all = [project(1, "ONE", "NORMAL"), project(2, "TWO", "NORMAL")].join(",");
     let more = [
         project(3, "~jane", "PERSONAL"),
@@ -75,7 +75,7 @@ fn repos(permission: &str, start: u32, limit: u32) -> String {
 /// P5: pages end with `isLastPage` and go on at `nextPageStart`, which is not always `start` and the size; rights come
 /// from the lists of what is permitted.
 #[test]
-fn t5_pages_go_on_where_the_server_says() {
+fn trap_5_pages_go_on_where_the_server_says() {
     let run = data_center()
         .on(
             "GET",
@@ -180,7 +180,7 @@ fn a_cursor_is_checked() {
 
 /// P5: times are milliseconds or text, by version; neither keeps a repository from being read.
 #[test]
-fn t5_times_are_numbers_or_text() {
+fn trap_5_times_are_numbers_or_text() {
     for time in ["1530808365724", r#""2023-05-30T15:40:47-0400""#] {
         let dated =
             repository(1, "PRJ", "a").replacen('{', &format!(r#"{{"createdDate":{time},"#), 1);

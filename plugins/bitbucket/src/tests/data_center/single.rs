@@ -57,7 +57,7 @@ fn a_repository_is_read() {
 
 /// P5: the configured branch of an empty repository is not there.
 #[test]
-fn t5_an_empty_repository_has_no_branch() {
+fn trap_5_an_empty_repository_has_no_branch() {
     for reply in [
         error(404, "repository.NoDefaultBranchException"),
         Reply::status(204),
@@ -108,7 +108,7 @@ fn a_personal_repository_has_a_tilde() {
 
 /// P1.8: a tag is the commit that it points to, not the tag object; names may hold slashes.
 #[test]
-fn t1_8_an_annotated_tag_is_its_commit() {
+fn trap_1_8_an_annotated_tag_is_its_commit() {
     let list = |name: &str, start: u32| api(&format!("{PATH}/{name}?start={start}&limit=100"));
     let branch = r#"{"id":"refs/heads/feature/x","displayId":"feature/x","latestCommit":"aa","isDefault":false}"#;
     let tag = r#"{"id":"refs/tags/v1","displayId":"v1","latestCommit":"bb","hash":"cc"}"#;

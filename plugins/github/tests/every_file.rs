@@ -1,0 +1,63 @@
+//! Every recorded answer of the API, whatever it is of, is met without a panic and without repeating what it holds
+
+#![forbid(unsafe_code)]
+
+use bindery_plugin_github::GitHub;
+use bindery_plugin_sdk::{
+    testing::{Corpus, Driver, Reply, Run},
+    v1::{self, Code},
+};
+
+const API: &str = "https://api.github.com";
+const REPOSITORIES: &str = "/user/repos?affiliation=owner%2Ccollaborator%2Corganization_member&sort=full_name&per_page=100";
+
+fn on(path: &str, reply: &Reply) -> Driver<GitHub> {
+    Driver::new()
+        .host("https://github.com", API)
+        .edition("cloud")
+        .on("GET", &format!("{API}{path}"), reply.clone())
+}
+
+/// The operations whose first question takes an answer of any kind.
+fn ask_everything(reply: &Reply) -> Vec<Result<Run, String>> {
+    let repository = v1::GetRepository {
+        repository: "a/b".to_owned(),
+    };
+    vec![
+        on("/user", reply).try_run(v1::Identify {}),
+        on("/user", reply).try_run(v1::InspectToken {}),
+        on("/meta", reply).try_run(v1::Probe {}),
+        on("/repos/a/b", reply).try_run(repository),
+        on(REPOSITORIES, reply).try_run(v1::ListRepositories::default()),
+    ]
+}
+
+/// Every file: a result or a failure of the provider's, and never a panic.
+#[test]
+fn every_file_is_met() {
+    let Some(corpus) = Corpus::from_env() else {
+        return;
+    };
+    let replies = corpus.replies("github/api");
+    for (name, reply) in &replies {
+        let mut met = 0;
+        for run in ask_everything(reply) {
+            // A redirect and a page with a successor lead to another question, which has tests of its own.
+            let run = match run {
+                Ok(run) => run,
+                Err(asks_on) => {
+                    assert!(
+                        asks_on.contains("is not in the script"),
+                        "{name}: {asks_on}"
+                    );
+                    continue;
+                }
+            };
+            met += 1;
+            let raised = run.outcome.as_ref().err().map(v1::Failure::code);
+            assert!(raised < Some(Code::Panic), "{name}: {raised:?}");
+        }
+        assert!(met >= 2, "{name}: {met} operations met it");
+    }
+    assert!(replies.len() >= 16, "{} answers", replies.len());
+}
