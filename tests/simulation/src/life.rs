@@ -317,15 +317,20 @@ impl Run {
 
     async fn toggle(&mut self, engine: &Engine, fate: &Fate, at: usize) -> Option<()> {
         let (known, acme) = (self.links[at].clone(), namespace());
-        let outcome = if known.disabled {
+        let _ = if self.disabled(&known) {
             fate.or_death(engine.enable_link(&acme, &known.id, "", "uid:1", None, None))
                 .await?
         } else {
             let work = engine.disable_link(&acme, &known.id, "", "uid:1", None, None);
             fate.or_death(work).await?
         };
-        self.links[at].disabled = known.disabled ^ outcome.is_ok();
         Some(())
+    }
+
+    /// As the disk has it: a daemon that dies may have written it without an answer.
+    fn disabled(&self, known: &Known) -> bool {
+        let (link, ..) = stored(&self.disk, known);
+        !link.desired.is_enabled()
     }
 
     /// A link that says that its grant is dead is right.
@@ -360,7 +365,7 @@ impl Run {
     async fn settle(&mut self, engine: &Engine) -> Result<(), String> {
         for known in self.links.clone() {
             self.forges.with(known.forge, |forge, _| forge.heal());
-            if known.disabled {
+            if self.disabled(&known) {
                 let enabled = engine
                     .enable_link(&namespace(), &known.id, "", "uid:1", None, None)
                     .await;

@@ -21,7 +21,6 @@ pub(crate) struct Known {
     pub(crate) forge: &'static str,
     /// A person has taken the authorization back there.
     pub(crate) revoked: bool,
-    pub(crate) disabled: bool,
 }
 
 pub(crate) fn namespace() -> NamespaceName {
@@ -72,7 +71,6 @@ fn bind_one(disk: &Disk, forges: &Forges, kind: &Kind, now: Timestamp) -> Known 
         id,
         forge: kind.name,
         revoked: false,
-        disabled: false,
     }
 }
 

@@ -157,16 +157,11 @@ impl Engine {
         }
     }
 
-    /// Looks with a token that the provider has given in the place of one that it refused. Its replicas may not know that one
-    /// yet, so it is a verdict only when the check before found the same (THREATS R5).
+    /// Looks with a token that the provider has given in the place of one that it refused. That it gives one says that the
+    /// grant lives, whatever its replicas know of the new one: only a refresh tells that a grant is dead (THREATS R5).
     async fn look_with_newer(&self, link: &Link, host: &Host) -> (u64, Seen) {
         let (token, seen) = self.look_once(link, host).await;
-        let seen = if refused_before(link, self.now()) {
-            seen
-        } else {
-            too_new(seen)
-        };
-        (token.generation, seen)
+        (token.generation, too_new(seen))
     }
 
     /// Asks the provider with the current token, and says which one that was.
@@ -336,14 +331,6 @@ fn too_new(seen: Seen) -> Seen {
     }
 }
 
-/// Whether the last check found a refused token too, long enough ago.
-fn refused_before(link: &Link, now: Timestamp) -> bool {
-    let refused = Reason::TokenRefused.as_str();
-    let noted = link.seen.notes.iter().any(|note| note.reason == refused);
-    let long_ago = |at: Timestamp| now.since(at) >= BETWEEN_VERDICTS;
-    noted && link.seen.at.is_some_and(long_ago)
-}
-
 /// A finding as it is kept.
 pub(crate) fn note(finding: &Finding) -> Note {
     Note {
@@ -359,7 +346,7 @@ pub(crate) fn note(finding: &Finding) -> Note {
 enum Seen {
     /// The provider takes its token.
     Found(Found),
-    /// The provider refuses its token, and there is no newer one.
+    /// The provider refuses its token, and gives no newer one.
     Refused(Problem),
     /// The provider refuses a token that it has given just now.
     TooNew(Problem),

@@ -217,6 +217,32 @@ async fn a_trouble_is_shown_and_passes() {
     assert_eq!((observed.trouble, observed.message.as_str()), (None, ""));
 }
 
+/// R5: a provider that gives tokens and refuses them, however often, has not ended the grant: its replicas may know none of
+/// them yet. The link stays bound, says what is in its way, and recovers.
+#[tokio::test]
+async fn r5_a_grant_that_is_renewed_is_not_dead() {
+    let world = World::new().await;
+    let link = world.bound(Some(36_000)).await.id;
+    let no = |_: &_| Err(failure(FailureCode::Unauthenticated));
+    world.plugin.on("Identify", no);
+    let before = world.token_calls();
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(900));
+        let found = findings(&world, &link).await;
+        assert_eq!(reasons(&found)[0], Reason::TokenRefused);
+        let observed = world.read(&link).await.observed;
+        assert_eq!(
+            (observed.stage, observed.trouble),
+            (Stage::Bound, Some(Cause::TokenRefused))
+        );
+    }
+    assert!(world.token_calls() > before, "no newer token was asked for");
+    world.plugin.forget("Identify");
+    world.clock.advance(Duration::from_secs(900));
+    assert!(!reasons(&findings(&world, &link).await).contains(&Reason::TokenRefused));
+    assert_eq!(world.read(&link).await.observed.trouble, None);
+}
+
 /// A call that the provider refuses makes the check come at once.
 #[tokio::test]
 async fn a_refusal_in_use_is_looked_into_at_once() {
