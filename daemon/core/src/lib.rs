@@ -11,6 +11,7 @@
 //! | [`problem`] | [`Problem`](problem::Problem) and its stable [`Reason`](problem::Reason) |
 //! | [`host`], [`namespace`], [`link`], [`flow`], [`receipt`] | the records |
 //! | [`lease`] | what was handed out |
+//! | [`source`], [`hook`], [`rotation`], [`delivery`], [`event`], [`trigger`] | from a push to the registry |
 //! | [`refresh`] | when to refresh, and what an answer means |
 //! | [`provider`] | what a plugin describes and is asked for |
 //! | [`exchange`] | requests with secrets as segments, and their responses |
@@ -19,8 +20,11 @@
 #![forbid(unsafe_code)]
 
 pub mod breaker;
+pub mod delivery;
+pub mod event;
 pub mod exchange;
 pub mod flow;
+pub mod hook;
 pub mod host;
 pub mod lease;
 pub mod link;
@@ -32,5 +36,8 @@ pub mod problem;
 pub mod provider;
 pub mod receipt;
 pub mod refresh;
+pub mod rotation;
 pub mod secret;
+pub mod source;
 pub mod time;
+pub mod trigger;

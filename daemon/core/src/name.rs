@@ -88,6 +88,30 @@ name!(
     LeaseId, "lease"
 );
 name!(
+    /// Id of a source: chosen by the caller, or 26 characters of base32 over 128 random bits.
+    SourceId, "source"
+);
+name!(
+    /// Id of a hook, as in its URL: 26 characters of base32 over 128 random bits.
+    HookId, "hook"
+);
+name!(
+    /// Id of a hook rotation: 26 characters of base32 over 128 random bits.
+    RotationId, "hook rotation"
+);
+name!(
+    /// Id of a consumer of events, chosen by the caller.
+    ConsumerId, "consumer"
+);
+name!(
+    /// Id of a trigger: chosen by the caller, or 26 characters of base32 over 128 random bits.
+    TriggerId, "trigger"
+);
+name!(
+    /// Id of a subscription: chosen by the caller, or 26 characters of base32 over 128 random bits.
+    SubscriptionId, "subscription"
+);
+name!(
     /// Name of a provider: `github`.
     ProviderName, "provider"
 );

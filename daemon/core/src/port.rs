@@ -5,22 +5,31 @@ use std::{pin::Pin, sync::Arc};
 use thiserror::Error;
 
 use crate::{
+    delivery::{Delivery, DeliveryHead, DeliveryMark},
+    event::{Consumer, Event, EventHead},
     exchange::{
         DeviceAuthorization, DeviceCall, Effect, EffectResult, Exchanged, HttpRequest, ProbeReport,
         Reach, RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
     },
     flow::Flow,
+    hook::{Hook, HookPlace, HookSecrets, KnownRefs},
     host::{Certificates, Host, HostNetwork, HostSecrets},
     lease::{Lease, LeaseToken},
     link::{Grant, Link},
-    name::{FlowId, HostName, LeaseId, LinkId, NamespaceName, ProviderName},
+    name::{
+        ConsumerId, FlowId, HookId, HostName, LeaseId, LinkId, NamespaceName, ProviderName,
+        RotationId, SourceId, SubscriptionId, TriggerId,
+    },
     namespace::Namespace,
     origin::OriginSet,
     problem::Problem,
     provider::{Call, Description, Failure, Output},
     receipt::Receipt,
     refresh::Intent,
+    rotation::HookRotation,
+    source::{Source, SourceName},
     time::Timestamp,
+    trigger::{Outgoing, OverlappingSecret, Subscription, Trigger, TriggerPlace},
 };
 
 /// A future that can be kept in a trait object.
@@ -70,6 +79,42 @@ pub enum Key {
     LeaseToken(NamespaceName, LeaseId, HostName, OriginSet),
     /// What a request id led to: principal, method and request id, joined by the engine.
     Request(String),
+    /// A source.
+    Source(NamespaceName, LinkId, SourceId),
+    /// A hook.
+    Hook(HookId),
+    /// The secrets of a hook.
+    HookSecrets(HookId),
+    /// The hook of a repository: host and the provider's id of the repository.
+    HookPlace(HostName, String),
+    /// The refs of a hook's repository, as far as events told of them.
+    KnownRefs(HookId),
+    /// A delivery, by its number.
+    Delivery(u64),
+    /// That a delivery of a hook came in before, by a digest of its id or body.
+    DeliveryMark(HookId, [u8; 32]),
+    /// How far deliveries are numbered.
+    DeliveryHead,
+    /// An event, by its number in the namespace.
+    Event(NamespaceName, u64),
+    /// How far the events of a namespace are numbered.
+    EventHead(NamespaceName),
+    /// A consumer of events.
+    Consumer(NamespaceName, ConsumerId),
+    /// A trigger.
+    Trigger(SourceName, TriggerId),
+    /// The tokens of a trigger.
+    TriggerSecret(SourceName, TriggerId),
+    /// Where a trigger's URL leads to.
+    TriggerPlace(String),
+    /// A subscription.
+    Subscription(NamespaceName, SubscriptionId),
+    /// What a subscription signs with.
+    SubscriptionSecret(NamespaceName, SubscriptionId),
+    /// An event on its way to a subscription.
+    Outgoing(NamespaceName, SubscriptionId, u64),
+    /// A rotation of hook secrets.
+    HookRotation(NamespaceName, RotationId),
 }
 
 /// Kinds of records that can be listed.
@@ -91,6 +136,20 @@ pub enum Listing {
     Intents,
     /// All remembered requests.
     Requests,
+    /// Sources of a namespace.
+    Sources(NamespaceName),
+    /// All hooks.
+    Hooks,
+    /// Consumers of a namespace.
+    Consumers(NamespaceName),
+    /// Triggers of a namespace.
+    Triggers(NamespaceName),
+    /// Subscriptions of a namespace.
+    Subscriptions(NamespaceName),
+    /// Events on their way to subscriptions of a namespace.
+    Outgoing(NamespaceName),
+    /// Rotations of a namespace.
+    HookRotations(NamespaceName),
 }
 
 /// A record.
@@ -124,6 +183,42 @@ pub enum Record {
     Lease(Lease),
     /// The token of a lease.
     LeaseToken(LeaseToken),
+    /// A source.
+    Source(Source),
+    /// A hook.
+    Hook(Hook),
+    /// The secrets of a hook.
+    HookSecrets(HookSecrets),
+    /// The hook of a repository.
+    HookPlace(HookPlace),
+    /// The refs of a repository.
+    KnownRefs(KnownRefs),
+    /// A delivery.
+    Delivery(Delivery),
+    /// That a delivery came in before.
+    DeliveryMark(DeliveryMark),
+    /// How far deliveries are numbered.
+    DeliveryHead(DeliveryHead),
+    /// An event.
+    Event(Event),
+    /// How far events are numbered.
+    EventHead(EventHead),
+    /// A consumer.
+    Consumer(Consumer),
+    /// A trigger.
+    Trigger(Trigger),
+    /// The tokens of a trigger.
+    TriggerSecret(OverlappingSecret),
+    /// Where a trigger's URL leads to.
+    TriggerPlace(TriggerPlace),
+    /// A subscription.
+    Subscription(Subscription),
+    /// What a subscription signs with.
+    SubscriptionSecret(OverlappingSecret),
+    /// An event on its way to a subscription.
+    Outgoing(Outgoing),
+    /// A rotation of hook secrets.
+    HookRotation(HookRotation),
 }
 
 /// What a request id led to, remembered for an hour.

@@ -160,6 +160,20 @@ reasons! {
     HostClockSkew = "HOST_CLOCK_SKEW" => Precondition,
     /// The host is no server of this provider.
     HostNotRecognized = "HOST_NOT_RECOGNIZED" => Precondition,
+    /// The repository is a source of the link already.
+    SourceExists = "SOURCE_EXISTS" => AlreadyExists,
+    /// The provider allows no more of them.
+    ProviderLimitReached = "PROVIDER_LIMIT_REACHED" => Exhausted,
+    /// The events after the cursor are not kept any more.
+    CursorTooOld = "CURSOR_TOO_OLD" => Precondition,
+    /// The watcher did not take its events in time.
+    WatcherTooSlow = "WATCHER_TOO_SLOW" => Exhausted,
+    /// Another watcher took over the consumer.
+    ConsumerTakenOver = "CONSUMER_TAKEN_OVER" => Conflict,
+    /// More triggers in a minute than the source allows.
+    TriggerLimitReached = "TRIGGER_LIMIT_REACHED" => Exhausted,
+    /// A filter can't be read.
+    FilterInvalid = "FILTER_INVALID" => InvalidInput,
     /// The provider can't do this.
     ProviderUnsupported = "PROVIDER_UNSUPPORTED" => Unimplemented,
     /// The plugin misbehaved.

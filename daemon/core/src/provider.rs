@@ -2,6 +2,7 @@
 //! until the host has checked it.
 
 mod call;
+mod delivery;
 mod description;
 mod failure;
 mod output;
@@ -9,6 +10,12 @@ mod output;
 pub use self::{
     call::{
         APP_PRIVATE_KEY, Call, CredentialFacts, Input, MINTED_TOKEN, OperationKind, ROTATED_TOKEN,
+        WantedHook,
+    },
+    delivery::{
+        Commit, Delivered, DeliveredRepository, HOOK_SECRET, Happening, HookFacts, HookSupport,
+        Person, Push, RefDeleted, RepositoryChange, RepositoryChanged, SentDelivery, SignatureKind,
+        SignatureScheme, TagCreated,
     },
     description::{
         AuthKind, AuthMethod, Description, Endpoints, Permission, PermissionScopes,

@@ -30,11 +30,27 @@ pub enum OperationKind {
     RotateToken,
     /// One installation of the app.
     GetInstallation,
+    /// The hooks of a repository.
+    ListHooks,
+    /// A new hook.
+    CreateHook,
+    /// A hook is put right in place.
+    UpdateHook,
+    /// A hook is taken away.
+    DeleteHook,
+    /// The provider sends a ping, or the like of one.
+    PingHook,
+    /// What the provider says that it sent.
+    ListDeliveries,
+    /// The provider sends a delivery once more.
+    Redeliver,
+    /// What does a delivery say? Needs no credential.
+    ParseDelivery,
 }
 
 impl OperationKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 19] = [
         Self::Identify,
         Self::InspectToken,
         Self::ListOrganizations,
@@ -46,6 +62,14 @@ impl OperationKind {
         Self::MintToken,
         Self::RotateToken,
         Self::GetInstallation,
+        Self::ListHooks,
+        Self::CreateHook,
+        Self::UpdateHook,
+        Self::DeleteHook,
+        Self::PingHook,
+        Self::ListDeliveries,
+        Self::Redeliver,
+        Self::ParseDelivery,
     ];
 }
 
@@ -160,6 +184,82 @@ pub enum Input {
         /// Ask as the person whose token there is, instead of as the app.
         as_person: bool,
     },
+    /// The hooks of a repository.
+    ListHooks {
+        /// `owner/name`, or the stable id behind `id:`.
+        repository: String,
+        /// Stop after so many pages; 0 for no limit.
+        max_pages: u32,
+    },
+    /// A new hook, with the secret [`HOOK_SECRET`](super::HOOK_SECRET).
+    CreateHook {
+        /// `owner/name`, or the stable id behind `id:`.
+        repository: String,
+        /// What it is to be.
+        hook: WantedHook,
+    },
+    /// A hook is put right in place: URL, events, activity, and the secret [`HOOK_SECRET`](super::HOOK_SECRET), which is always
+    /// sent.
+    UpdateHook {
+        /// `owner/name`, or the stable id behind `id:`.
+        repository: String,
+        /// The provider's id of the hook.
+        hook_id: String,
+        /// What it is to be.
+        hook: WantedHook,
+    },
+    /// A hook is taken away.
+    DeleteHook {
+        /// `owner/name`, or the stable id behind `id:`.
+        repository: String,
+        /// The provider's id of the hook.
+        hook_id: String,
+    },
+    /// The provider sends a ping, or the like of one.
+    PingHook {
+        /// `owner/name`, or the stable id behind `id:`.
+        repository: String,
+        /// The provider's id of the hook.
+        hook_id: String,
+        /// Where it delivers to; some providers ask for it.
+        url: String,
+    },
+    /// What the provider says that it sent, the newest first.
+    ListDeliveries {
+        /// `owner/name`, or the stable id behind `id:`.
+        repository: String,
+        /// The provider's id of the hook.
+        hook_id: String,
+        /// Only what was sent at this time or later.
+        since: Timestamp,
+    },
+    /// The provider sends a delivery once more.
+    Redeliver {
+        /// `owner/name`, or the stable id behind `id:`.
+        repository: String,
+        /// The provider's id of the hook.
+        hook_id: String,
+        /// Which, by [`SentDelivery::sent_id`](super::SentDelivery::sent_id).
+        sent_id: String,
+    },
+    /// What does a delivery say? It was verified.
+    ParseDelivery {
+        /// The provider's name of the event.
+        event: String,
+        /// The headers that the description asks for, names in lower case.
+        headers: Vec<(String, String)>,
+        /// The body, JSON: of a form post the member that is signed.
+        body: Vec<u8>,
+    },
+}
+
+/// What a hook is to be. The events are those that the plugin needs for pushes, tags and changes of the repository.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct WantedHook {
+    /// Where it delivers to.
+    pub url: String,
+    /// Name of the signature scheme.
+    pub scheme: String,
 }
 
 /// Name under which a plugin captures a token that it minted.
@@ -187,6 +287,14 @@ impl Input {
             Self::MintToken { .. } => OperationKind::MintToken,
             Self::RotateToken { .. } => OperationKind::RotateToken,
             Self::GetInstallation { .. } => OperationKind::GetInstallation,
+            Self::ListHooks { .. } => OperationKind::ListHooks,
+            Self::CreateHook { .. } => OperationKind::CreateHook,
+            Self::UpdateHook { .. } => OperationKind::UpdateHook,
+            Self::DeleteHook { .. } => OperationKind::DeleteHook,
+            Self::PingHook { .. } => OperationKind::PingHook,
+            Self::ListDeliveries { .. } => OperationKind::ListDeliveries,
+            Self::Redeliver { .. } => OperationKind::Redeliver,
+            Self::ParseDelivery { .. } => OperationKind::ParseDelivery,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::OperationKind;
+use super::{HookSupport, OperationKind};
 use crate::name::ProviderName;
 
 /// All that is data about a provider.
@@ -44,6 +44,8 @@ pub struct Description {
     pub editions: Vec<Arc<Self>>,
     /// Page where a person installs the app, over `{web}` and `{app_slug}`; empty where there are no apps.
     pub app_install_uri: String,
+    /// What its webhooks are like.
+    pub hooks: HookSupport,
 }
 
 /// URL templates over `{web}` and `{api}`.

@@ -1,5 +1,6 @@
 //! What a plugin answers.
 
+use super::{Delivered, HookFacts, SentDelivery};
 use crate::time::Timestamp;
 
 /// A result, whole or a page of it.
@@ -38,7 +39,7 @@ pub enum Output {
         /// Where to go on; empty at the end.
         next_cursor: String,
     },
-    /// Of revoke.
+    /// Of revoke, and of delete hook.
     Revocation(Revocation),
     /// Of probe.
     Server(ServerFacts),
@@ -46,6 +47,14 @@ pub enum Output {
     Minted(Minted),
     /// Of get installation.
     Installation(Installation),
+    /// Of list hooks.
+    Hooks(Vec<HookFacts>),
+    /// Of create and update hook: the hook as the provider has it afterwards.
+    Hook(HookFacts),
+    /// Of list deliveries.
+    SentDeliveries(Vec<SentDelivery>),
+    /// Of parse delivery.
+    Delivered(Delivered),
     /// All was streamed before.
     Empty,
 }

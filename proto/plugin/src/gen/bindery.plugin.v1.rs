@@ -53,8 +53,8 @@ pub struct Description {
     pub revocation: ::core::option::Option<RevocationSupport>,
     /// Editions of the server that differ in what is data: the first one that a host matches counts, and this description
     /// itself where none does. Of an edition, `endpoints`, `auth_methods`, `token_kinds`, `permissions`, `rate_limits`,
-    /// `revocation`, `display_name`, `platform_versions`, `trigger_limits`, `app_install_uri`, `edition` and `edition_webs`
-    /// are read.
+    /// `revocation`, `display_name`, `platform_versions`, `trigger_limits`, `app_install_uri`, `hooks`, `edition` and
+    /// `edition_webs` are read.
     #[prost(message, repeated, tag = "17")]
     pub editions: ::prost::alloc::vec::Vec<Description>,
     /// Name of this edition: `cloud`, `data-center`; required in `editions`. A host's setting `edition` chooses by it.
@@ -66,6 +66,56 @@ pub struct Description {
     /// Where a person installs the app: a template over `{web}` and `{app_slug}`; empty where there are no apps.
     #[prost(string, tag = "20")]
     pub app_install_uri: ::prost::alloc::string::String,
+    /// What its webhooks are like; unset where it has none. An edition has its own.
+    #[prost(message, optional, tag = "21")]
+    pub hooks: ::core::option::Option<HookSupport>,
+}
+/// What a provider's webhooks are like. The daemon verifies a delivery by it, over the raw bytes, before a plugin sees any.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HookSupport {
+    /// How deliveries can be signed, the best first.
+    #[prost(message, repeated, tag = "1")]
+    pub schemes: ::prost::alloc::vec::Vec<SignatureScheme>,
+    /// Header that names the event, lower case: `x-github-event`.
+    #[prost(string, tag = "2")]
+    pub event_header: ::prost::alloc::string::String,
+    /// Headers that hold the delivery's id, lower case; the first one that is there counts.
+    #[prost(string, repeated, tag = "3")]
+    pub id_headers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Further headers that the plugin needs to parse a delivery, lower case; none that holds a secret.
+    #[prost(string, repeated, tag = "4")]
+    pub headers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A form post carries the JSON in this member, and that text is what is signed; empty where the body always is.
+    #[prost(string, tag = "5")]
+    pub form_member: ::prost::alloc::string::String,
+    /// The provider counts every answer but 2xx against the hook, and switches it off.
+    #[prost(bool, tag = "6")]
+    pub failures_disable: bool,
+    /// How many hooks a repository can have; 0 where nobody knows.
+    #[prost(uint32, tag = "7")]
+    pub hooks_per_repository: u32,
+}
+/// One way in which deliveries are signed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignatureScheme {
+    /// Stable name, unique within the provider: `hmac-sha256`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How it works.
+    #[prost(enumeration = "SignatureKind", tag = "2")]
+    pub kind: i32,
+    /// Header with the signature or token, lower case.
+    #[prost(string, tag = "3")]
+    pub header: ::prost::alloc::string::String,
+    /// Text before the signature: `sha256=`.
+    #[prost(string, tag = "4")]
+    pub prefix: ::prost::alloc::string::String,
+    /// Header with the time, where the scheme signs one.
+    #[prost(string, tag = "5")]
+    pub timestamp_header: ::prost::alloc::string::String,
+    /// It does not protect the body.
+    #[prost(bool, tag = "6")]
+    pub weak: bool,
 }
 /// URL templates. `{web}` and `{api}` stand for the host's base URLs without a trailing slash.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -255,14 +305,14 @@ pub struct OperationRequest {
     /// The operation's own input.
     #[prost(
         oneof = "operation_request::Input",
-        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26"
+        tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34"
     )]
     pub input: ::core::option::Option<operation_request::Input>,
 }
 /// Nested message and enum types in `OperationRequest`.
 pub mod operation_request {
     /// The operation's own input.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Input {
         /// Input of OPERATION_IDENTIFY.
         #[prost(message, tag = "16")]
@@ -297,6 +347,30 @@ pub mod operation_request {
         /// Input of OPERATION_GET_INSTALLATION.
         #[prost(message, tag = "26")]
         GetInstallation(super::GetInstallation),
+        /// Input of OPERATION_LIST_HOOKS.
+        #[prost(message, tag = "27")]
+        ListHooks(super::ListHooks),
+        /// Input of OPERATION_CREATE_HOOK.
+        #[prost(message, tag = "28")]
+        CreateHook(super::CreateHook),
+        /// Input of OPERATION_UPDATE_HOOK.
+        #[prost(message, tag = "29")]
+        UpdateHook(super::UpdateHook),
+        /// Input of OPERATION_DELETE_HOOK.
+        #[prost(message, tag = "30")]
+        DeleteHook(super::DeleteHook),
+        /// Input of OPERATION_PING_HOOK.
+        #[prost(message, tag = "31")]
+        PingHook(super::PingHook),
+        /// Input of OPERATION_LIST_DELIVERIES.
+        #[prost(message, tag = "32")]
+        ListDeliveries(super::ListDeliveries),
+        /// Input of OPERATION_REDELIVER.
+        #[prost(message, tag = "33")]
+        Redeliver(super::Redeliver),
+        /// Input of OPERATION_PARSE_DELIVERY.
+        #[prost(message, tag = "34")]
+        ParseDelivery(super::ParseDelivery),
     }
 }
 /// Facts about a credential; never the credential.
@@ -425,6 +499,109 @@ pub struct GetInstallation {
     #[prost(bool, tag = "2")]
     pub as_person: bool,
 }
+/// The hooks of a repository.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHooks {
+    /// `owner/name`, or the stable id behind `id:`.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// Stop after this many pages; 0 for no limit.
+    #[prost(uint32, tag = "2")]
+    pub max_pages: u32,
+}
+/// A new hook for pushes, tags and changes of the repository: JSON, TLS verified, active. Its secret is `hook_secret`. The
+/// result is the hook as the provider has it afterwards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateHook {
+    /// `owner/name`, or the stable id behind `id:`.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// Where it delivers to.
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
+    /// Name of the signature scheme, of the description's.
+    #[prost(string, tag = "3")]
+    pub scheme: ::prost::alloc::string::String,
+}
+/// A hook is put right in place, never deleted and made anew: URL, events, activity, content type, and the secret `hook_secret`,
+/// which is always sent. The result is the hook as the provider has it afterwards.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateHook {
+    /// `owner/name`, or the stable id behind `id:`.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// The provider's id of the hook.
+    #[prost(string, tag = "2")]
+    pub hook_id: ::prost::alloc::string::String,
+    /// Where it delivers to.
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+    /// Name of the signature scheme, of the description's.
+    #[prost(string, tag = "4")]
+    pub scheme: ::prost::alloc::string::String,
+}
+/// A hook is taken away. The result is a Revocation; one that is not there is ALREADY_ABSENT.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteHook {
+    /// `owner/name`, or the stable id behind `id:`.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// The provider's id of the hook.
+    #[prost(string, tag = "2")]
+    pub hook_id: ::prost::alloc::string::String,
+}
+/// The provider sends a ping, or the like of one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PingHook {
+    /// `owner/name`, or the stable id behind `id:`.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// The provider's id of the hook.
+    #[prost(string, tag = "2")]
+    pub hook_id: ::prost::alloc::string::String,
+    /// Where it delivers to; some providers ask for it.
+    #[prost(string, tag = "3")]
+    pub url: ::prost::alloc::string::String,
+}
+/// What the provider says that it sent, the newest first.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeliveries {
+    /// `owner/name`, or the stable id behind `id:`.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// The provider's id of the hook.
+    #[prost(string, tag = "2")]
+    pub hook_id: ::prost::alloc::string::String,
+    /// Only what was sent at this time or later, in milliseconds since the epoch.
+    #[prost(uint64, tag = "3")]
+    pub since_unix_ms: u64,
+}
+/// The provider sends a delivery once more.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Redeliver {
+    /// `owner/name`, or the stable id behind `id:`.
+    #[prost(string, tag = "1")]
+    pub repository: ::prost::alloc::string::String,
+    /// The provider's id of the hook.
+    #[prost(string, tag = "2")]
+    pub hook_id: ::prost::alloc::string::String,
+    /// Which: `SentDelivery.sent_id`.
+    #[prost(string, tag = "3")]
+    pub sent_id: ::prost::alloc::string::String,
+}
+/// What does a delivery say? It was verified.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ParseDelivery {
+    /// The provider's name of the event: the value of the event header.
+    #[prost(string, tag = "1")]
+    pub event: ::prost::alloc::string::String,
+    /// The headers that the description asks for, names in lower case.
+    #[prost(message, repeated, tag = "2")]
+    pub headers: ::prost::alloc::vec::Vec<PlainHeader>,
+    /// The body, JSON: of a form post the member that is signed.
+    #[prost(bytes = "vec", tag = "3")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+}
 /// What the plugin wants next, and what it has found.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Step {
@@ -471,7 +648,10 @@ pub struct Log {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Output {
     /// Which result, by operation.
-    #[prost(oneof = "output::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15")]
+    #[prost(
+        oneof = "output::Kind",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+    )]
     pub kind: ::core::option::Option<output::Kind>,
 }
 /// Nested message and enum types in `Output`.
@@ -497,7 +677,7 @@ pub mod output {
         /// Of list_refs.
         #[prost(message, tag = "6")]
         Refs(super::RefPage),
-        /// Of revoke.
+        /// Of revoke and delete_hook.
         #[prost(message, tag = "7")]
         Revocation(super::Revocation),
         /// Of probe.
@@ -509,6 +689,18 @@ pub mod output {
         /// Of get_installation.
         #[prost(message, tag = "10")]
         Installation(super::Installation),
+        /// Of list_hooks.
+        #[prost(message, tag = "11")]
+        Hooks(super::HookPage),
+        /// Of create_hook and update_hook.
+        #[prost(message, tag = "12")]
+        Hook(super::HookFacts),
+        /// Of list_deliveries.
+        #[prost(message, tag = "13")]
+        SentDeliveries(super::SentDeliveryPage),
+        /// Of parse_delivery.
+        #[prost(message, tag = "14")]
+        Delivered(super::Delivered),
         /// Of an operation that streamed all it had as partial results.
         #[prost(message, tag = "15")]
         Empty(super::Empty),
@@ -732,6 +924,239 @@ pub struct ServerFacts {
     /// Short name of the host's app in URLs; empty where there is no app.
     #[prost(string, tag = "3")]
     pub app_slug: ::prost::alloc::string::String,
+}
+/// Hooks of a repository.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HookPage {
+    /// The hooks.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<HookFacts>,
+}
+/// A hook at the provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookFacts {
+    /// The provider's id.
+    #[prost(string, tag = "1")]
+    pub hook_id: ::prost::alloc::string::String,
+    /// Where it delivers to.
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
+    /// Switched on by people.
+    #[prost(bool, tag = "3")]
+    pub active: bool,
+    /// Switched off by the provider, for the reason in `message`.
+    #[prost(bool, tag = "4")]
+    pub disabled: bool,
+    /// In what it differs from what CreateHook makes, in words: `events`, `content type`, `TLS verification`, `secret`.
+    #[prost(string, repeated, tag = "5")]
+    pub deviations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Name of the signature scheme that it is set up for; empty where the provider does not tell.
+    #[prost(string, tag = "6")]
+    pub scheme: ::prost::alloc::string::String,
+    /// What the provider says of its deliveries, in words for people; may be empty.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// The provider says that its latest deliveries failed.
+    #[prost(bool, tag = "8")]
+    pub failing: bool,
+    /// Its page; may be empty.
+    #[prost(string, tag = "9")]
+    pub web_uri: ::prost::alloc::string::String,
+}
+/// Deliveries that the provider sent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SentDeliveryPage {
+    /// The deliveries, the newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<SentDelivery>,
+}
+/// One delivery in the provider's own list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SentDelivery {
+    /// What the provider's API knows it by.
+    #[prost(string, tag = "1")]
+    pub sent_id: ::prost::alloc::string::String,
+    /// The id that its header carried; empty where the list does not tell.
+    #[prost(string, tag = "2")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// The provider's name of the event, as the event header has it.
+    #[prost(string, tag = "3")]
+    pub event: ::prost::alloc::string::String,
+    /// When it was sent, in milliseconds since the epoch; 0 when not told.
+    #[prost(uint64, tag = "4")]
+    pub sent_unix_ms: u64,
+    /// Status that was answered; 0 for none.
+    #[prost(uint32, tag = "5")]
+    pub status: u32,
+}
+/// What a delivery says.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Delivered {
+    /// It only shows that the hook works.
+    #[prost(bool, tag = "1")]
+    pub ping: bool,
+    /// The repository; unset where it concerns none.
+    #[prost(message, optional, tag = "2")]
+    pub repository: ::core::option::Option<DeliveredRepository>,
+    /// Who did it; unset where the provider does not tell.
+    #[prost(message, optional, tag = "3")]
+    pub actor: ::core::option::Option<Person>,
+    /// When it happened, in milliseconds since the epoch; 0 when not told.
+    #[prost(uint64, tag = "4")]
+    pub happened_unix_ms: u64,
+    /// What happened, in order; empty where nothing of it is wanted.
+    #[prost(message, repeated, tag = "5")]
+    pub happenings: ::prost::alloc::vec::Vec<Happening>,
+    /// It says that an authorization or installation ended: the link is to be checked at once.
+    #[prost(bool, tag = "6")]
+    pub access_changed: bool,
+    /// The provider left changes out of it: refs are to be compared.
+    #[prost(bool, tag = "7")]
+    pub truncated: bool,
+}
+/// The repository of a delivery.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeliveredRepository {
+    /// The provider's id, the same as `Repository.stable_id`.
+    #[prost(string, tag = "1")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// `owner/name`.
+    #[prost(string, tag = "2")]
+    pub full_name: ::prost::alloc::string::String,
+}
+/// Who did something at a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Person {
+    /// The provider's id; empty where it does not tell.
+    #[prost(string, tag = "1")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// Login.
+    #[prost(string, tag = "2")]
+    pub login: ::prost::alloc::string::String,
+    /// Name for people.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+}
+/// One thing that happened.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Happening {
+    /// What.
+    #[prost(oneof = "happening::Kind", tags = "1, 2, 3, 4")]
+    pub kind: ::core::option::Option<happening::Kind>,
+}
+/// Nested message and enum types in `Happening`.
+pub mod happening {
+    /// What.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        /// Commits came onto a branch, or it was created.
+        #[prost(message, tag = "1")]
+        Push(super::Push),
+        /// A tag was created or moved.
+        #[prost(message, tag = "2")]
+        TagCreated(super::TagCreated),
+        /// A branch or tag was deleted.
+        #[prost(message, tag = "3")]
+        RefDeleted(super::RefDeleted),
+        /// The repository changed as a whole.
+        #[prost(message, tag = "4")]
+        RepositoryChanged(super::RepositoryChanged),
+    }
+}
+/// Commits came onto a branch, or it was created.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Push {
+    /// `refs/heads/...`.
+    #[prost(string, tag = "1")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// Commit before; empty for a new branch.
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+    /// Commit after.
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
+    /// History was rewritten; false also where the provider does not tell.
+    #[prost(bool, tag = "4")]
+    pub forced: bool,
+    /// The commits, the oldest first; at most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub commits: ::prost::alloc::vec::Vec<Commit>,
+    /// How many there are; 0 where the provider does not tell.
+    #[prost(uint32, tag = "6")]
+    pub commit_count: u32,
+    /// Paths that changed; at most 1,000.
+    #[prost(string, repeated, tag = "7")]
+    pub changed_paths: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// `changed_paths` is complete.
+    #[prost(bool, tag = "8")]
+    pub changed_paths_complete: bool,
+}
+/// One commit of a push.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Commit {
+    /// Id, hexadecimal.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Message, at most 4 KiB.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// Name of the author.
+    #[prost(string, tag = "3")]
+    pub author_name: ::prost::alloc::string::String,
+    /// E-mail of the author.
+    #[prost(string, tag = "4")]
+    pub author_email: ::prost::alloc::string::String,
+    /// When it was made, in milliseconds since the epoch; 0 when not told.
+    #[prost(uint64, tag = "5")]
+    pub time_unix_ms: u64,
+    /// Its page; may be empty.
+    #[prost(string, tag = "6")]
+    pub web_uri: ::prost::alloc::string::String,
+}
+/// A tag was created or moved.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TagCreated {
+    /// `refs/tags/...`.
+    #[prost(string, tag = "1")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// The commit, peeled; empty where the delivery does not tell, and the daemon looks it up.
+    #[prost(string, tag = "2")]
+    pub commit: ::prost::alloc::string::String,
+    /// The tag object of an annotated tag; empty for a light one, or where the provider does not tell.
+    #[prost(string, tag = "3")]
+    pub tag_object: ::prost::alloc::string::String,
+    /// The commit before; empty for a new tag.
+    #[prost(string, tag = "4")]
+    pub before: ::prost::alloc::string::String,
+    /// Message of an annotated tag, at most 4 KiB.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// Message of the commit, for its skip marks; may be empty.
+    #[prost(string, tag = "6")]
+    pub commit_message: ::prost::alloc::string::String,
+}
+/// A branch or tag was deleted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefDeleted {
+    /// Full name.
+    #[prost(string, tag = "1")]
+    pub r#ref: ::prost::alloc::string::String,
+    /// The commit that it pointed to; empty where the provider does not tell.
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+}
+/// The repository changed as a whole.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepositoryChanged {
+    /// How.
+    #[prost(enumeration = "RepositoryChange", tag = "1")]
+    pub kind: i32,
+    /// Path before; empty where the provider does not tell.
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+    /// Path after; empty for a deletion.
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
 }
 /// A failed operation.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -978,6 +1403,22 @@ pub enum Operation {
     RotateToken = 10,
     /// One installation of the app: on which account, for what, and may this person speak for it?
     GetInstallation = 11,
+    /// The hooks of a repository.
+    ListHooks = 12,
+    /// A new hook, with the secret `hook_secret`.
+    CreateHook = 13,
+    /// A hook is put right in place, with the secret `hook_secret`.
+    UpdateHook = 14,
+    /// A hook is taken away.
+    DeleteHook = 15,
+    /// The provider sends a ping, or the like of one.
+    PingHook = 16,
+    /// What the provider says that it sent.
+    ListDeliveries = 17,
+    /// The provider sends a delivery once more.
+    Redeliver = 18,
+    /// What does a delivery say? Needs no credential and no request.
+    ParseDelivery = 19,
 }
 impl Operation {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -998,6 +1439,14 @@ impl Operation {
             Self::MintToken => "OPERATION_MINT_TOKEN",
             Self::RotateToken => "OPERATION_ROTATE_TOKEN",
             Self::GetInstallation => "OPERATION_GET_INSTALLATION",
+            Self::ListHooks => "OPERATION_LIST_HOOKS",
+            Self::CreateHook => "OPERATION_CREATE_HOOK",
+            Self::UpdateHook => "OPERATION_UPDATE_HOOK",
+            Self::DeleteHook => "OPERATION_DELETE_HOOK",
+            Self::PingHook => "OPERATION_PING_HOOK",
+            Self::ListDeliveries => "OPERATION_LIST_DELIVERIES",
+            Self::Redeliver => "OPERATION_REDELIVER",
+            Self::ParseDelivery => "OPERATION_PARSE_DELIVERY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1015,6 +1464,55 @@ impl Operation {
             "OPERATION_MINT_TOKEN" => Some(Self::MintToken),
             "OPERATION_ROTATE_TOKEN" => Some(Self::RotateToken),
             "OPERATION_GET_INSTALLATION" => Some(Self::GetInstallation),
+            "OPERATION_LIST_HOOKS" => Some(Self::ListHooks),
+            "OPERATION_CREATE_HOOK" => Some(Self::CreateHook),
+            "OPERATION_UPDATE_HOOK" => Some(Self::UpdateHook),
+            "OPERATION_DELETE_HOOK" => Some(Self::DeleteHook),
+            "OPERATION_PING_HOOK" => Some(Self::PingHook),
+            "OPERATION_LIST_DELIVERIES" => Some(Self::ListDeliveries),
+            "OPERATION_REDELIVER" => Some(Self::Redeliver),
+            "OPERATION_PARSE_DELIVERY" => Some(Self::ParseDelivery),
+            _ => None,
+        }
+    }
+}
+/// How a signature works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SignatureKind {
+    /// Not set: an error.
+    Unspecified = 0,
+    /// HMAC-SHA256 of the body, hexadecimal.
+    BodyHmacSha256 = 1,
+    /// The secret itself.
+    Token = 2,
+    /// Standard Webhooks: `v1,` and base64 of the HMAC-SHA256 of `id.timestamp.body`; window of five minutes.
+    StandardWebhooks = 3,
+    /// Gitee: base64 of the HMAC-SHA256 of `timestamp\nsecret` under the secret; milliseconds, window of one hour.
+    TimestampHmacSha256 = 4,
+}
+impl SignatureKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SIGNATURE_KIND_UNSPECIFIED",
+            Self::BodyHmacSha256 => "SIGNATURE_KIND_BODY_HMAC_SHA256",
+            Self::Token => "SIGNATURE_KIND_TOKEN",
+            Self::StandardWebhooks => "SIGNATURE_KIND_STANDARD_WEBHOOKS",
+            Self::TimestampHmacSha256 => "SIGNATURE_KIND_TIMESTAMP_HMAC_SHA256",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SIGNATURE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "SIGNATURE_KIND_BODY_HMAC_SHA256" => Some(Self::BodyHmacSha256),
+            "SIGNATURE_KIND_TOKEN" => Some(Self::Token),
+            "SIGNATURE_KIND_STANDARD_WEBHOOKS" => Some(Self::StandardWebhooks),
+            "SIGNATURE_KIND_TIMESTAMP_HMAC_SHA256" => Some(Self::TimestampHmacSha256),
             _ => None,
         }
     }
@@ -1508,6 +2006,55 @@ impl RevocationOutcome {
             "REVOCATION_OUTCOME_DONE" => Some(Self::Done),
             "REVOCATION_OUTCOME_ALREADY_ABSENT" => Some(Self::AlreadyAbsent),
             "REVOCATION_OUTCOME_IMPOSSIBLE" => Some(Self::Impossible),
+            _ => None,
+        }
+    }
+}
+/// How a repository changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RepositoryChange {
+    /// Not set: an error.
+    Unspecified = 0,
+    /// It has a new name.
+    Renamed = 1,
+    /// It has a new owner.
+    Transferred = 2,
+    /// It was deleted.
+    Deleted = 3,
+    /// It was archived.
+    Archived = 4,
+    /// It is no longer archived.
+    Unarchived = 5,
+    /// Who may see it changed.
+    VisibilityChanged = 6,
+}
+impl RepositoryChange {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REPOSITORY_CHANGE_UNSPECIFIED",
+            Self::Renamed => "REPOSITORY_CHANGE_RENAMED",
+            Self::Transferred => "REPOSITORY_CHANGE_TRANSFERRED",
+            Self::Deleted => "REPOSITORY_CHANGE_DELETED",
+            Self::Archived => "REPOSITORY_CHANGE_ARCHIVED",
+            Self::Unarchived => "REPOSITORY_CHANGE_UNARCHIVED",
+            Self::VisibilityChanged => "REPOSITORY_CHANGE_VISIBILITY_CHANGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REPOSITORY_CHANGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REPOSITORY_CHANGE_RENAMED" => Some(Self::Renamed),
+            "REPOSITORY_CHANGE_TRANSFERRED" => Some(Self::Transferred),
+            "REPOSITORY_CHANGE_DELETED" => Some(Self::Deleted),
+            "REPOSITORY_CHANGE_ARCHIVED" => Some(Self::Archived),
+            "REPOSITORY_CHANGE_UNARCHIVED" => Some(Self::Unarchived),
+            "REPOSITORY_CHANGE_VISIBILITY_CHANGED" => Some(Self::VisibilityChanged),
             _ => None,
         }
     }

@@ -1,0 +1,134 @@
+//! A webhook at a provider, and what is known about it.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    name::{HookId, HostName},
+    problem::Who,
+    secret::Secret,
+    source::SourceName,
+    time::Timestamp,
+};
+
+/// One webhook. It serves every source that uses the same repository through the same host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hook {
+    /// The opaque id in its URL: 128 random bits. It is an address, no credential.
+    pub id: HookId,
+    /// Host of the repository.
+    pub host: HostName,
+    /// The provider's id of the repository.
+    pub repository: String,
+    /// Path of the repository, as last seen.
+    pub full_name: String,
+    /// The provider's id of the hook; empty while there is none.
+    pub provider_id: String,
+    /// Name of the signature scheme that deliveries must bear; fixed until a repair or rotation sets another (THREATS W4).
+    pub scheme: String,
+    /// What is known about it.
+    pub state: HookState,
+    /// One sentence for people: what is, and what to do.
+    pub message: String,
+    /// Who must act.
+    pub who: Option<Who>,
+    /// Page of the hook at the provider; may be empty.
+    pub action_uri: String,
+    /// What is under way at the provider: written before the request is sent, so that a death in between is made good.
+    pub step: Option<HookStep>,
+    /// When a signed ping or delivery of its own was last seen.
+    pub verified: Option<Timestamp>,
+    /// When a delivery last came in, rejected ones included.
+    pub last_delivery: Option<Timestamp>,
+    /// When a delivery was last rejected.
+    pub last_rejection: Option<Timestamp>,
+    /// Number of the first and the last delivery that is kept, for listing; 0 while there is none.
+    pub deliveries: (u64, u64),
+    /// When the current secret was made.
+    pub secret_created: Timestamp,
+    /// Until when the secret before is accepted too.
+    pub previous_secret_until: Option<Timestamp>,
+    /// When it was last compared with what the provider has.
+    pub checked: Option<Timestamp>,
+    /// When the provider's list of deliveries was last gone through, for those that were missed.
+    pub caught_up: Option<Timestamp>,
+    /// When refs were last compared.
+    pub reconciled: Option<Timestamp>,
+    /// Something hints that a change was missed: refs are compared as soon as possible.
+    pub reconcile_due: bool,
+    /// The sources that it serves, in the order of their creation. The first one whose link works acts at the provider.
+    pub sources: Vec<SourceName>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// What is known about a hook.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum HookState {
+    /// It is being created.
+    Pending,
+    /// A signed ping or delivery of its own arrived.
+    Verified,
+    /// It is there as it should be, but nothing has arrived.
+    Silent,
+    /// Deliveries arrive and are rejected.
+    Rejecting,
+    /// The provider switched it off.
+    DisabledByProvider,
+    /// It is not there.
+    Missing,
+    /// The link may not see or change it.
+    Forbidden,
+    /// It is there, but not as it should be.
+    Changed,
+}
+
+/// What is under way at the provider.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HookStep {
+    /// It is being created; it may be there without that its id is known here.
+    Create,
+    /// It is being put right, or gets a new secret.
+    Update,
+    /// It is being deleted.
+    Delete,
+}
+
+/// The secrets of a hook. Sealed.
+#[derive(Debug)]
+pub struct HookSecrets {
+    /// What deliveries are signed with.
+    pub current: Secret,
+    /// What they were signed with before, and until when that is accepted.
+    pub previous: Option<(Secret, Timestamp)>,
+    /// What they will be signed with: accepted from before the provider is told, so that no delivery is lost in between.
+    pub next: Option<Secret>,
+}
+
+/// Which hook a repository has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HookPlace {
+    /// Host of the repository.
+    pub host: HostName,
+    /// The provider's id of the repository.
+    pub repository: String,
+    /// Its hook.
+    pub hook: HookId,
+}
+
+/// The refs of a repository, as far as events told of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KnownRefs {
+    /// By full name, such as `refs/heads/main`.
+    pub refs: BTreeMap<String, KnownRef>,
+    /// All refs were seen once; before that a ref that is not here may be an old one.
+    pub complete: bool,
+}
+
+/// What is known of one ref.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KnownRef {
+    /// The commit that it points to, tags peeled; hexadecimal.
+    pub commit: String,
+    /// The commit before; empty where it was created, or nobody knows.
+    pub before: String,
+}

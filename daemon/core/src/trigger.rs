@@ -1,0 +1,117 @@
+//! Ways around a provider: triggers that people and scripts fire, and subscriptions that events are delivered to.
+
+use crate::{
+    name::{LinkId, NamespaceName, SourceId, SubscriptionId, TriggerId},
+    secret::Secret,
+    source::SourceName,
+    time::Timestamp,
+};
+
+/// A URL by which people and scripts start a build of a source.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trigger {
+    /// Namespace of the link.
+    pub namespace: NamespaceName,
+    /// The link.
+    pub link: LinkId,
+    /// The source.
+    pub source: SourceId,
+    /// Its id.
+    pub id: TriggerId,
+    /// The opaque id in its URL: 128 random bits. It is an address, no credential.
+    pub place: String,
+    /// Name for people; may be empty.
+    pub display_name: String,
+    /// Full name of the branch or tag to build where a firing names none; may be empty.
+    pub default_ref: String,
+    /// It is switched off.
+    pub disabled: bool,
+    /// When its token was made.
+    pub token_created: Timestamp,
+    /// Until when the token before is accepted too.
+    pub previous_token_until: Option<Timestamp>,
+    /// When it was last fired.
+    pub fired: Option<Timestamp>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Where a trigger's URL leads to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TriggerPlace {
+    /// The opaque id in the URL.
+    pub place: String,
+    /// The source.
+    pub source: SourceName,
+    /// The trigger.
+    pub trigger: TriggerId,
+}
+
+/// A secret that can be replaced with an overlap: a trigger's token, or what a subscription signs with. Sealed.
+#[derive(Debug)]
+pub struct OverlappingSecret {
+    /// The one that counts.
+    pub current: Secret,
+    /// The one before, and until when it counts too.
+    pub previous: Option<(Secret, Timestamp)>,
+}
+
+/// A URL of a registry that events are delivered to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Subscription {
+    /// Its namespace.
+    pub namespace: NamespaceName,
+    /// Its id.
+    pub id: SubscriptionId,
+    /// Name for people; may be empty.
+    pub display_name: String,
+    /// Where events are posted to.
+    pub endpoint_uri: String,
+    /// Which events, in the filter language of the API; empty for all.
+    pub filter: String,
+    /// Deliveries carry the provider's body.
+    pub include_payload: bool,
+    /// Nothing is delivered; events wait.
+    pub paused: bool,
+    /// When its secret was made.
+    pub secret_created: Timestamp,
+    /// Until when deliveries carry a second signature.
+    pub previous_secret_until: Option<Timestamp>,
+    /// All events up to this one are delivered, wait for another attempt, are dead letters, or are filtered out.
+    pub taken: u64,
+    /// The last event that the endpoint accepted.
+    pub delivered: u64,
+    /// How many events are dead letters.
+    pub dead_letters: u32,
+    /// When the endpoint last accepted a delivery.
+    pub succeeded: Option<Timestamp>,
+    /// When a delivery last failed.
+    pub failed: Option<Timestamp>,
+    /// Why, one sentence for people.
+    pub failure: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+/// An event on its way to a subscription after a first failure.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outgoing {
+    /// Namespace of the subscription.
+    pub namespace: NamespaceName,
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// Number of the event.
+    pub sequence: u64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried again; `None` for a dead letter.
+    pub next: Option<Timestamp>,
+    /// When it was last tried.
+    pub tried: Timestamp,
+    /// Status of the last answer; 0 where there was none.
+    pub status: u16,
+    /// Why it failed, one sentence for people.
+    pub message: String,
+}
