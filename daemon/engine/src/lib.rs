@@ -10,6 +10,7 @@
 //! | [`flows`] | start page, callback, confirmation |
 //! | [`credentials`], [`leases`] | hand-out of tokens, and taking them back |
 //! | [`expiring`] | what ends soon |
+//! | [`events`] | what happened, and who follows it |
 //! | [`repositories`] | repositories, refs, organizations |
 //! | [`unlink`] | the saga that ends in a receipt |
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
@@ -18,6 +19,7 @@
 mod budget;
 pub mod credentials;
 mod digest;
+pub mod events;
 pub mod expiring;
 mod flight;
 pub mod flows;
@@ -48,6 +50,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     budget::Budgeted,
+    events::Heads,
     flight::Flights,
     hosts::Verdicts,
     leases::Shared,
@@ -120,6 +123,7 @@ struct Inner {
     schedule: Schedule,
     checks: Checks,
     verdicts: Verdicts,
+    heads: Heads,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -162,6 +166,7 @@ impl Engine {
                 schedule: Schedule::default(),
                 checks: Checks::default(),
                 verdicts: Verdicts::default(),
+                heads: Heads::default(),
                 changes,
             }),
         }
@@ -259,6 +264,10 @@ impl Engine {
 
     pub(crate) fn checks(&self) -> &Checks {
         &self.inner.checks
+    }
+
+    pub(crate) fn heads(&self) -> &Heads {
+        &self.inner.heads
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

@@ -1,6 +1,7 @@
 //! Typed access to the vault, and what its errors mean to a caller.
 
 use bindery_core::{
+    event::{Event, EventHead},
     flow::Flow,
     host::{Host, HostSecrets},
     lease::{Lease, LeaseToken},
@@ -99,6 +100,14 @@ impl Engine {
     reader!(
         /// A receipt, if there is one.
         find_receipt(namespace: &NamespaceName, id: &LinkId) -> Receipt, Key::Receipt(namespace.clone(), id.clone())
+    );
+    reader!(
+        /// How far the events of a namespace are numbered; `None` before the first.
+        find_event_head(namespace: &NamespaceName) -> EventHead, Key::EventHead(namespace.clone())
+    );
+    reader!(
+        /// An event, if it is kept.
+        find_event(namespace: &NamespaceName, sequence: u64) -> Event, Key::Event(namespace.clone(), sequence)
     );
     reader!(
         /// What a request id led to.
