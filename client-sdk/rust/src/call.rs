@@ -101,12 +101,18 @@ fn set(headers: &mut MetadataMap, key: &'static str, value: &str) {
     }
 }
 
+/// Longest answer that is read: an event or a delivery can hold what a provider sent, up to 25 MiB.
+pub(crate) const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+
 /// Calls a method of a generated client: `call!(self, MANNER, client::Type, method, message)`.
 macro_rules! call {
     ($client:expr, $manner:expr, $service:path, $method:ident, $message:expr) => {
         $client
             .call($manner, $message, |channel, request| async move {
-                <$service>::new(channel).$method(request).await
+                <$service>::new(channel)
+                    .max_decoding_message_size($crate::call::LONGEST_ANSWER)
+                    .$method(request)
+                    .await
             })
             .await
     };

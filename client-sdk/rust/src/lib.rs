@@ -32,6 +32,8 @@
 //! * `request_id` is filled in, so that making and deleting can be sent again.
 //! * A failure is one of the cases of [`Error`], with its stable reason, and the page where a
 //!   person acts.
+//! * [`EventWatch`] follows the events of a namespace over restarts and broken connections, without a
+//!   loss, and acknowledges many with one call.
 //! * [`CredentialSource`] keeps a credential, renews it once for all callers, and bridges a restart
 //!   of the daemon.
 //!
@@ -47,11 +49,14 @@
 mod admin;
 mod builder;
 mod call;
+mod change;
 mod client;
 mod credentials;
 mod dial;
 mod endpoint;
 mod error;
+mod events;
+mod hooks;
 mod hosts;
 mod links;
 pub mod names;
@@ -63,9 +68,12 @@ mod raw;
 mod repositories;
 mod retry;
 mod source;
+mod sources;
+mod subscriptions;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod token;
+mod triggers;
 mod wait;
 mod watch;
 
@@ -76,16 +84,22 @@ pub use tonic::{Code, Status};
 pub use crate::{
     admin::UnsealWith,
     builder::ClientBuilder,
+    change::Change,
     client::Client,
     credentials::{Credential, CredentialRequest},
     endpoint::Endpoint,
     error::{Error, Facts, Failure, Violation},
+    events::{Ack, Acker, EventQuery, EventWatch, Events, ReplayRequest},
+    hooks::RotationRequest,
     links::{ConfirmRequest, LinkRequest, ReauthorizeRequest, UnlinkRequest},
     page::{Notice, Page, Pages},
     raw::Raw,
     repositories::RepositoryQuery,
     retry::RetryPolicy,
     source::CredentialSource,
+    sources::{DisconnectRequest, SourceRequest},
+    subscriptions::{NewSubscription, SubscriptionRequest},
     token::Token,
+    triggers::{NewTrigger, TriggerRequest},
     watch::{LinkWatch, WatchedLink},
 };

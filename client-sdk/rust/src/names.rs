@@ -120,6 +120,65 @@ names! {
         /// Stable id of the organization.
         organization: "organizations",
     }
+    /// `namespaces/{namespace}/links/{link}/sources/{source}`.
+    SourceName("namespaces/{namespace}/links/{link}/sources/{source}") {
+        /// Id of the namespace.
+        namespace: "namespaces",
+        /// Id of the link.
+        link: "links",
+        /// Id of the source.
+        source: "sources",
+    }
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
+    DeliveryName("namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}") {
+        /// Id of the namespace.
+        namespace: "namespaces",
+        /// Id of the link.
+        link: "links",
+        /// Id of the source.
+        source: "sources",
+        /// Id of the delivery.
+        delivery: "deliveries",
+    }
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    TriggerName("namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}") {
+        /// Id of the namespace.
+        namespace: "namespaces",
+        /// Id of the link.
+        link: "links",
+        /// Id of the source.
+        source: "sources",
+        /// Id of the trigger.
+        trigger: "triggers",
+    }
+    /// `namespaces/{namespace}/hookRotations/{hook_rotation}`.
+    HookRotationName("namespaces/{namespace}/hookRotations/{hook_rotation}") {
+        /// Id of the namespace.
+        namespace: "namespaces",
+        /// Id of the rotation.
+        hook_rotation: "hookRotations",
+    }
+    /// `namespaces/{namespace}/events/{event}`.
+    EventName("namespaces/{namespace}/events/{event}") {
+        /// Id of the namespace.
+        namespace: "namespaces",
+        /// Number of the event, in decimal.
+        event: "events",
+    }
+    /// `namespaces/{namespace}/consumers/{consumer}`.
+    ConsumerName("namespaces/{namespace}/consumers/{consumer}") {
+        /// Id of the namespace.
+        namespace: "namespaces",
+        /// Id of the consumer.
+        consumer: "consumers",
+    }
+    /// `namespaces/{namespace}/subscriptions/{subscription}`.
+    SubscriptionName("namespaces/{namespace}/subscriptions/{subscription}") {
+        /// Id of the namespace.
+        namespace: "namespaces",
+        /// Id of the subscription.
+        subscription: "subscriptions",
+    }
 }
 
 impl HostName {

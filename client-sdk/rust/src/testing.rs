@@ -25,10 +25,12 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use bindery_proto::{
     admin::v1::admin_service_server::AdminServiceServer,
     v1::{
-        credential_service_server::CredentialServiceServer, host_service_server::HostServiceServer,
+        credential_service_server::CredentialServiceServer,
+        event_service_server::EventServiceServer, host_service_server::HostServiceServer,
         link_service_server::LinkServiceServer, namespace_service_server::NamespaceServiceServer,
         provider_service_server::ProviderServiceServer,
         repository_service_server::RepositoryServiceServer,
+        source_service_server::SourceServiceServer,
     },
 };
 use tempfile::TempDir;
@@ -45,20 +47,28 @@ use tonic::{
 use crate::{Client, Endpoint, Error};
 
 mod admin;
+mod consumers;
 mod credentials;
+mod events;
+mod feed;
+mod happenings;
 mod hosts;
 mod links;
 mod namespaces;
 mod people;
 mod refusal;
 mod repositories;
+mod sources;
+mod subscriptions;
+mod triggers;
+mod wires;
 mod world;
 
-use self::world::World;
 pub use self::{
     refusal::Refusal,
     world::{RecordedCall, TokenLife},
 };
+use self::{wires::Wires, world::World};
 
 /// A daemon in the own process. It ends when it is dropped.
 #[derive(Debug)]
@@ -66,6 +76,7 @@ pub struct FakeBindery {
     world: Arc<World>,
     endpoint: Endpoint,
     server: JoinHandle<()>,
+    wires: Wires,
     /// Holds the socket.
     _folder: TempDir,
 }
@@ -83,13 +94,15 @@ impl FakeBindery {
         // The admin socket of a daemon is beside its public one.
         std::os::unix::fs::symlink(&socket, folder.path().join("admin.sock"))?;
         let world = Arc::new(World::default());
-        let serve = router(&world, Server::builder())
-            .serve_with_incoming(UnixListenerStream::new(listener));
+        let wires = Wires::default();
+        let incoming = wires.tapped(UnixListenerStream::new(listener));
+        let serve = router(&world, Server::builder()).serve_with_incoming(incoming);
         let server = tokio::spawn(async { drop(serve.await) });
         Ok(Self {
             world,
             endpoint: Endpoint::Unix(socket),
             server,
+            wires,
             _folder: folder,
         })
     }
@@ -120,6 +133,7 @@ impl FakeBindery {
             world,
             endpoint,
             server,
+            wires: Wires::default(),
             _folder: TempDir::new()?,
         })
     }
@@ -161,6 +175,12 @@ impl FakeBindery {
     /// Ends [`go_down`](Self::go_down).
     pub fn come_up(&self) {
         self.world.lock().down = false;
+    }
+
+    /// Cuts every connection over the Unix socket, in the middle of what it carries. The socket stays: clients
+    /// can connect again.
+    pub fn cut_connections(&self) {
+        self.wires.cut();
     }
 
     /// All calls of a method so far, the failed ones included.
@@ -205,5 +225,7 @@ fn router(world: &Arc<World>, mut builder: Server) -> Router {
         .add_service(LinkServiceServer::from_arc(world.clone()))
         .add_service(RepositoryServiceServer::from_arc(world.clone()))
         .add_service(CredentialServiceServer::from_arc(world.clone()))
+        .add_service(SourceServiceServer::from_arc(world.clone()))
+        .add_service(EventServiceServer::from_arc(world.clone()))
         .add_service(AdminServiceServer::from_arc(world.clone()))
 }

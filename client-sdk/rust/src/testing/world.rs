@@ -9,14 +9,15 @@ use std::{
 use bindery_proto::{
     admin::v1::Plugin,
     v1::{
-        Expiring, Host, Lease, Link, Namespace, Organization, Provider, Receipt, Ref, Repository,
+        DeadLetter, Expiring, Host, Lease, Link, Namespace, Organization, Provider, Receipt, Ref,
+        Repository, Subscription, Trigger,
     },
 };
 use prost_types::Timestamp;
 use tokio::sync::watch;
 use tonic::{Request, Status, metadata::MetadataMap};
 
-use super::{Refusal, refusal::not_found};
+use super::{Refusal, consumers::Feeds, refusal::not_found, sources::Sources};
 
 /// How long tokens live.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +56,11 @@ pub(super) struct State {
     pub(super) refs: BTreeMap<String, Vec<Ref>>,
     pub(super) organizations: BTreeMap<String, Vec<Organization>>,
     pub(super) leases: Vec<Lease>,
+    pub(super) sources: Sources,
+    pub(super) feeds: Feeds,
+    pub(super) triggers: BTreeMap<String, Trigger>,
+    pub(super) subscriptions: BTreeMap<String, Subscription>,
+    pub(super) dead_letters: BTreeMap<String, Vec<DeadLetter>>,
     pub(super) expiring: Vec<Expiring>,
     pub(super) shared_grants: bool,
     pub(super) plugins: Vec<Plugin>,
@@ -80,6 +86,11 @@ impl Default for World {
             refs: BTreeMap::new(),
             organizations: BTreeMap::new(),
             leases: Vec::new(),
+            sources: Sources::default(),
+            feeds: Feeds::default(),
+            triggers: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            dead_letters: BTreeMap::new(),
             expiring: Vec::new(),
             shared_grants: false,
             plugins: Vec::new(),
@@ -122,6 +133,11 @@ pub(super) use keyed;
 impl World {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, for what outlives a call.
+    pub(super) fn share(&self) -> Arc<Mutex<State>> {
+        self.state.clone()
     }
 
     /// Reads links where the world itself can't be borrowed.

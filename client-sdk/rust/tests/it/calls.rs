@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bindery_client::{
-    Client, Code, CredentialRequest, Error, LinkRequest, RetryPolicy, Status, UnlinkRequest,
+    Change, Client, Code, CredentialRequest, DisconnectRequest, Error, LinkRequest, ReplayRequest,
+    RetryPolicy, RotationRequest, SourceRequest, Status, SubscriptionRequest, TriggerRequest,
+    UnlinkRequest,
     proto::{
         self,
         v1::{Host, Namespace},
@@ -47,6 +49,56 @@ async fn invoke(client: &Client, method: &str, link: &str) {
         "RevokeLease" => drop(client.revoke_lease("namespaces/acme/leases/1").await),
         "GetStatus" => drop(client.daemon_status().await),
         "ReloadPlugin" => drop(client.reload_plugin("github").await),
+        _ => invoke_on_builds(client, method, link).await,
+    }
+}
+
+/// The same for what belongs to sources and events.
+async fn invoke_on_builds(client: &Client, method: &str, link: &str) {
+    let (namespace, source) = ("namespaces/acme", &format!("{link}/sources/api"));
+    let none = [""; 0];
+    match method {
+        "CreateSource" => drop(client.create_source(SourceRequest::new(link, "a/b")).await),
+        "GetSource" => drop(client.get_source(source).await),
+        "UpdateSource" => {
+            drop(
+                client
+                    .update_source(Change::new(Default::default(), none))
+                    .await,
+            );
+        }
+        "DeleteSource" => drop(client.delete_source(DisconnectRequest::new(source)).await),
+        "VerifySource" => drop(client.verify_source(source).await),
+        "RepairSource" => drop(client.repair_source(source).await),
+        "RotateHookSecrets" => {
+            let request = RotationRequest::new(namespace);
+            drop(client.rotate_hook_secrets(request).await);
+        }
+        "CatchUpSource" => drop(client.catch_up_source(source, None).await),
+        "RetryDelivery" => drop(client.retry_delivery("deliveries/1").await),
+        "ListOrphanHooks" => drop(client.list_orphan_hooks(link).all().await),
+        "RemoveOrphanHooks" => drop(client.remove_orphan_hooks(namespace, [], false).await),
+        "ReplayEvents" => {
+            let request = ReplayRequest::to_consumer(namespace, "builder");
+            drop(client.replay_events(request).await);
+        }
+        "DeleteConsumer" => drop(client.delete_consumer("consumers/1").await),
+        "CreateTrigger" => drop(client.create_trigger(TriggerRequest::new(source)).await),
+        "RotateTriggerToken" => drop(client.rotate_trigger_token("triggers/1", None).await),
+        "FireTrigger" => drop(client.fire_trigger("triggers/1", "").await),
+        "DeleteTrigger" => drop(client.delete_trigger("triggers/1").await),
+        "CreateSubscription" => {
+            let request = SubscriptionRequest::new(namespace, "https://registry.example");
+            drop(client.create_subscription(request).await);
+        }
+        "RotateSubscriptionSecret" => {
+            drop(
+                client
+                    .rotate_subscription_secret("subscriptions/1", None)
+                    .await,
+            );
+        }
+        "DeleteSubscription" => drop(client.delete_subscription("subscriptions/1").await),
         _ => panic!("{method} is not in the table"),
     }
 }
@@ -74,6 +126,26 @@ async fn a_lost_answer_is_asked_for_again_only_where_it_is_harmless() {
         ("FetchReadCredential", 1),
         ("FetchReadWriteCredential", 1),
         ("ReloadPlugin", 1),
+        ("CreateSource", 4),
+        ("GetSource", 4),
+        ("UpdateSource", 4),
+        ("DeleteSource", 4),
+        ("VerifySource", 1),
+        ("RepairSource", 4),
+        ("RotateHookSecrets", 4),
+        ("CatchUpSource", 4),
+        ("RetryDelivery", 4),
+        ("ListOrphanHooks", 4),
+        ("RemoveOrphanHooks", 4),
+        ("ReplayEvents", 4),
+        ("DeleteConsumer", 4),
+        ("CreateTrigger", 4),
+        ("RotateTriggerToken", 4),
+        ("FireTrigger", 4),
+        ("DeleteTrigger", 4),
+        ("CreateSubscription", 4),
+        ("RotateSubscriptionSecret", 4),
+        ("DeleteSubscription", 4),
     ];
     let (bindery, client, link) = furnished().await;
     for (method, times) in table {
