@@ -298,7 +298,7 @@ fn one_operation(
 }
 
 /// Operations as manifests name them.
-const OPERATIONS: [(&str, OperationKind); 11] = [
+const OPERATIONS: [(&str, OperationKind); 19] = [
     ("identify", OperationKind::Identify),
     ("inspect_token", OperationKind::InspectToken),
     ("list_organizations", OperationKind::ListOrganizations),
@@ -310,6 +310,14 @@ const OPERATIONS: [(&str, OperationKind); 11] = [
     ("mint_token", OperationKind::MintToken),
     ("rotate_token", OperationKind::RotateToken),
     ("get_installation", OperationKind::GetInstallation),
+    ("list_hooks", OperationKind::ListHooks),
+    ("create_hook", OperationKind::CreateHook),
+    ("update_hook", OperationKind::UpdateHook),
+    ("delete_hook", OperationKind::DeleteHook),
+    ("ping_hook", OperationKind::PingHook),
+    ("list_deliveries", OperationKind::ListDeliveries),
+    ("redeliver", OperationKind::Redeliver),
+    ("parse_delivery", OperationKind::ParseDelivery),
 ];
 
 /// The name of an operation in a manifest.
@@ -327,6 +335,14 @@ pub const fn operation_name(kind: OperationKind) -> &'static str {
         OperationKind::MintToken => "mint_token",
         OperationKind::RotateToken => "rotate_token",
         OperationKind::GetInstallation => "get_installation",
+        OperationKind::ListHooks => "list_hooks",
+        OperationKind::CreateHook => "create_hook",
+        OperationKind::UpdateHook => "update_hook",
+        OperationKind::DeleteHook => "delete_hook",
+        OperationKind::PingHook => "ping_hook",
+        OperationKind::ListDeliveries => "list_deliveries",
+        OperationKind::Redeliver => "redeliver",
+        OperationKind::ParseDelivery => "parse_delivery",
     }
 }
 

@@ -21,6 +21,19 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     out
 }
 
+/// As [`clean`], but lines stay lines.
+pub(crate) fn clean_lines(text: &str, limit: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(limit));
+    for (n, line) in text.lines().enumerate() {
+        if n > 0 && out.len() < limit {
+            out.push('\n');
+        }
+        out.push_str(&clean(line, limit - out.len()));
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
 /// `bytes` as clean text.
 pub(crate) fn clean_bytes(bytes: &[u8], limit: usize) -> String {
     clean(&String::from_utf8_lossy(bytes), limit)
@@ -48,6 +61,8 @@ mod tests {
     fn p7_text_is_one_bounded_line() {
         assert_eq!(clean("a\nINFO b\x1b[31m\u{202e}c\0", 100), "a INFO b[31mc");
         assert_eq!(clean("ääää", 5), "ää");
+        assert_eq!(clean_lines("a\r\n\x1b[1mb\n\n", 100), "a\n[1mb");
+        assert_eq!(clean_lines("ab\ncd\nef", 4), "ab\nc");
         assert_eq!(clean_bytes(b"\xff ok \n", 100), "\u{fffd} ok");
         assert!(is_clean("grün/ok") && !is_clean("a\u{200b}b") && !is_clean("a\rb"));
     }

@@ -70,6 +70,54 @@ pub fn parse_clock(text: &str) -> Option<(i64, i64, i64)> {
     Some((parts.next()??, parts.next()??, parts.next()??))
 }
 
+/// Milliseconds since the epoch of a time as JSON has it: `2021-10-07T19:07:53Z`, with a fraction, with an offset (`+02:00`,
+/// `+0200`). 0, which stands for no time, for anything else, and for what is before 1970.
+///
+/// ```
+/// use bindery_plugin_sdk::calendar::unix_ms;
+///
+/// assert_eq!(unix_ms("2021-10-07T21:07:53.5+02:00"), 1_633_633_673_500);
+/// assert_eq!(unix_ms("yesterday"), 0);
+/// ```
+pub fn unix_ms(text: &str) -> u64 {
+    let ms = parse_rfc3339(text).and_then(|ms| u64::try_from(ms).ok());
+    ms.unwrap_or(0)
+}
+
+fn parse_rfc3339(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_once(['T', ' '])?;
+    let zone_at = rest.find(['Z', '+', '-'])?;
+    let (time, zone) = rest.split_at_checked(zone_at)?;
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let (hour, minute, second) = parse_clock(clock)?;
+    let seconds = parse_date(date)? + unix_from_utc(1970, 1, 1, hour, minute, second)?;
+    Some((seconds - offset(zone)?) * 1000 + milliseconds(fraction)?)
+}
+
+/// The first three digits of a fraction.
+fn milliseconds(fraction: &str) -> Option<i64> {
+    if !fraction.bytes().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let digits = fraction.chars().chain(std::iter::repeat('0')).take(3);
+    digits.collect::<String>().parse().ok()
+}
+
+/// Seconds east of Greenwich of `Z`, `+02:00` or `+0200`.
+fn offset(zone: &str) -> Option<i64> {
+    let digits = zone.get(1..)?.replacen(':', "", 1);
+    let (hours, minutes) = digits.split_at_checked(2).unwrap_or(("", ""));
+    match (zone, zone.as_bytes().first()?, digits.len()) {
+        ("Z", _, _) => Some(0),
+        (_, b'Z', _) => None,
+        (_, sign, 4) => {
+            let seconds = hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60;
+            Some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => None,
+    }
+}
+
 fn month(name: &str) -> Option<i64> {
     const NAMES: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -140,6 +188,36 @@ mod tests {
         assert_eq!(unix_from_utc(2026, 12, 31, 23, 59, 59), Some(1_798_761_599));
         assert_eq!(unix_from_utc(2027, 1, 1, 0, 0, 0), Some(1_798_761_600));
         assert_eq!(unix_from_utc(2027, 13, 1, 0, 0, 0), None);
+    }
+
+    /// The times of deliveries are read in every form that providers write, and nothing is guessed at.
+    #[test]
+    fn times_of_deliveries_are_read() {
+        let at = 1_571_207_113_000;
+        for same in [
+            "2019-10-16T06:25:13Z",
+            "2019-10-16T08:25:13+02:00",
+            "2019-10-16T01:25:13-0500",
+            "2019-10-16 06:25:13.000Z",
+        ] {
+            assert_eq!(unix_ms(same), at, "{same}");
+        }
+        assert_eq!(unix_ms("2019-10-16T06:25:13.123456Z"), at + 123);
+        for bad in [
+            "",
+            "2019-10-16",
+            "2019-10-16T06:25:13",
+            "2019-10-16T06:25:13Zulu",
+            "2019-10-16T06:25:13+2",
+            "2019-10-16T06:25:13+aa:bb",
+            "2019-10-16T06:25:13.-1Z",
+            "2019-10-16T25:25:13Z",
+            "0001-01-01T00:00:00Z",
+            "2019-10-16T06:25:13Zä",
+            "2019-10-16T06:25:13+ä:0",
+        ] {
+            assert_eq!(unix_ms(bad), 0, "{bad}");
+        }
     }
 
     /// An HTTP date is read, and anything else is not guessed at.

@@ -202,6 +202,18 @@ impl Page for v1::RefPage {
     }
 }
 
+impl Page for v1::HookPage {
+    fn into_output(self) -> output::Kind {
+        output::Kind::Hooks(self)
+    }
+}
+
+impl Page for v1::SentDeliveryPage {
+    fn into_output(self) -> output::Kind {
+        output::Kind::SentDeliveries(self)
+    }
+}
+
 mod sealed {
     use bindery_plugin_proto::v1;
 
@@ -209,4 +221,6 @@ mod sealed {
     impl Sealed for v1::OrganizationPage {}
     impl Sealed for v1::RepositoryPage {}
     impl Sealed for v1::RefPage {}
+    impl Sealed for v1::HookPage {}
+    impl Sealed for v1::SentDeliveryPage {}
 }

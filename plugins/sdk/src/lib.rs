@@ -62,6 +62,7 @@
 //! | [`request`], [`body`], [`url`] | requests, with secrets as segments |
 //! | [`response`] | responses: JSON, `Link`, `Retry-After` |
 //! | [`failure`] | typed failures |
+//! | [`delivery`] | what a delivery of a webhook says |
 //! | [`exchange`], [`task`], `panics`, `random` | the driver: a future, polled by hand |
 //! | [`export`] | the C functions, and all the unsafe code |
 //! | [`testing`] | scripted exchanges, in process |
@@ -75,6 +76,7 @@ pub use bindery_plugin_proto::v1;
 pub mod body;
 pub mod calendar;
 pub mod cx;
+pub mod delivery;
 pub mod exchange;
 #[doc(hidden)]
 pub mod export;

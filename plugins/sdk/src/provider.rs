@@ -120,6 +120,75 @@ pub trait Provider: Default + Send + Sync + 'static {
         let _ = (cx, input);
         ready(Err(unsupported()))
     }
+
+    /// The hooks of a repository. Pages are handed over with [`Cx::emit`].
+    fn list_hooks(&self, cx: &Cx, input: v1::ListHooks) -> impl Future<Output = Result<()>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// A new hook: JSON, TLS verified, active, with the secret `hook_secret`. The answer is the hook as the provider has it
+    /// afterwards.
+    fn create_hook(
+        &self,
+        cx: &Cx,
+        input: v1::CreateHook,
+    ) -> impl Future<Output = Result<v1::HookFacts>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// A hook is put right in place, with the secret `hook_secret`. The answer is the hook as the provider has it afterwards.
+    fn update_hook(
+        &self,
+        cx: &Cx,
+        input: v1::UpdateHook,
+    ) -> impl Future<Output = Result<v1::HookFacts>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// A hook is taken away; one that is not there is `ALREADY_ABSENT`.
+    fn delete_hook(
+        &self,
+        cx: &Cx,
+        input: v1::DeleteHook,
+    ) -> impl Future<Output = Result<v1::Revocation>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// The provider sends a ping, or the like of one.
+    fn ping_hook(&self, cx: &Cx, input: v1::PingHook) -> impl Future<Output = Result<()>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// What the provider says that it sent, the newest first. Pages are handed over with [`Cx::emit`].
+    fn list_deliveries(
+        &self,
+        cx: &Cx,
+        input: v1::ListDeliveries,
+    ) -> impl Future<Output = Result<()>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// The provider sends a delivery once more.
+    fn redeliver(&self, cx: &Cx, input: v1::Redeliver) -> impl Future<Output = Result<()>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
+
+    /// What does a delivery say? It was verified. Asks for nothing: [`delivery`](crate::delivery) has what it needs.
+    fn parse_delivery(
+        &self,
+        cx: &Cx,
+        input: v1::ParseDelivery,
+    ) -> impl Future<Output = Result<v1::Delivered>> + Send {
+        let _ = (cx, input);
+        ready(Err(unsupported()))
+    }
 }
 
 /// Revision of the messages that this SDK speaks.
@@ -172,6 +241,26 @@ pub(crate) async fn run<P: Provider>(cx: Cx, input: Option<Input>) -> Result<out
             .get_installation(&cx, input)
             .await
             .map(output::Kind::Installation),
+        Input::ListHooks(input) => provider.list_hooks(&cx, input).await.map(done),
+        Input::CreateHook(input) => provider
+            .create_hook(&cx, input)
+            .await
+            .map(output::Kind::Hook),
+        Input::UpdateHook(input) => provider
+            .update_hook(&cx, input)
+            .await
+            .map(output::Kind::Hook),
+        Input::DeleteHook(input) => provider
+            .delete_hook(&cx, input)
+            .await
+            .map(output::Kind::Revocation),
+        Input::PingHook(input) => provider.ping_hook(&cx, input).await.map(done),
+        Input::ListDeliveries(input) => provider.list_deliveries(&cx, input).await.map(done),
+        Input::Redeliver(input) => provider.redeliver(&cx, input).await.map(done),
+        Input::ParseDelivery(input) => provider
+            .parse_delivery(&cx, input)
+            .await
+            .map(output::Kind::Delivered),
     }
 }
 

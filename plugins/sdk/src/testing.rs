@@ -76,7 +76,8 @@ macro_rules! ask {
 
 ask! {
     Identify InspectToken ListOrganizations ListRepositories GetRepository ListRefs Revoke Probe MintToken
-    RotateToken GetInstallation
+    RotateToken GetInstallation ListHooks CreateHook UpdateHook DeleteHook PingHook ListDeliveries Redeliver
+    ParseDelivery
 }
 
 /// A scripted answer.

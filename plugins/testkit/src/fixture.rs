@@ -17,6 +17,16 @@
 //! A body that is a string is sent as it is, anything else as JSON; `body_file` names a file beside the fixture. In
 //! place of a response, `{"error": "TRANSPORT"}` is a request that did not get through. What is empty, false or zero may
 //! be left out on both sides. An expected error is compared in the members that are written down.
+//!
+//! A delivery of a webhook is an operation without exchanges, whose body may be in a file of a folder below:
+//!
+//! ```json
+//! {
+//!   "operation": "parse_delivery",
+//!   "input": {"event": "push", "headers": {"x-gitea-event-type": "push"}, "body_file": "deliveries/push.json"},
+//!   "expect": {"delivered": {"repository": {"stable_id": "7", "full_name": "acme/api"}}}
+//! }
+//! ```
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +36,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use bindery_core::provider::OperationKind;
-use bindery_plugin_proto::v1::{self, effect_result};
+use bindery_plugin_proto::v1::{self, effect_result, operation_request::Input};
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,6 +76,9 @@ pub struct Fixture {
     /// What goes out and what comes back.
     #[serde(default)]
     pub exchanges: Vec<Exchange>,
+    /// The body of a delivery that is in a file of its own.
+    #[serde(skip)]
+    pub(crate) body: Option<Vec<u8>>,
     /// What has to come of it; see [`fill`](crate::fill) for where it is not known yet.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub expect: Value,
@@ -163,6 +176,11 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Vec<Fixture>> {
     paths.into_iter().map(Fixture::read).collect()
 }
 
+/// A file that a fixture names.
+fn beside(fixture: &Path, file: &Path) -> PathBuf {
+    fixture.parent().unwrap_or(Path::new("")).join(file)
+}
+
 impl Fixture {
     /// Reads a fixture.
     ///
@@ -175,6 +193,9 @@ impl Fixture {
         let mut fixture: Self = serde_json::from_slice(&bytes).with_context(wrong)?;
         for exchange in &mut fixture.exchanges {
             exchange.response.load(&path).with_context(wrong)?;
+        }
+        if let Some(file) = input::body_file(&fixture.operation, &fixture.input) {
+            fixture.body = Some(crate::read(&beside(&path, &file))?);
         }
         fixture.kind().with_context(wrong)?;
         fixture.request().with_context(wrong)?;
@@ -196,6 +217,10 @@ impl Fixture {
     /// The message that starts the operation.
     pub(crate) fn request(&self) -> Result<v1::OperationRequest> {
         let credential = self.credential.as_ref().map(Credential::message);
+        let mut input = input::input(&self.operation, &self.input)?;
+        if let (Input::ParseDelivery(delivery), Some(body)) = (&mut input, &self.body) {
+            delivery.body.clone_from(body);
+        }
         Ok(v1::OperationRequest {
             schema: 1,
             now_unix_ms: self.now_unix_ms,
@@ -205,7 +230,7 @@ impl Fixture {
             settings: self.settings.clone().into_iter().collect(),
             edition: self.edition.clone(),
             credential: credential.transpose()?,
-            input: Some(input::input(&self.operation, &self.input)?),
+            input: Some(input),
         })
     }
 
@@ -256,8 +281,7 @@ impl Reply {
             input::code(error)?;
         }
         if let Some(file) = &self.body_file {
-            let folder = fixture.parent().unwrap_or(Path::new(""));
-            let bytes = crate::read(&folder.join(file))?;
+            let bytes = crate::read(&beside(fixture, file))?;
             self.body = Value::String(String::from_utf8(bytes).context("a body file is text")?);
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! Words of fixtures as values of messages
 
-use anyhow::{Context as _, Result, bail};
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
 use bindery_core::provider::OperationKind;
 use bindery_host::manifest::operation_name;
 use bindery_plugin_proto::v1::{self, operation_request::Input};
@@ -8,7 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// All operations.
-pub(crate) const OPERATIONS: [OperationKind; 11] = OperationKind::ALL;
+pub(crate) const OPERATIONS: [OperationKind; 19] = OperationKind::ALL;
 
 pub(crate) fn operation(name: &str) -> Result<OperationKind> {
     let found = OPERATIONS
@@ -83,6 +85,37 @@ struct Installation {
     as_person: bool,
 }
 
+/// Input of the operations about hooks: each reads the members that it has.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Hook {
+    repository: String,
+    hook_id: String,
+    url: String,
+    scheme: String,
+    sent_id: String,
+    since_unix_ms: u64,
+    max_pages: u32,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Delivery {
+    event: String,
+    headers: BTreeMap<String, String>,
+    body: Value,
+    /// Read by the fixture, which knows its folder.
+    body_file: Option<PathBuf>,
+}
+
+/// Names the file of a delivery's body, where it is in one.
+pub(crate) fn body_file(operation: &str, input: &Value) -> Option<PathBuf> {
+    let named = input.get("body_file").and_then(Value::as_str);
+    named
+        .filter(|_| operation == operation_name(OperationKind::ParseDelivery))
+        .map(PathBuf::from)
+}
+
 fn parse<T: DeserializeOwned>(input: &Value) -> Result<T> {
     let input = if input.is_null() {
         json!({})
@@ -131,7 +164,76 @@ pub(crate) fn input(name: &str, value: &Value) -> Result<Input> {
                 as_person,
             })
         }
+        OperationKind::ParseDelivery => delivery(parse(value)?)?,
+        kind => hook(kind, parse(value)?)?,
     })
+}
+
+fn hook(kind: OperationKind, input: Hook) -> Result<Input> {
+    let Hook {
+        repository,
+        hook_id,
+        url,
+        scheme,
+        sent_id,
+        since_unix_ms,
+        max_pages,
+    } = input;
+    Ok(match kind {
+        OperationKind::ListHooks => Input::ListHooks(v1::ListHooks {
+            repository,
+            max_pages,
+        }),
+        OperationKind::CreateHook => Input::CreateHook(v1::CreateHook {
+            repository,
+            url,
+            scheme,
+        }),
+        OperationKind::UpdateHook => Input::UpdateHook(v1::UpdateHook {
+            repository,
+            hook_id,
+            url,
+            scheme,
+        }),
+        OperationKind::DeleteHook => Input::DeleteHook(v1::DeleteHook {
+            repository,
+            hook_id,
+        }),
+        OperationKind::PingHook => Input::PingHook(v1::PingHook {
+            repository,
+            hook_id,
+            url,
+        }),
+        OperationKind::ListDeliveries => Input::ListDeliveries(v1::ListDeliveries {
+            repository,
+            hook_id,
+            since_unix_ms,
+        }),
+        OperationKind::Redeliver => Input::Redeliver(v1::Redeliver {
+            repository,
+            hook_id,
+            sent_id,
+        }),
+        other => bail!("{} is not about hooks", operation_name(other)),
+    })
+}
+
+fn delivery(input: Delivery) -> Result<Input> {
+    ensure!(
+        input.body.is_null() || input.body_file.is_none(),
+        "a delivery has one of 'body' and 'body_file'"
+    );
+    let headers = input.headers.into_iter();
+    let headers = headers.map(|(name, value)| v1::PlainHeader { name, value });
+    Ok(Input::ParseDelivery(v1::ParseDelivery {
+        event: input.event,
+        headers: headers.collect(),
+        body: match input.body {
+            Value::Null => Vec::new(),
+            Value::String(text) => text.into_bytes(),
+            other => other.to_string().into_bytes(),
+        },
+    }))
 }
 
 fn mint(input: Mint) -> Result<Input> {

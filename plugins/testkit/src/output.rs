@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{diff::is_default, show};
 
+mod delivery;
+
 /// What an operation gave, pages included, as fixtures expect it.
 pub(crate) fn outcome(pages: &[Kind], end: &Result<Kind, v1::Failure>) -> Value {
     let end = match end {
@@ -63,8 +65,22 @@ fn kind(kind: &Kind) -> (&'static str, Value) {
             })),
         ),
         Kind::Installation(one) => ("installation", installation(one)),
+        Kind::Hooks(page) => (
+            "hooks",
+            compact(json!({"items": each(&page.items, delivery::hook)})),
+        ),
+        Kind::Hook(one) => ("hook", delivery::hook(one)),
+        Kind::SentDeliveries(page) => (
+            "sent_deliveries",
+            compact(json!({"items": each(&page.items, delivery::sent)})),
+        ),
+        Kind::Delivered(one) => ("delivered", delivery::delivered(one)),
         Kind::Empty(_) => ("empty", json!({})),
     }
+}
+
+fn each<T>(items: &[T], show: fn(&T) -> Value) -> Vec<Value> {
+    items.iter().map(show).collect()
 }
 
 fn identity(identity: &v1::Identity) -> Value {

@@ -1,5 +1,6 @@
 //! Form, length and number
 
+use bindery_core::time::Timestamp;
 use thiserror::Error;
 
 use crate::text;
@@ -108,6 +109,57 @@ pub(crate) fn full_name(field: &'static str, value: String) -> Checked<String> {
     let good = value.contains('/') && value.split('/').all(plain);
     good.then_some(value)
         .ok_or_else(|| invalid(field, "is not owner/name"))
+}
+
+/// A branch or tag by its full name, by the rules of git.
+pub(crate) fn reference(field: &'static str, value: String) -> Checked<String> {
+    let value = name(field, value)?;
+    let short = ["refs/heads/", "refs/tags/"]
+        .iter()
+        .find_map(|prefix| value.strip_prefix(prefix));
+    let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let plain = |short: &str| {
+        short.split('/').all(part)
+            && !short.ends_with('.')
+            && !short.contains("..")
+            && !short.contains("@{")
+            && !short.contains([' ', '~', '^', ':', '?', '*', '[', '\\'])
+    };
+    short
+        .is_some_and(plain)
+        .then_some(value)
+        .ok_or_else(|| invalid(field, "is no name below refs/heads/ or refs/tags/"))
+}
+
+/// A header name as the daemon looks it up: in lower case.
+pub(crate) fn header(field: &'static str, value: String) -> Checked<String> {
+    let token =
+        |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&c);
+    let good = (1..=64).contains(&value.len()) && value.bytes().all(token);
+    good.then_some(value)
+        .ok_or_else(|| invalid(field, "is not a header name in lower case"))
+}
+
+/// Milliseconds since the epoch; 0 for no time at all.
+pub(crate) fn when_ms(field: &'static str, unix_ms: u64) -> Checked<Option<Timestamp>> {
+    /// The end of the year 9999.
+    const LAST: u64 = 253_402_300_799_999;
+    if unix_ms > LAST {
+        return Err(invalid(field, "is after the year 9999"));
+    }
+    Ok((unix_ms != 0).then(|| Timestamp::from_unix_ms(unix_ms)))
+}
+
+/// A SHA-1 or SHA-256 of git, in lower case, or nothing. Zeros stand for nothing at a provider, and never here.
+pub(crate) fn optional_commit(field: &'static str, value: String) -> Checked<String> {
+    if value.is_empty() {
+        return Ok(value);
+    }
+    let value = commit(field, value)?;
+    if value.bytes().all(|c| c == b'0') {
+        return Err(invalid(field, "is all zeros"));
+    }
+    Ok(value.to_ascii_lowercase())
 }
 
 /// A SHA-1 or SHA-256 of git.

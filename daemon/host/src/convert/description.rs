@@ -14,8 +14,9 @@ use bindery_plugin_proto::v1;
 use prost::Message as _;
 use thiserror::Error;
 
-use super::check::{
-    Checked, Invalid, at_most, invalid, name, names, optional_name, prose, template, uri,
+use super::{
+    check::{Checked, Invalid, at_most, invalid, name, names, optional_name, prose, template, uri},
+    hooks::hooks,
 };
 use crate::{digest::Digest, manifest::Manifest, text};
 
@@ -150,6 +151,14 @@ const fn operation_kind(operation: v1::Operation) -> Option<OperationKind> {
         v1::Operation::MintToken => OperationKind::MintToken,
         v1::Operation::RotateToken => OperationKind::RotateToken,
         v1::Operation::GetInstallation => OperationKind::GetInstallation,
+        v1::Operation::ListHooks => OperationKind::ListHooks,
+        v1::Operation::CreateHook => OperationKind::CreateHook,
+        v1::Operation::UpdateHook => OperationKind::UpdateHook,
+        v1::Operation::DeleteHook => OperationKind::DeleteHook,
+        v1::Operation::PingHook => OperationKind::PingHook,
+        v1::Operation::ListDeliveries => OperationKind::ListDeliveries,
+        v1::Operation::Redeliver => OperationKind::Redeliver,
+        v1::Operation::ParseDelivery => OperationKind::ParseDelivery,
     })
 }
 
@@ -215,6 +224,7 @@ fn one_edition(
         edition_webs: each("edition_webs", raw.edition_webs, pattern)?,
         editions: Vec::new(),
         app_install_uri: template("app_install_uri", raw.app_install_uri)?,
+        hooks: hooks(raw.hooks.unwrap_or_default())?,
     })
 }
 

@@ -10,9 +10,12 @@ use bindery_core::{
 };
 use bindery_plugin_proto::v1::{self, output};
 
-use super::check::{
-    Checked, at_most, commit, full_name, invalid, name, names, optional_name, optional_uri, prose,
-    uri,
+use super::{
+    check::{
+        Checked, at_most, commit, full_name, invalid, name, names, optional_name, optional_uri,
+        prose, uri,
+    },
+    delivery,
 };
 use crate::limits::PAGE_ITEMS;
 
@@ -48,6 +51,12 @@ pub(crate) fn output(raw: v1::Output) -> Checked<Output> {
         }),
         output::Kind::Minted(raw) => Output::Minted(minted(raw)?),
         output::Kind::Installation(raw) => Output::Installation(installation(raw)?),
+        output::Kind::Hooks(raw) => Output::Hooks(items(raw.items, delivery::hook)?),
+        output::Kind::Hook(raw) => Output::Hook(delivery::hook(raw)?),
+        output::Kind::SentDeliveries(raw) => {
+            Output::SentDeliveries(items(raw.items, delivery::sent)?)
+        }
+        output::Kind::Delivered(raw) => Output::Delivered(delivery::delivered(raw)?),
         output::Kind::Empty(_) => Output::Empty,
     })
 }

@@ -1,6 +1,8 @@
 //! `OperationRequest`: what a plugin is asked for
 
-use bindery_core::provider::{AuthKind, Call, CredentialFacts, Input, Permission, RefKind};
+use bindery_core::provider::{
+    AuthKind, Call, CredentialFacts, Input, Permission, RefKind, WantedHook,
+};
 use bindery_plugin_proto::v1::{self, operation_request};
 
 use super::description::SCHEMA;
@@ -107,7 +109,79 @@ fn input(input: Input) -> operation_request::Input {
             installation_id,
             as_person,
         }),
+        Input::ListHooks {
+            repository,
+            max_pages,
+        } => Out::ListHooks(v1::ListHooks {
+            repository,
+            max_pages,
+        }),
+        Input::CreateHook {
+            repository,
+            hook: WantedHook { url, scheme },
+        } => Out::CreateHook(v1::CreateHook {
+            repository,
+            url,
+            scheme,
+        }),
+        Input::UpdateHook {
+            repository,
+            hook_id,
+            hook: WantedHook { url, scheme },
+        } => Out::UpdateHook(v1::UpdateHook {
+            repository,
+            hook_id,
+            url,
+            scheme,
+        }),
+        Input::DeleteHook {
+            repository,
+            hook_id,
+        } => Out::DeleteHook(v1::DeleteHook {
+            repository,
+            hook_id,
+        }),
+        Input::PingHook {
+            repository,
+            hook_id,
+            url,
+        } => Out::PingHook(v1::PingHook {
+            repository,
+            hook_id,
+            url,
+        }),
+        Input::ListDeliveries {
+            repository,
+            hook_id,
+            since,
+        } => Out::ListDeliveries(v1::ListDeliveries {
+            repository,
+            hook_id,
+            since_unix_ms: since.unix_ms(),
+        }),
+        Input::Redeliver {
+            repository,
+            hook_id,
+            sent_id,
+        } => Out::Redeliver(v1::Redeliver {
+            repository,
+            hook_id,
+            sent_id,
+        }),
+        Input::ParseDelivery {
+            event,
+            headers,
+            body,
+        } => Out::ParseDelivery(v1::ParseDelivery {
+            event,
+            headers: headers.into_iter().map(plain_header).collect(),
+            body,
+        }),
     }
+}
+
+fn plain_header((name, value): (String, String)) -> v1::PlainHeader {
+    v1::PlainHeader { name, value }
 }
 
 const fn permission(permission: Permission) -> v1::Permission {

@@ -217,6 +217,50 @@ impl Run {
         }
     }
 
+    /// Result of create_hook and update_hook.
+    ///
+    /// # Panics
+    ///
+    /// If it is another one.
+    #[track_caller]
+    pub fn hook(&self) -> &v1::HookFacts {
+        match self.output() {
+            output::Kind::Hook(hook) => hook,
+            other => panic!("no hook: {other:?}"),
+        }
+    }
+
+    /// Result of parse_delivery.
+    ///
+    /// # Panics
+    ///
+    /// If it is another one.
+    #[track_caller]
+    pub fn delivered(&self) -> &v1::Delivered {
+        match self.output() {
+            output::Kind::Delivered(delivered) => delivered,
+            other => panic!("no delivery: {other:?}"),
+        }
+    }
+
+    /// Hooks of all pages.
+    pub fn hooks(&self) -> Vec<&v1::HookFacts> {
+        let pages = self.pages.iter().filter_map(|page| match page {
+            output::Kind::Hooks(page) => Some(&page.items),
+            _ => None,
+        });
+        pages.flatten().collect()
+    }
+
+    /// Deliveries of all pages, as the provider lists them.
+    pub fn sent_deliveries(&self) -> Vec<&v1::SentDelivery> {
+        let pages = self.pages.iter().filter_map(|page| match page {
+            output::Kind::SentDeliveries(page) => Some(&page.items),
+            _ => None,
+        });
+        pages.flatten().collect()
+    }
+
     /// Organizations of all pages.
     pub fn organizations(&self) -> Vec<&v1::Organization> {
         self.organization_pages()

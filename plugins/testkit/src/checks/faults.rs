@@ -246,7 +246,13 @@ fn fits(fault: Fault, failure: &v1::Failure) -> Result<(), String> {
 
 /// Nothing was found where the recording has something.
 fn is_emptied(fixture: &Fixture, played: &Played) -> bool {
-    let lists = ["organizations", "repositories", "refs"];
+    let lists = [
+        "organizations",
+        "repositories",
+        "refs",
+        "hooks",
+        "sent_deliveries",
+    ];
     let items = |pages: &Value| {
         let pages = pages.as_array().into_iter().flatten();
         pages
@@ -263,6 +269,8 @@ fn count(page: &output::Kind) -> usize {
         output::Kind::Organizations(page) => page.items.len(),
         output::Kind::Repositories(page) => page.items.len(),
         output::Kind::Refs(page) => page.items.len(),
+        output::Kind::Hooks(page) => page.items.len(),
+        output::Kind::SentDeliveries(page) => page.items.len(),
         _ => 0,
     }
 }
