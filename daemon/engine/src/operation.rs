@@ -335,6 +335,7 @@ const fn reason(code: FailureCode) -> Reason {
         FailureCode::Suspended => Reason::IdentitySuspended,
         FailureCode::NotInstalled => Reason::AppNotInstalled,
         FailureCode::SsoRequired => Reason::SsoRequired,
+        FailureCode::LimitReached => Reason::ProviderLimitReached,
         FailureCode::PermissionDenied => Reason::ProviderDenied,
         FailureCode::NotFound => Reason::ProviderNotFound,
         FailureCode::RateLimited => Reason::ProviderRateLimited,
@@ -374,6 +375,21 @@ mod tests {
         secrets.insert(captured, Secret::new(captured.to_owned()));
         let answer = Answer::Signed;
         (EffectResult { id, answer }, secrets)
+    }
+
+    /// A repository that takes no more hooks is no broken provider, and no right that is missing.
+    #[test]
+    fn a_limit_is_told_as_one() {
+        let failure = Failure {
+            code: FailureCode::LimitReached,
+            message: "provider(forge): the repository has 20 hooks".to_owned(),
+            http_status: 422,
+            retry_after: None,
+            missing_scopes: Vec::new(),
+            action_uri: String::new(),
+        };
+        let problem = refused(failure, &host());
+        assert_eq!(problem.reason, Reason::ProviderLimitReached);
     }
 
     /// What was captured from answers that came together, wanted or not, can be named by the next request.

@@ -105,6 +105,12 @@ impl Failure {
         Self::new(Code::SsoRequired, message).with_action_uri(action_uri)
     }
 
+    /// No more of these can be made there.
+    #[track_caller]
+    pub fn limit_reached(message: impl Into<String>) -> Self {
+        Self::new(Code::LimitReached, message)
+    }
+
     /// The provider is broken or away.
     #[track_caller]
     pub fn upstream(message: impl Into<String>) -> Self {

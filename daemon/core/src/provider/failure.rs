@@ -54,6 +54,8 @@ pub enum FailureCode {
     NotInstalled,
     /// A single sign-on is due.
     SsoRequired,
+    /// No more of these can be made there.
+    LimitReached,
     /// The plugin panicked.
     Panic,
     /// The plugin broke the protocol.

@@ -68,6 +68,7 @@ const fn code(code: v1::Code) -> FailureCode {
         v1::Code::Suspended => FailureCode::Suspended,
         v1::Code::NotInstalled => FailureCode::NotInstalled,
         v1::Code::SsoRequired => FailureCode::SsoRequired,
+        v1::Code::LimitReached => FailureCode::LimitReached,
         v1::Code::Panic => FailureCode::Panic,
         v1::Code::Stuck => FailureCode::Stuck,
         // The plugin passes on what the daemon told it about one effect.

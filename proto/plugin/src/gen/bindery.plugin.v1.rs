@@ -2099,6 +2099,8 @@ pub enum Code {
     NotInstalled = 16,
     /// A single sign-on is due; `action_uri` is the page for it.
     SsoRequired = 17,
+    /// No more of these can be made there: of hooks, a repository takes so many and no more.
+    LimitReached = 18,
     /// The plugin panicked. From here on raised by the SDK or the daemon, never by plugin code.
     Panic = 64,
     /// The plugin broke the protocol.
@@ -2137,6 +2139,7 @@ impl Code {
             Self::Suspended => "CODE_SUSPENDED",
             Self::NotInstalled => "CODE_NOT_INSTALLED",
             Self::SsoRequired => "CODE_SSO_REQUIRED",
+            Self::LimitReached => "CODE_LIMIT_REACHED",
             Self::Panic => "CODE_PANIC",
             Self::Protocol => "CODE_PROTOCOL",
             Self::Stuck => "CODE_STUCK",
@@ -2166,6 +2169,7 @@ impl Code {
             "CODE_SUSPENDED" => Some(Self::Suspended),
             "CODE_NOT_INSTALLED" => Some(Self::NotInstalled),
             "CODE_SSO_REQUIRED" => Some(Self::SsoRequired),
+            "CODE_LIMIT_REACHED" => Some(Self::LimitReached),
             "CODE_PANIC" => Some(Self::Panic),
             "CODE_PROTOCOL" => Some(Self::Protocol),
             "CODE_STUCK" => Some(Self::Stuck),
