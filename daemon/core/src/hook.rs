@@ -127,8 +127,9 @@ pub struct KnownRefs {
 /// What is known of one ref.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KnownRef {
-    /// The commit that it points to, tags peeled; hexadecimal.
+    /// The commit that it points to, tags peeled; hexadecimal. Empty for one that was deleted, until refs are compared.
     pub commit: String,
-    /// The commit before; empty where it was created, or nobody knows.
+    /// The commit where the last step began, if events left a gap there: what lies in it may come late. Of a deleted ref the
+    /// last commit. Empty where there is no gap.
     pub before: String,
 }

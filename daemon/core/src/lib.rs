@@ -12,6 +12,7 @@
 //! | [`host`], [`namespace`], [`link`], [`flow`], [`receipt`] | the records |
 //! | [`lease`] | what was handed out |
 //! | [`source`], [`hook`], [`rotation`], [`delivery`], [`event`], [`trigger`] | from a push to the registry |
+//! | [`rules`], [`refs`] | what becomes of a change: what its source says, and whether it is new |
 //! | [`refresh`] | when to refresh, and what an answer means |
 //! | [`provider`] | what a plugin describes and is asked for |
 //! | [`exchange`] | requests with secrets as segments, and their responses |
@@ -36,7 +37,9 @@ pub mod problem;
 pub mod provider;
 pub mod receipt;
 pub mod refresh;
+pub mod refs;
 pub mod rotation;
+pub mod rules;
 pub mod secret;
 pub mod source;
 pub mod time;

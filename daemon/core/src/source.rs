@@ -93,7 +93,8 @@ pub struct Rule {
     pub branches: Vec<Pattern>,
     /// Tags by short name.
     pub tags: Vec<Pattern>,
-    /// Only changes to one of these paths; empty for any. A change whose paths are not known matches.
+    /// Only changes to one of these paths; empty for any. A rule that excludes is for changes to nothing else. A change whose
+    /// paths are not known is built.
     pub paths: Vec<Pattern>,
     /// What the registry builds.
     pub build: Option<Build>,
