@@ -82,8 +82,9 @@ impl Batch {
     pub const MAX_KEY: usize = 256;
     /// Most operations in one batch. etcd has to be started with `--max-txn-ops` of this size.
     pub const MAX_OPERATIONS: usize = 1024;
-    /// Most bytes of keys and values in one batch. etcd has to be started with `--max-request-bytes` above this.
-    pub const MAX_BYTES: usize = 8 << 20;
+    /// Most bytes of keys and values in one batch: a webhook delivery of 8 MiB changes together with the refs of its
+    /// repository and its events. etcd has to be started with `--max-request-bytes` above this.
+    pub const MAX_BYTES: usize = 32 << 20;
 
     /// An empty batch.
     #[must_use]
@@ -166,7 +167,7 @@ impl Batch {
             ));
         }
         if bytes > Self::MAX_BYTES {
-            return Err(StoreError::InvalidBatch("a batch holds at most 8 MiB"));
+            return Err(StoreError::InvalidBatch("a batch holds at most 32 MiB"));
         }
         if self
             .operations

@@ -3,12 +3,17 @@
 //! What comes from disk was authenticated before, but it may be from another version: an unknown enum value, a name that
 //! doesn't parse or a field that is missing is an error, never a guess.
 
+use std::time::Duration;
+
 use prost::Message;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use bindery_core::{
+    delivery::{Delivery, DeliveryHead, DeliveryMark},
+    event::{Consumer, Event, EventHead},
     flow::Flow,
+    hook::{Hook, HookPlace, HookSecrets, KnownRefs},
     host::{Host, HostSecrets},
     lease::{Lease, LeaseToken},
     link::{Grant, Link},
@@ -17,13 +22,21 @@ use bindery_core::{
     port::{Record, RequestMemory},
     receipt::Receipt,
     refresh::Intent,
+    rotation::HookRotation,
+    source::Source,
     time::Timestamp,
+    trigger::{Outgoing, OverlappingSecret, Subscription, Trigger, TriggerPlace},
 };
 
-use crate::address::Kind;
+use crate::kind::Kind;
 
+mod change;
+mod delivery;
+mod event;
 mod flow;
 mod grant;
+mod hook;
+mod hook_secrets;
 mod host;
 mod host_secrets;
 mod intent;
@@ -31,8 +44,13 @@ mod lease;
 mod link;
 mod namespace;
 mod receipt;
+mod refs;
 mod request;
+mod rotation;
 mod seen;
+mod source;
+mod subscription;
+mod trigger;
 
 /// A message that is no record of this version.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -67,6 +85,24 @@ pub(crate) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
         Record::PendingGrant(record) => bytes(record),
         Record::Lease(record) => bytes(record),
         Record::LeaseToken(record) => bytes(record),
+        Record::Source(record) => bytes(record),
+        Record::Hook(record) => bytes(record),
+        Record::HookSecrets(record) => bytes(record),
+        Record::HookPlace(record) => bytes(record),
+        Record::KnownRefs(record) => bytes(record),
+        Record::Delivery(record) => bytes(record),
+        Record::DeliveryMark(record) => bytes(record),
+        Record::DeliveryHead(record) => bytes(record),
+        Record::Event(record) => bytes(record),
+        Record::EventHead(record) => bytes(record),
+        Record::Consumer(record) => bytes(record),
+        Record::Trigger(record) => bytes(record),
+        Record::TriggerSecret(record) => bytes(record),
+        Record::TriggerPlace(record) => bytes(record),
+        Record::Subscription(record) => bytes(record),
+        Record::SubscriptionSecret(record) => bytes(record),
+        Record::Outgoing(record) => bytes(record),
+        Record::HookRotation(record) => bytes(record),
     }
 }
 
@@ -85,6 +121,24 @@ pub(crate) fn decode(kind: Kind, bytes: &[u8]) -> Result<Record, Unreadable> {
         Kind::PendingGrant => Record::PendingGrant(record::<Grant>(bytes)?),
         Kind::Lease => Record::Lease(record::<Lease>(bytes)?),
         Kind::LeaseToken => Record::LeaseToken(record::<LeaseToken>(bytes)?),
+        Kind::Source => Record::Source(record::<Source>(bytes)?),
+        Kind::Hook => Record::Hook(record::<Hook>(bytes)?),
+        Kind::HookSecrets => Record::HookSecrets(record::<HookSecrets>(bytes)?),
+        Kind::HookPlace => Record::HookPlace(record::<HookPlace>(bytes)?),
+        Kind::KnownRefs => Record::KnownRefs(record::<KnownRefs>(bytes)?),
+        Kind::Delivery => Record::Delivery(record::<Delivery>(bytes)?),
+        Kind::DeliveryMark => Record::DeliveryMark(record::<DeliveryMark>(bytes)?),
+        Kind::DeliveryHead => Record::DeliveryHead(record::<DeliveryHead>(bytes)?),
+        Kind::Event => Record::Event(record::<Event>(bytes)?),
+        Kind::EventHead => Record::EventHead(record::<EventHead>(bytes)?),
+        Kind::Consumer => Record::Consumer(record::<Consumer>(bytes)?),
+        Kind::Trigger => Record::Trigger(record::<Trigger>(bytes)?),
+        Kind::TriggerSecret => Record::TriggerSecret(record::<OverlappingSecret>(bytes)?),
+        Kind::TriggerPlace => Record::TriggerPlace(record::<TriggerPlace>(bytes)?),
+        Kind::Subscription => Record::Subscription(record::<Subscription>(bytes)?),
+        Kind::SubscriptionSecret => Record::SubscriptionSecret(record::<OverlappingSecret>(bytes)?),
+        Kind::Outgoing => Record::Outgoing(record::<Outgoing>(bytes)?),
+        Kind::HookRotation => Record::HookRotation(record::<HookRotation>(bytes)?),
     })
 }
 
@@ -114,6 +168,22 @@ fn name<T>(
 /// A digest of 32 bytes.
 fn digest(bytes: &[u8], what: &'static str) -> Result<[u8; 32], Unreadable> {
     bytes.try_into().map_err(|_| Unreadable(what))
+}
+
+/// Each of many.
+fn each<T, U>(
+    messages: impl IntoIterator<Item = T>,
+    read: impl FnMut(T) -> Result<U, Unreadable>,
+) -> Result<Vec<U>, Unreadable> {
+    messages.into_iter().map(read).collect()
+}
+
+fn duration(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn duration_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn time(ms: Option<u64>) -> Option<Timestamp> {

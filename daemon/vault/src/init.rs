@@ -7,11 +7,11 @@ use bindery_store::{Batch, Store};
 use bindery_store_proto::v1 as disk;
 
 use crate::{
-    address::Kind,
     crypto::{self, Key},
     error::InitError,
     files, header,
     keys::{self, Keys},
+    kind::Kind,
     manifest::{self, Manifest},
     ring::KeyRing,
     slot::{self, NewSlot, PreparedSlot, ShareError},
@@ -128,7 +128,7 @@ impl Init {
 
 /// A manifest alone is what an earlier attempt left; records are somebody's links.
 async fn refuse_records(store: &dyn Store) -> Result<(), InitError> {
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied() {
         if !store.page(kind.tree(), b"", None, 1).await?.is_empty() {
             return Err(InitError::StoreNotEmpty);
         }

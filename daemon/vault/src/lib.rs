@@ -10,6 +10,7 @@
 //! | `slot` | key file, systemd credential, passphrase, recovery shares |
 //! | `header` | two copies of slots and ring in the vault's folder |
 //! | `ring`, `keys` | epochs, and what is derived from the root key |
+//! | `kind` | kinds of records, their trees and bounds |
 //! | `address` | where a record is kept, computed from what is asked for |
 //! | `sealed` | what a value on disk looks like, and what it is bound to |
 //! | `manifest`, `highwater` | what the store should hold, and how new it is |
@@ -36,6 +37,7 @@ mod header;
 mod highwater;
 mod init;
 mod keys;
+mod kind;
 mod manifest;
 mod recent;
 mod ring;

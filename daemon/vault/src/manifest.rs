@@ -7,7 +7,7 @@ use ring::digest;
 
 use bindery_store::{Store, StoreError, Tree};
 
-use crate::{address::Kind, crypto::mac_parts, keys::Keys};
+use crate::{crypto::mac_parts, keys::Keys, kind::Kind};
 
 /// Which records there are, and how often that changed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,10 +40,12 @@ impl Manifest {
     /// Computes count and set from the records themselves.
     pub(crate) async fn recompute(store: &dyn Store, keys: &Keys) -> Result<Self, StoreError> {
         let mut found = Self::default();
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.iter().copied() {
             let mut after: Option<Vec<u8>> = None;
             loop {
-                let page = store.page(kind.tree(), b"", after.as_deref(), PAGE).await?;
+                let page = store
+                    .page(kind.tree(), b"", after.as_deref(), kind.at_once())
+                    .await?;
                 for (key, value) in &page {
                     found.add(keys.mark(kind, key, value));
                 }
@@ -95,4 +97,3 @@ pub(crate) const TREE: Tree = Tree::new("manifest");
 pub(crate) const KEY: &[u8] = b"manifest";
 const LABEL: &[u8] = b"bindery/manifest/v1";
 const LEAD: &[u8] = b"BDYM\x01";
-const PAGE: usize = 1000;

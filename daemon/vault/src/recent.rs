@@ -182,7 +182,7 @@ const LONGEST: usize = 2048;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Kind;
+    use crate::kind::Kind;
 
     fn place(n: u8) -> Place {
         Place {

@@ -27,9 +27,9 @@ pub(crate) struct DoesNotOpen;
 /// Why a record can't be sealed.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub(crate) enum CannotSeal {
-    /// It is too long.
-    #[error("a record is longer than 512 KiB; shorten its texts or certificates")]
-    TooLong,
+    /// It is longer than this many bytes.
+    #[error("a record is longer than {} KiB; shorten its texts, certificates or lists", .0 >> 10)]
+    TooLong(usize),
     /// No randomness.
     #[error("the operating system gives no randomness; restart the machine")]
     Crypto,
@@ -86,7 +86,7 @@ impl Keys {
         version: u64,
         plaintext: &[u8],
     ) -> Result<Vec<u8>, CannotSeal> {
-        let padded = pad(plaintext)?;
+        let padded = pad(plaintext, address.place.kind.longest())?;
         let (epoch, key) = self.ring.active();
         let prefix = Prefix {
             epoch,
@@ -137,11 +137,11 @@ impl Keys {
 }
 
 /// Length, text, zeros: so that the length of a record tells little of what is in it.
-fn pad(plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, CannotSeal> {
-    let length = u32::try_from(plaintext.len()).map_err(|_| CannotSeal::TooLong)?;
+fn pad(plaintext: &[u8], longest: usize) -> Result<Zeroizing<Vec<u8>>, CannotSeal> {
+    let length = u32::try_from(plaintext.len()).map_err(|_| CannotSeal::TooLong(longest))?;
     let full = (plaintext.len() + 4).next_multiple_of(STEP);
-    if LEAD.len() + 28 + full + OVERHEAD > LONGEST {
-        return Err(CannotSeal::TooLong);
+    if LEAD.len() + 28 + full + OVERHEAD > longest {
+        return Err(CannotSeal::TooLong(longest));
     }
     let mut padded = Zeroizing::new(Vec::with_capacity(full));
     padded.extend_from_slice(&length.to_be_bytes());
@@ -177,8 +177,6 @@ impl From<Unspecified> for CannotSeal {
 const LEAD: &[u8] = b"BDY1\x01\x01";
 const LABEL: &[u8] = b"bindery/rec/v1";
 const STEP: usize = 256;
-/// A host may bring a CA bundle of 256 KiB, a client certificate of 64 KiB, and its texts.
-const LONGEST: usize = 512 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -6,12 +6,16 @@ use std::{
 };
 
 use bindery_core::{
+    hook::HookSecrets,
     host::HostSecrets,
     lease::LeaseToken,
     port::{
         BoxFuture, Change, Entry, Expect, Key, Listing, Page, Record, Vault, VaultError,
         VaultHealth,
     },
+    secret::Secret,
+    time::Timestamp,
+    trigger::OverlappingSecret,
 };
 
 use crate::fate::{Fate, lock};
@@ -115,11 +119,24 @@ fn listed(listing: &Listing, name: &str, record: &Record) -> bool {
         | (Listing::Namespaces, Record::Namespace(_))
         | (Listing::Flows, Record::Flow(_))
         | (Listing::Intents, Record::Intent(_))
-        | (Listing::Requests, Record::Request(_)) => true,
+        | (Listing::Requests, Record::Request(_))
+        | (Listing::Hooks, Record::Hook(_)) => true,
         (Listing::Links(namespace), Record::Link(link)) => *namespace == link.namespace,
         (Listing::Receipts(namespace), Record::Receipt(receipt)) => *namespace == receipt.namespace,
         (Listing::Leases(namespace), Record::Lease(lease)) => {
             name.starts_with("Lease(") && *namespace == lease.namespace
+        }
+        (Listing::Sources(namespace), Record::Source(source)) => *namespace == source.namespace,
+        (Listing::Consumers(namespace), Record::Consumer(consumer)) => {
+            *namespace == consumer.namespace
+        }
+        (Listing::Triggers(namespace), Record::Trigger(trigger)) => *namespace == trigger.namespace,
+        (Listing::Subscriptions(namespace), Record::Subscription(one)) => {
+            *namespace == one.namespace
+        }
+        (Listing::Outgoing(namespace), Record::Outgoing(one)) => *namespace == one.namespace,
+        (Listing::HookRotations(namespace), Record::HookRotation(one)) => {
+            *namespace == one.namespace
         }
         _ => false,
     }
@@ -142,5 +159,38 @@ fn copy(record: &Record) -> Record {
             token: token.token.duplicate(),
             expires: token.expires,
         }),
+        Record::Source(source) => Record::Source(source.clone()),
+        Record::Hook(hook) => Record::Hook(hook.clone()),
+        Record::HookSecrets(secrets) => Record::HookSecrets(HookSecrets {
+            current: secrets.current.duplicate(),
+            previous: previous(secrets.previous.as_ref()),
+            next: secrets.next.as_ref().map(Secret::duplicate),
+        }),
+        Record::HookPlace(place) => Record::HookPlace(place.clone()),
+        Record::KnownRefs(refs) => Record::KnownRefs(refs.clone()),
+        Record::Delivery(delivery) => Record::Delivery(delivery.clone()),
+        Record::DeliveryMark(mark) => Record::DeliveryMark(mark.clone()),
+        Record::DeliveryHead(head) => Record::DeliveryHead(*head),
+        Record::Event(event) => Record::Event(event.clone()),
+        Record::EventHead(head) => Record::EventHead(*head),
+        Record::Consumer(consumer) => Record::Consumer(consumer.clone()),
+        Record::Trigger(trigger) => Record::Trigger(trigger.clone()),
+        Record::TriggerSecret(secret) => Record::TriggerSecret(overlapping(secret)),
+        Record::TriggerPlace(place) => Record::TriggerPlace(place.clone()),
+        Record::Subscription(subscription) => Record::Subscription(subscription.clone()),
+        Record::SubscriptionSecret(secret) => Record::SubscriptionSecret(overlapping(secret)),
+        Record::Outgoing(outgoing) => Record::Outgoing(outgoing.clone()),
+        Record::HookRotation(rotation) => Record::HookRotation(rotation.clone()),
     }
+}
+
+fn overlapping(secret: &OverlappingSecret) -> OverlappingSecret {
+    OverlappingSecret {
+        current: secret.current.duplicate(),
+        previous: previous(secret.previous.as_ref()),
+    }
+}
+
+fn previous(previous: Option<&(Secret, Timestamp)>) -> Option<(Secret, Timestamp)> {
+    previous.map(|(secret, until)| (secret.duplicate(), *until))
 }

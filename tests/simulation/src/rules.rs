@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bindery_core::{
     name::ProviderName,
     provider::{
-        AuthKind, AuthMethod, Description, Endpoints, OperationKind, RateLimitHeaders,
+        AuthKind, AuthMethod, Description, Endpoints, HookSupport, OperationKind, RateLimitHeaders,
         RevocationSupport, Rotation as Described, TokenKind,
     },
 };
@@ -98,6 +98,7 @@ impl Kind {
             sha256: String::new(),
             edition: String::new(),
             edition_webs: Vec::new(),
+            hooks: HookSupport::default(),
             editions: Vec::new(),
             app_install_uri: String::new(),
         })

@@ -29,7 +29,7 @@ impl<'a> Head<'a> {
 
 /// How many parts a value is cut into; a short one into none.
 pub(super) fn parts(value: &[u8]) -> u32 {
-    // A batch holds at most 8 MiB, so this is never cut off.
+    // A batch holds at most 32 MiB, so this is never cut off.
     if value.len() <= PART {
         0
     } else {

@@ -138,7 +138,7 @@ proptest! {
             bytes[at] ^= change;
         }
         _ = decode(kind, &bytes);
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.iter().copied() {
             _ = decode(kind, &noise);
             _ = decode(kind, &bytes);
         }
@@ -516,7 +516,7 @@ fn full_flow() -> Flow {
             device_code: canary(),
             user_code: canary(),
             verification_uri: "https://forge.example/device".to_owned(),
-            interval: std::time::Duration::from_secs(5),
+            interval: Duration::from_secs(5),
             next_poll: at(3),
         }),
         reauthorization: true,

@@ -121,7 +121,7 @@ fn lengths_are_hidden_and_bounded() {
     assert_eq!(length(0), length(252));
     assert_eq!(length(253).unwrap(), length(252).unwrap() + 256);
     assert!(length(524_000).unwrap() <= 512 << 10);
-    assert_eq!(length(524_288), Err(CannotSeal::TooLong));
+    assert_eq!(length(524_288), Err(CannotSeal::TooLong(512 << 10)));
 }
 
 fn seal(keys: &Keys, key: &Asked, version: u64) -> Vec<u8> {

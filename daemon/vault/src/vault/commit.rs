@@ -15,10 +15,11 @@ use bindery_core::port::{Change, Expect, VaultError};
 use bindery_store::{Batch, Expect as Stored, StoreError, Write};
 
 use crate::{
-    address::{Address, Kind, Place},
+    address::{Address, Place},
     convert,
     error::of_store,
     keys::Keys,
+    kind::Kind,
     manifest::{self, Manifest},
     recent::Value,
     sealed::Prefix,

@@ -7,10 +7,11 @@ use bindery_store::{Batch, StoreError};
 use bindery_store_proto::v1 as disk;
 
 use crate::{
-    address::{Kind, Place},
+    address::Place,
     error::{ChangeError, OpenError, of_store},
     header::{self, HeaderError},
     keys::{self, Keys},
+    kind::Kind,
     ring::KeyRing,
     slot::{self, NewSlot, PreparedSlot, SlotInfo},
 };
@@ -250,34 +251,68 @@ impl Inner {
         }
     }
 
-    /// The next places of the scan over all records, and whether these are the last.
+    /// The next places of the scan over all records, and whether these are the last. What is at them fits into a batch.
     async fn places_after(
         &self,
         cursor: Option<Place>,
         limit: usize,
     ) -> Result<(Vec<Place>, bool), VaultError> {
-        let mut places = Vec::new();
+        let mut scan = Scan::default();
         let begun = |kind: &Kind| cursor.is_none_or(|cursor| kind.code() >= cursor.kind.code());
-        for kind in Kind::ALL.into_iter().filter(begun) {
-            let after = cursor
-                .filter(|cursor| cursor.kind == kind)
-                .map(|cursor| cursor.key);
-            let after = after.as_ref().map(<[u8; 32]>::as_slice);
-            let room = limit - places.len();
-            let page = self.store.page(kind.tree(), b"", after, room).await;
-            for (key, _) in page.map_err(|error: StoreError| of_store(&error))? {
-                let key = key
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| VaultError::Tampered)?;
-                places.push(Place { kind, key });
-            }
-            if places.len() == limit {
-                return Ok((places, false));
+        for kind in Kind::ALL.iter().copied().filter(begun) {
+            let after = cursor.filter(|cursor| cursor.kind == kind);
+            self.scan_kind(kind, after.map(|cursor| cursor.key), limit, &mut scan)
+                .await?;
+            if scan.is_full(limit) {
+                return Ok((scan.places, false));
             }
         }
-        Ok((places, true))
+        Ok((scan.places, true))
+    }
+
+    /// Goes through one kind until its end, or until the scan is full.
+    async fn scan_kind(
+        &self,
+        kind: Kind,
+        mut after: Option<[u8; 32]>,
+        limit: usize,
+        scan: &mut Scan,
+    ) -> Result<(), VaultError> {
+        loop {
+            let room = kind.at_once().min(limit - scan.places.len());
+            let after_key = after.as_ref().map(<[u8; 32]>::as_slice);
+            let page = self.store.page(kind.tree(), b"", after_key, room).await;
+            let page = page.map_err(|error: StoreError| of_store(&error))?;
+            let last = page.len() < room;
+            for (key, value) in page {
+                let key = <[u8; 32]>::try_from(key).map_err(|_| VaultError::Tampered)?;
+                scan.places.push(Place { kind, key });
+                scan.bytes += value.len();
+                after = Some(key);
+                if scan.is_full(limit) {
+                    return Ok(());
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Places that were found, and how long the values are that are there.
+#[derive(Default)]
+struct Scan {
+    places: Vec<Place>,
+    bytes: usize,
+}
+
+impl Scan {
+    fn is_full(&self, limit: usize) -> bool {
+        self.places.len() >= limit || self.bytes >= STEP_BYTES
     }
 }
 
 const STEP: usize = 500;
+/// With the longest record on top, this is less than a batch of the store may hold.
+const STEP_BYTES: usize = 8 << 20;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bindery_core::port::{Entry, Key, Listing, Page, Record, VaultError};
 
 use crate::{
-    address::{Address, Kind, Place},
+    address::{Address, Place},
     convert,
     error::of_store,
     keys::Keys,
+    kind::Kind,
     recent::Value,
 };
 
@@ -31,7 +32,7 @@ impl Inner {
         limit: usize,
     ) -> Result<Page, VaultError> {
         let (kind, prefix) = self.keys()?.range(listing);
-        let limit = limit.clamp(1, MOST);
+        let limit = limit.clamp(1, kind.at_once());
         let found = self
             .store
             .page(kind.tree(), &prefix, after, limit + 1)
@@ -83,5 +84,3 @@ fn open(keys: &Keys, address: &Address, value: &[u8]) -> Result<Entry<Record>, V
     let record = convert::decode(address.place.kind, &plaintext)?;
     Ok(Entry { record, version })
 }
-
-const MOST: usize = 1000;

@@ -783,6 +783,836 @@ pub struct RequestMemory {
     #[prost(uint64, tag = "4")]
     pub expires_ms: u64,
 }
+/// One repository of a link, used as an automated build source.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Source {
+    /// Namespace of the link.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The link.
+    #[prost(string, tag = "2")]
+    pub link: ::prost::alloc::string::String,
+    /// Its id.
+    #[prost(string, tag = "3")]
+    pub id: ::prost::alloc::string::String,
+    /// Host that the link is on.
+    #[prost(string, tag = "4")]
+    pub host: ::prost::alloc::string::String,
+    /// The provider's id of the repository.
+    #[prost(string, tag = "5")]
+    pub repository: ::prost::alloc::string::String,
+    /// Path of the repository, as last seen.
+    #[prost(string, tag = "6")]
+    pub full_name: ::prost::alloc::string::String,
+    /// Name for people; may be empty.
+    #[prost(string, tag = "7")]
+    pub display_name: ::prost::alloc::string::String,
+    /// The rules in the order in which they are tried.
+    #[prost(message, repeated, tag = "8")]
+    pub rules: ::prost::alloc::vec::Vec<Rule>,
+    /// How many events may trigger in a minute; 0 for no limit.
+    #[prost(uint32, tag = "9")]
+    pub max_triggers_per_minute: u32,
+    /// Commits that ask for no build trigger all the same.
+    #[prost(bool, tag = "10")]
+    pub ignore_skip_marks: bool,
+    /// No event triggers.
+    #[prost(bool, tag = "11")]
+    pub paused: bool,
+    /// How often refs are compared, zero for never; absent for the daemon's default.
+    #[prost(uint64, optional, tag = "12")]
+    pub reconcile_ms: ::core::option::Option<u64>,
+    /// Id of the hook that serves it.
+    #[prost(string, tag = "13")]
+    pub hook: ::prost::alloc::string::String,
+    /// Key-value pairs for selection.
+    #[prost(btree_map = "string, string", tag = "14")]
+    pub labels: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Key-value pairs for other programs.
+    #[prost(btree_map = "string, string", tag = "15")]
+    pub annotations: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Principal that made it.
+    #[prost(string, tag = "16")]
+    pub created_by: ::prost::alloc::string::String,
+    /// When it was made.
+    #[prost(uint64, tag = "17")]
+    pub created_ms: u64,
+    /// When it was last changed.
+    #[prost(uint64, tag = "18")]
+    pub updated_ms: u64,
+}
+/// Which source of which link of which namespace.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SourceName {
+    /// Namespace of the link.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The link.
+    #[prost(string, tag = "2")]
+    pub link: ::prost::alloc::string::String,
+    /// The source.
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+}
+/// Which changes trigger, and what is built for them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Rule {
+    /// Id within the source.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// What it matches triggers nothing.
+    #[prost(bool, tag = "2")]
+    pub exclude: bool,
+    /// Branches by short name.
+    #[prost(message, repeated, tag = "3")]
+    pub branches: ::prost::alloc::vec::Vec<Pattern>,
+    /// Tags by short name.
+    #[prost(message, repeated, tag = "4")]
+    pub tags: ::prost::alloc::vec::Vec<Pattern>,
+    /// Paths; empty for any.
+    #[prost(message, repeated, tag = "5")]
+    pub paths: ::prost::alloc::vec::Vec<Pattern>,
+    /// What the registry builds; absent where the rule does not say.
+    #[prost(message, optional, tag = "6")]
+    pub build: ::core::option::Option<Build>,
+}
+/// A pattern for names or paths.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pattern {
+    /// One of the two.
+    #[prost(oneof = "pattern::Pattern", tags = "1, 2")]
+    pub pattern: ::core::option::Option<pattern::Pattern>,
+}
+/// Nested message and enum types in `Pattern`.
+pub mod pattern {
+    /// One of the two.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Pattern {
+        /// `*` matches within a path segment, `**` across, `?` one character.
+        #[prost(string, tag = "1")]
+        Glob(::prost::alloc::string::String),
+        /// A regular expression that must match the whole name.
+        #[prost(string, tag = "2")]
+        Regex(::prost::alloc::string::String),
+    }
+}
+/// What a registry builds.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Build {
+    /// Repository of the registry to push to.
+    #[prost(string, tag = "1")]
+    pub image_repository: ::prost::alloc::string::String,
+    /// Template of the image tag; in an event it is filled in.
+    #[prost(string, tag = "2")]
+    pub tag_template: ::prost::alloc::string::String,
+    /// Path of the build context.
+    #[prost(string, tag = "3")]
+    pub context_path: ::prost::alloc::string::String,
+    /// Path of the build file within the context.
+    #[prost(string, tag = "4")]
+    pub file_path: ::prost::alloc::string::String,
+    /// Build arguments.
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub arguments: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+/// One webhook at a provider, without its secrets.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Hook {
+    /// The opaque id in its URL.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Host of the repository.
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    /// The provider's id of the repository.
+    #[prost(string, tag = "3")]
+    pub repository: ::prost::alloc::string::String,
+    /// Path of the repository, as last seen.
+    #[prost(string, tag = "4")]
+    pub full_name: ::prost::alloc::string::String,
+    /// The provider's id of the hook; empty while there is none.
+    #[prost(string, tag = "5")]
+    pub provider_id: ::prost::alloc::string::String,
+    /// Name of the signature scheme that deliveries must bear.
+    #[prost(string, tag = "6")]
+    pub scheme: ::prost::alloc::string::String,
+    /// What is known about it.
+    #[prost(enumeration = "HookState", tag = "7")]
+    pub state: i32,
+    /// In words for people.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+    /// Who must act; unspecified when nobody.
+    #[prost(enumeration = "Who", tag = "9")]
+    pub who: i32,
+    /// Page of the hook at the provider; may be empty.
+    #[prost(string, tag = "10")]
+    pub action_uri: ::prost::alloc::string::String,
+    /// What is under way at the provider; unspecified when nothing.
+    #[prost(enumeration = "HookStep", tag = "11")]
+    pub step: i32,
+    /// When a signed ping or delivery of its own was last seen.
+    #[prost(uint64, optional, tag = "12")]
+    pub verified_ms: ::core::option::Option<u64>,
+    /// When a delivery last came in.
+    #[prost(uint64, optional, tag = "13")]
+    pub last_delivery_ms: ::core::option::Option<u64>,
+    /// When a delivery was last rejected.
+    #[prost(uint64, optional, tag = "14")]
+    pub last_rejection_ms: ::core::option::Option<u64>,
+    /// Number of the first delivery that is kept; 0 while there is none.
+    #[prost(uint64, tag = "15")]
+    pub first_delivery: u64,
+    /// Number of the last delivery that is kept; 0 while there is none.
+    #[prost(uint64, tag = "16")]
+    pub newest_delivery: u64,
+    /// When the current secret was made.
+    #[prost(uint64, tag = "17")]
+    pub secret_created_ms: u64,
+    /// Until when the secret before is accepted too.
+    #[prost(uint64, optional, tag = "18")]
+    pub previous_secret_until_ms: ::core::option::Option<u64>,
+    /// When it was last compared with what the provider has.
+    #[prost(uint64, optional, tag = "19")]
+    pub checked_ms: ::core::option::Option<u64>,
+    /// When the provider's list of deliveries was last gone through.
+    #[prost(uint64, optional, tag = "20")]
+    pub caught_up_ms: ::core::option::Option<u64>,
+    /// When refs were last compared.
+    #[prost(uint64, optional, tag = "21")]
+    pub reconciled_ms: ::core::option::Option<u64>,
+    /// Refs are to be compared as soon as possible.
+    #[prost(bool, tag = "22")]
+    pub reconcile_due: bool,
+    /// The sources that it serves, in the order of their creation.
+    #[prost(message, repeated, tag = "23")]
+    pub sources: ::prost::alloc::vec::Vec<SourceName>,
+    /// When it was made.
+    #[prost(uint64, tag = "24")]
+    pub created_ms: u64,
+}
+/// The secrets of a hook.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct HookSecrets {
+    /// What deliveries are signed with.
+    #[prost(string, tag = "1")]
+    pub current: ::prost::alloc::string::String,
+    /// What they were signed with before.
+    #[prost(string, optional, tag = "2")]
+    pub previous: ::core::option::Option<::prost::alloc::string::String>,
+    /// Until when the one before is accepted; only with it.
+    #[prost(uint64, optional, tag = "3")]
+    pub previous_until_ms: ::core::option::Option<u64>,
+    /// What they will be signed with.
+    #[prost(string, optional, tag = "4")]
+    pub next: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Which hook a repository has.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookPlace {
+    /// Host of the repository.
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    /// The provider's id of the repository.
+    #[prost(string, tag = "2")]
+    pub repository: ::prost::alloc::string::String,
+    /// Its hook.
+    #[prost(string, tag = "3")]
+    pub hook: ::prost::alloc::string::String,
+}
+/// The refs of a repository, as far as events told of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KnownRefs {
+    /// By full name.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub refs: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        KnownRef,
+    >,
+    /// All refs were seen once.
+    #[prost(bool, tag = "2")]
+    pub complete: bool,
+}
+/// What is known of one ref.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KnownRef {
+    /// The commit that it points to, hexadecimal.
+    #[prost(string, tag = "1")]
+    pub commit: ::prost::alloc::string::String,
+    /// The commit before; may be empty.
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+}
+/// One delivery that was accepted.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Delivery {
+    /// Number among all deliveries.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// The hook.
+    #[prost(string, tag = "2")]
+    pub hook: ::prost::alloc::string::String,
+    /// The provider's id of the delivery; may be empty.
+    #[prost(string, tag = "3")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// The provider's name of the event.
+    #[prost(string, tag = "4")]
+    pub event: ::prost::alloc::string::String,
+    /// Headers that the plugin may see.
+    #[prost(message, repeated, tag = "5")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+    /// The body as it was signed.
+    #[prost(bytes = "vec", tag = "6")]
+    pub body: ::prost::alloc::vec::Vec<u8>,
+    /// When it came in.
+    #[prost(uint64, tag = "7")]
+    pub received_ms: u64,
+    /// It was missed at first, and sent again because the daemon asked for it.
+    #[prost(bool, tag = "8")]
+    pub redelivered: bool,
+    /// What became of it.
+    #[prost(enumeration = "DeliveryState", tag = "9")]
+    pub state: i32,
+    /// In words for people; may be empty.
+    #[prost(string, tag = "10")]
+    pub message: ::prost::alloc::string::String,
+    /// The events that it became.
+    #[prost(message, repeated, tag = "11")]
+    pub events: ::prost::alloc::vec::Vec<EventNumber>,
+    /// Digests of what it is known by, 32 bytes each.
+    #[prost(bytes = "vec", repeated, tag = "12")]
+    pub marks: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+}
+/// One header of a delivery.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Header {
+    /// Its name, lower case.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its value.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+/// Which event of which namespace.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventNumber {
+    /// The namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Number within the namespace.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+}
+/// That a delivery of a hook came in before.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeliveryMark {
+    /// The hook.
+    #[prost(string, tag = "1")]
+    pub hook: ::prost::alloc::string::String,
+    /// Digest of what it is known by, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// Number of the delivery.
+    #[prost(uint64, tag = "3")]
+    pub number: u64,
+}
+/// How far deliveries are numbered and processed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeliveryHead {
+    /// Numbers below this one may have been given out.
+    #[prost(uint64, tag = "1")]
+    pub reserved: u64,
+    /// All below this one are processed.
+    #[prost(uint64, tag = "2")]
+    pub processed: u64,
+    /// All below this one are removed.
+    #[prost(uint64, tag = "3")]
+    pub first: u64,
+}
+/// One event of a namespace.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Event {
+    /// Its namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Number within the namespace.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    /// The link.
+    #[prost(string, tag = "3")]
+    pub link: ::prost::alloc::string::String,
+    /// The source; absent where it concerns the link as a whole.
+    #[prost(string, optional, tag = "4")]
+    pub source: ::core::option::Option<::prost::alloc::string::String>,
+    /// The host.
+    #[prost(string, tag = "5")]
+    pub host: ::prost::alloc::string::String,
+    /// The provider's id of the repository; may be empty.
+    #[prost(string, tag = "6")]
+    pub repository: ::prost::alloc::string::String,
+    /// Path of the repository when it happened.
+    #[prost(string, tag = "7")]
+    pub full_name: ::prost::alloc::string::String,
+    /// When it happened, by the provider's clock.
+    #[prost(uint64, optional, tag = "8")]
+    pub happened_ms: ::core::option::Option<u64>,
+    /// When Bindery learned of it.
+    #[prost(uint64, tag = "9")]
+    pub received_ms: u64,
+    /// How Bindery learned of it.
+    #[prost(enumeration = "EventOrigin", tag = "10")]
+    pub origin: i32,
+    /// Number of the delivery that it came from.
+    #[prost(uint64, optional, tag = "11")]
+    pub delivery: ::core::option::Option<u64>,
+    /// Who did it; absent where nobody knows.
+    #[prost(message, optional, tag = "12")]
+    pub actor: ::core::option::Option<Person>,
+    /// What the rules of the source say; unspecified for events that never trigger.
+    #[prost(enumeration = "Verdict", tag = "20")]
+    pub verdict: i32,
+    /// Id of the rule that decided; may be empty.
+    #[prost(string, tag = "21")]
+    pub rule: ::prost::alloc::string::String,
+    /// What the registry builds; may be absent.
+    #[prost(message, optional, tag = "22")]
+    pub build: ::core::option::Option<Build>,
+    /// What happened; always one of them.
+    #[prost(oneof = "event::Change", tags = "13, 14, 15, 16, 17, 18, 19")]
+    pub change: ::core::option::Option<event::Change>,
+}
+/// Nested message and enum types in `Event`.
+pub mod event {
+    /// What happened; always one of them.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Change {
+        /// Commits came onto a branch, or it was created.
+        #[prost(message, tag = "13")]
+        Push(super::Push),
+        /// A tag was created or moved.
+        #[prost(message, tag = "14")]
+        TagCreated(super::TagCreated),
+        /// A branch or tag was deleted.
+        #[prost(message, tag = "15")]
+        RefDeleted(super::RefDeleted),
+        /// The repository changed as a whole.
+        #[prost(message, tag = "16")]
+        RepositoryChanged(super::RepositoryChanged),
+        /// A link lost its access, or got it back.
+        #[prost(message, tag = "17")]
+        Access(super::AccessChange),
+        /// The state of a hook changed.
+        #[prost(message, tag = "18")]
+        Hook(super::HookChange),
+        /// A trigger was fired.
+        #[prost(message, tag = "19")]
+        Firing(super::Firing),
+    }
+}
+/// Who did something at a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Person {
+    /// The provider's id; may be empty.
+    #[prost(string, tag = "1")]
+    pub stable_id: ::prost::alloc::string::String,
+    /// Login.
+    #[prost(string, tag = "2")]
+    pub login: ::prost::alloc::string::String,
+    /// Name for people.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+}
+/// Commits came onto a branch, or it was created.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Push {
+    /// Full name of the branch.
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// Commit before; empty for a new branch.
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+    /// Commit after.
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
+    /// History was rewritten.
+    #[prost(bool, tag = "4")]
+    pub forced: bool,
+    /// The commits, the oldest first.
+    #[prost(message, repeated, tag = "5")]
+    pub commits: ::prost::alloc::vec::Vec<Commit>,
+    /// How many there are; 0 where nobody tells.
+    #[prost(uint32, tag = "6")]
+    pub commit_count: u32,
+    /// Paths that changed.
+    #[prost(string, repeated, tag = "7")]
+    pub changed_paths: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The paths are complete.
+    #[prost(bool, tag = "8")]
+    pub changed_paths_complete: bool,
+}
+/// One commit of a push.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Commit {
+    /// Its id, hexadecimal.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Its message.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// Name of the author.
+    #[prost(string, tag = "3")]
+    pub author_name: ::prost::alloc::string::String,
+    /// E-mail of the author.
+    #[prost(string, tag = "4")]
+    pub author_email: ::prost::alloc::string::String,
+    /// When it was made.
+    #[prost(uint64, optional, tag = "5")]
+    pub time_ms: ::core::option::Option<u64>,
+    /// Its page; may be empty.
+    #[prost(string, tag = "6")]
+    pub web_uri: ::prost::alloc::string::String,
+}
+/// A tag was created or moved.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TagCreated {
+    /// Full name of the tag.
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// The commit, peeled.
+    #[prost(string, tag = "2")]
+    pub commit: ::prost::alloc::string::String,
+    /// The tag object of an annotated tag; may be empty.
+    #[prost(string, tag = "3")]
+    pub tag_object: ::prost::alloc::string::String,
+    /// The commit before; empty for a new tag.
+    #[prost(string, tag = "4")]
+    pub before: ::prost::alloc::string::String,
+    /// Message of an annotated tag.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// Message of the commit; may be empty.
+    #[prost(string, tag = "6")]
+    pub commit_message: ::prost::alloc::string::String,
+}
+/// A branch or tag was deleted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefDeleted {
+    /// Full name.
+    #[prost(string, tag = "1")]
+    pub reference: ::prost::alloc::string::String,
+    /// The commit that it pointed to; may be empty.
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+}
+/// A repository changed as a whole.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RepositoryChanged {
+    /// How.
+    #[prost(enumeration = "RepositoryChange", tag = "1")]
+    pub kind: i32,
+    /// Path before; may be empty.
+    #[prost(string, tag = "2")]
+    pub before: ::prost::alloc::string::String,
+    /// Path after; empty for a deletion.
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
+}
+/// A link lost its access, or got it back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccessChange {
+    /// It was lost.
+    #[prost(bool, tag = "1")]
+    pub lost: bool,
+    /// Login of the organization; may be empty.
+    #[prost(string, tag = "2")]
+    pub organization: ::prost::alloc::string::String,
+    /// Stable reason.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// In words for people.
+    #[prost(string, tag = "4")]
+    pub message: ::prost::alloc::string::String,
+    /// Who must act; unspecified when nobody.
+    #[prost(enumeration = "Who", tag = "5")]
+    pub who: i32,
+    /// Page where they act; may be empty.
+    #[prost(string, tag = "6")]
+    pub action_uri: ::prost::alloc::string::String,
+}
+/// The state of a hook changed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookChange {
+    /// State before.
+    #[prost(enumeration = "HookState", tag = "1")]
+    pub before: i32,
+    /// State after.
+    #[prost(enumeration = "HookState", tag = "2")]
+    pub after: i32,
+    /// In words for people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// Who must act; unspecified when nobody.
+    #[prost(enumeration = "Who", tag = "4")]
+    pub who: i32,
+    /// Page of the hook; may be empty.
+    #[prost(string, tag = "5")]
+    pub action_uri: ::prost::alloc::string::String,
+}
+/// A trigger was fired.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Firing {
+    /// The trigger.
+    #[prost(string, tag = "1")]
+    pub trigger: ::prost::alloc::string::String,
+    /// Full name of the branch or tag.
+    #[prost(string, tag = "2")]
+    pub reference: ::prost::alloc::string::String,
+    /// The commit; may be empty.
+    #[prost(string, tag = "3")]
+    pub commit: ::prost::alloc::string::String,
+    /// Who fired it; empty for a trigger URL.
+    #[prost(string, tag = "4")]
+    pub principal: ::prost::alloc::string::String,
+}
+/// How far the events of a namespace are numbered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventHead {
+    /// The oldest that is kept.
+    #[prost(uint64, tag = "1")]
+    pub first: u64,
+    /// The newest; 0 while there is none.
+    #[prost(uint64, tag = "2")]
+    pub last: u64,
+}
+/// One who follows the events of a namespace.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Consumer {
+    /// Its namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its id.
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// The last event that it acknowledged; absent before the first.
+    #[prost(uint64, optional, tag = "3")]
+    pub acknowledged: ::core::option::Option<u64>,
+    /// The last event that was sent to it.
+    #[prost(uint64, tag = "4")]
+    pub sent: u64,
+    /// Who watched the last time.
+    #[prost(string, tag = "5")]
+    pub principal: ::prost::alloc::string::String,
+    /// When it last watched or acknowledged.
+    #[prost(uint64, tag = "6")]
+    pub active_ms: u64,
+}
+/// A URL by which people and scripts start a build of a source, without its tokens.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Trigger {
+    /// Namespace of the link.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The link.
+    #[prost(string, tag = "2")]
+    pub link: ::prost::alloc::string::String,
+    /// The source.
+    #[prost(string, tag = "3")]
+    pub source: ::prost::alloc::string::String,
+    /// Its id.
+    #[prost(string, tag = "4")]
+    pub id: ::prost::alloc::string::String,
+    /// The opaque id in its URL.
+    #[prost(string, tag = "5")]
+    pub place: ::prost::alloc::string::String,
+    /// Name for people; may be empty.
+    #[prost(string, tag = "6")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Full name of the branch or tag to build where a firing names none; may be empty.
+    #[prost(string, tag = "7")]
+    pub default_ref: ::prost::alloc::string::String,
+    /// It is switched off.
+    #[prost(bool, tag = "8")]
+    pub disabled: bool,
+    /// When its token was made.
+    #[prost(uint64, tag = "9")]
+    pub token_created_ms: u64,
+    /// Until when the token before is accepted too.
+    #[prost(uint64, optional, tag = "10")]
+    pub previous_token_until_ms: ::core::option::Option<u64>,
+    /// When it was last fired.
+    #[prost(uint64, optional, tag = "11")]
+    pub fired_ms: ::core::option::Option<u64>,
+    /// When it was made.
+    #[prost(uint64, tag = "12")]
+    pub created_ms: u64,
+}
+/// Where a trigger's URL leads to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriggerPlace {
+    /// The opaque id in the URL.
+    #[prost(string, tag = "1")]
+    pub place: ::prost::alloc::string::String,
+    /// The source.
+    #[prost(message, optional, tag = "2")]
+    pub source: ::core::option::Option<SourceName>,
+    /// The trigger.
+    #[prost(string, tag = "3")]
+    pub trigger: ::prost::alloc::string::String,
+}
+/// A secret that can be replaced with an overlap.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct OverlappingSecret {
+    /// The one that counts.
+    #[prost(string, tag = "1")]
+    pub current: ::prost::alloc::string::String,
+    /// The one before.
+    #[prost(string, optional, tag = "2")]
+    pub previous: ::core::option::Option<::prost::alloc::string::String>,
+    /// Until when the one before counts too; only with it.
+    #[prost(uint64, optional, tag = "3")]
+    pub previous_until_ms: ::core::option::Option<u64>,
+}
+/// A URL of a registry that events are delivered to, without what it signs with.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Subscription {
+    /// Its namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its id.
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// Name for people; may be empty.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Where events are posted to.
+    #[prost(string, tag = "4")]
+    pub endpoint_uri: ::prost::alloc::string::String,
+    /// Which events, in the filter language of the API; empty for all.
+    #[prost(string, tag = "5")]
+    pub filter: ::prost::alloc::string::String,
+    /// Deliveries carry the provider's body.
+    #[prost(bool, tag = "6")]
+    pub include_payload: bool,
+    /// Nothing is delivered.
+    #[prost(bool, tag = "7")]
+    pub paused: bool,
+    /// When its secret was made.
+    #[prost(uint64, tag = "8")]
+    pub secret_created_ms: u64,
+    /// Until when deliveries carry a second signature.
+    #[prost(uint64, optional, tag = "9")]
+    pub previous_secret_until_ms: ::core::option::Option<u64>,
+    /// All events up to this one were taken.
+    #[prost(uint64, tag = "10")]
+    pub taken: u64,
+    /// The last event that the endpoint accepted.
+    #[prost(uint64, tag = "11")]
+    pub delivered: u64,
+    /// How many events are dead letters.
+    #[prost(uint32, tag = "12")]
+    pub dead_letters: u32,
+    /// When the endpoint last accepted a delivery.
+    #[prost(uint64, optional, tag = "13")]
+    pub succeeded_ms: ::core::option::Option<u64>,
+    /// When a delivery last failed.
+    #[prost(uint64, optional, tag = "14")]
+    pub failed_ms: ::core::option::Option<u64>,
+    /// Why, in words for people.
+    #[prost(string, tag = "15")]
+    pub failure: ::prost::alloc::string::String,
+    /// When it was made.
+    #[prost(uint64, tag = "16")]
+    pub created_ms: u64,
+    /// When it was last changed.
+    #[prost(uint64, tag = "17")]
+    pub updated_ms: u64,
+}
+/// An event on its way to a subscription after a first failure.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Outgoing {
+    /// Namespace of the subscription.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The subscription.
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+    /// Number of the event.
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+    /// How often it was tried.
+    #[prost(uint32, tag = "4")]
+    pub attempts: u32,
+    /// When it is tried again; absent for a dead letter.
+    #[prost(uint64, optional, tag = "5")]
+    pub next_ms: ::core::option::Option<u64>,
+    /// When it was last tried.
+    #[prost(uint64, tag = "6")]
+    pub tried_ms: u64,
+    /// Status of the last answer, at most 65535; 0 where there was none.
+    #[prost(uint32, tag = "7")]
+    pub status: u32,
+    /// Why it failed, in words for people.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+}
+/// The rotation of the secrets of many hooks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HookRotation {
+    /// Its namespace.
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its id.
+    #[prost(string, tag = "2")]
+    pub id: ::prost::alloc::string::String,
+    /// How long old and new secret are both accepted.
+    #[prost(uint64, tag = "3")]
+    pub overlap_ms: u64,
+    /// Who asked for it.
+    #[prost(string, tag = "4")]
+    pub actor: ::prost::alloc::string::String,
+    /// When.
+    #[prost(uint64, tag = "5")]
+    pub created_ms: u64,
+    /// When the last hook was dealt with; absent while it runs.
+    #[prost(uint64, optional, tag = "6")]
+    pub finished_ms: ::core::option::Option<u64>,
+    /// The hooks, in the order in which they are dealt with.
+    #[prost(message, repeated, tag = "7")]
+    pub hooks: ::prost::alloc::vec::Vec<HookRotationReport>,
+}
+/// What a rotation did to one hook.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HookRotationReport {
+    /// The hook.
+    #[prost(string, tag = "1")]
+    pub hook: ::prost::alloc::string::String,
+    /// A source of the namespace that it serves.
+    #[prost(message, optional, tag = "2")]
+    pub source: ::core::option::Option<SourceName>,
+    /// How it went; unspecified while it was not dealt with.
+    #[prost(enumeration = "RotationOutcome", tag = "3")]
+    pub outcome: i32,
+    /// Until when the old secret is accepted; only where it is done.
+    #[prost(uint64, tag = "4")]
+    pub until_ms: u64,
+    /// Stable reason; only where it failed.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// In words for people; may be empty.
+    #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
+}
 /// Which secret of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1453,6 +2283,317 @@ impl Outcome {
         }
     }
 }
+/// What is known about a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HookState {
+    /// Not set: always an error.
+    Unspecified = 0,
+    /// It is being created.
+    Pending = 1,
+    /// A signed ping or delivery of its own arrived.
+    Verified = 2,
+    /// It is there as it should be, but nothing has arrived.
+    Silent = 3,
+    /// Deliveries arrive and are rejected.
+    Rejecting = 4,
+    /// The provider switched it off.
+    DisabledByProvider = 5,
+    /// It is not there.
+    Missing = 6,
+    /// The link may not see or change it.
+    Forbidden = 7,
+    /// It is there, but not as it should be.
+    Changed = 8,
+}
+impl HookState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HOOK_STATE_UNSPECIFIED",
+            Self::Pending => "HOOK_STATE_PENDING",
+            Self::Verified => "HOOK_STATE_VERIFIED",
+            Self::Silent => "HOOK_STATE_SILENT",
+            Self::Rejecting => "HOOK_STATE_REJECTING",
+            Self::DisabledByProvider => "HOOK_STATE_DISABLED_BY_PROVIDER",
+            Self::Missing => "HOOK_STATE_MISSING",
+            Self::Forbidden => "HOOK_STATE_FORBIDDEN",
+            Self::Changed => "HOOK_STATE_CHANGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HOOK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "HOOK_STATE_PENDING" => Some(Self::Pending),
+            "HOOK_STATE_VERIFIED" => Some(Self::Verified),
+            "HOOK_STATE_SILENT" => Some(Self::Silent),
+            "HOOK_STATE_REJECTING" => Some(Self::Rejecting),
+            "HOOK_STATE_DISABLED_BY_PROVIDER" => Some(Self::DisabledByProvider),
+            "HOOK_STATE_MISSING" => Some(Self::Missing),
+            "HOOK_STATE_FORBIDDEN" => Some(Self::Forbidden),
+            "HOOK_STATE_CHANGED" => Some(Self::Changed),
+            _ => None,
+        }
+    }
+}
+/// What is under way at a provider for a hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HookStep {
+    /// Nothing.
+    Unspecified = 0,
+    /// It is being created.
+    Create = 1,
+    /// It is being put right, or gets a new secret.
+    Update = 2,
+    /// It is being deleted.
+    Delete = 3,
+}
+impl HookStep {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HOOK_STEP_UNSPECIFIED",
+            Self::Create => "HOOK_STEP_CREATE",
+            Self::Update => "HOOK_STEP_UPDATE",
+            Self::Delete => "HOOK_STEP_DELETE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HOOK_STEP_UNSPECIFIED" => Some(Self::Unspecified),
+            "HOOK_STEP_CREATE" => Some(Self::Create),
+            "HOOK_STEP_UPDATE" => Some(Self::Update),
+            "HOOK_STEP_DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeliveryState {
+    /// Not set: always an error.
+    Unspecified = 0,
+    /// Stored and not parsed yet.
+    Stored = 1,
+    /// It became events.
+    Processed = 2,
+    /// There was nothing to do.
+    Ignored = 3,
+    /// It repeats another one.
+    Duplicate = 4,
+    /// It could not be parsed.
+    Unparsed = 5,
+}
+impl DeliveryState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DELIVERY_STATE_UNSPECIFIED",
+            Self::Stored => "DELIVERY_STATE_STORED",
+            Self::Processed => "DELIVERY_STATE_PROCESSED",
+            Self::Ignored => "DELIVERY_STATE_IGNORED",
+            Self::Duplicate => "DELIVERY_STATE_DUPLICATE",
+            Self::Unparsed => "DELIVERY_STATE_UNPARSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DELIVERY_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DELIVERY_STATE_STORED" => Some(Self::Stored),
+            "DELIVERY_STATE_PROCESSED" => Some(Self::Processed),
+            "DELIVERY_STATE_IGNORED" => Some(Self::Ignored),
+            "DELIVERY_STATE_DUPLICATE" => Some(Self::Duplicate),
+            "DELIVERY_STATE_UNPARSED" => Some(Self::Unparsed),
+            _ => None,
+        }
+    }
+}
+/// How Bindery learned of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EventOrigin {
+    /// Not set: always an error.
+    Unspecified = 0,
+    /// A delivery of a hook.
+    Delivery = 1,
+    /// A delivery that was missed and sent again.
+    Redelivery = 2,
+    /// Comparing refs.
+    Reconciliation = 3,
+    /// A trigger.
+    Trigger = 4,
+    /// The daemon itself.
+    Daemon = 5,
+}
+impl EventOrigin {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EVENT_ORIGIN_UNSPECIFIED",
+            Self::Delivery => "EVENT_ORIGIN_DELIVERY",
+            Self::Redelivery => "EVENT_ORIGIN_REDELIVERY",
+            Self::Reconciliation => "EVENT_ORIGIN_RECONCILIATION",
+            Self::Trigger => "EVENT_ORIGIN_TRIGGER",
+            Self::Daemon => "EVENT_ORIGIN_DAEMON",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EVENT_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
+            "EVENT_ORIGIN_DELIVERY" => Some(Self::Delivery),
+            "EVENT_ORIGIN_REDELIVERY" => Some(Self::Redelivery),
+            "EVENT_ORIGIN_RECONCILIATION" => Some(Self::Reconciliation),
+            "EVENT_ORIGIN_TRIGGER" => Some(Self::Trigger),
+            "EVENT_ORIGIN_DAEMON" => Some(Self::Daemon),
+            _ => None,
+        }
+    }
+}
+/// What the rules of a source say about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Verdict {
+    /// Nothing: the event never triggers.
+    Unspecified = 0,
+    /// Build it.
+    Trigger = 1,
+    /// The rules exclude it.
+    Excluded = 2,
+    /// The commit asks for no build.
+    Skipped = 3,
+    /// More than the source allows in a minute.
+    HeldBack = 4,
+    /// The source is paused.
+    Paused = 5,
+}
+impl Verdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERDICT_UNSPECIFIED",
+            Self::Trigger => "VERDICT_TRIGGER",
+            Self::Excluded => "VERDICT_EXCLUDED",
+            Self::Skipped => "VERDICT_SKIPPED",
+            Self::HeldBack => "VERDICT_HELD_BACK",
+            Self::Paused => "VERDICT_PAUSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERDICT_TRIGGER" => Some(Self::Trigger),
+            "VERDICT_EXCLUDED" => Some(Self::Excluded),
+            "VERDICT_SKIPPED" => Some(Self::Skipped),
+            "VERDICT_HELD_BACK" => Some(Self::HeldBack),
+            "VERDICT_PAUSED" => Some(Self::Paused),
+            _ => None,
+        }
+    }
+}
+/// How a repository changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RepositoryChange {
+    /// Not set: always an error.
+    Unspecified = 0,
+    /// It has a new name.
+    Renamed = 1,
+    /// It has a new owner.
+    Transferred = 2,
+    /// It was deleted.
+    Deleted = 3,
+    /// It was archived.
+    Archived = 4,
+    /// It is no longer archived.
+    Unarchived = 5,
+    /// Who may see it changed.
+    VisibilityChanged = 6,
+}
+impl RepositoryChange {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REPOSITORY_CHANGE_UNSPECIFIED",
+            Self::Renamed => "REPOSITORY_CHANGE_RENAMED",
+            Self::Transferred => "REPOSITORY_CHANGE_TRANSFERRED",
+            Self::Deleted => "REPOSITORY_CHANGE_DELETED",
+            Self::Archived => "REPOSITORY_CHANGE_ARCHIVED",
+            Self::Unarchived => "REPOSITORY_CHANGE_UNARCHIVED",
+            Self::VisibilityChanged => "REPOSITORY_CHANGE_VISIBILITY_CHANGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REPOSITORY_CHANGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REPOSITORY_CHANGE_RENAMED" => Some(Self::Renamed),
+            "REPOSITORY_CHANGE_TRANSFERRED" => Some(Self::Transferred),
+            "REPOSITORY_CHANGE_DELETED" => Some(Self::Deleted),
+            "REPOSITORY_CHANGE_ARCHIVED" => Some(Self::Archived),
+            "REPOSITORY_CHANGE_UNARCHIVED" => Some(Self::Unarchived),
+            "REPOSITORY_CHANGE_VISIBILITY_CHANGED" => Some(Self::VisibilityChanged),
+            _ => None,
+        }
+    }
+}
+/// How the rotation of one hook's secret went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RotationOutcome {
+    /// It was not dealt with.
+    Unspecified = 0,
+    /// It has its new secret.
+    Done = 1,
+    /// It keeps its old secret.
+    Failed = 2,
+}
+impl RotationOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROTATION_OUTCOME_UNSPECIFIED",
+            Self::Done => "ROTATION_OUTCOME_DONE",
+            Self::Failed => "ROTATION_OUTCOME_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROTATION_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROTATION_OUTCOME_DONE" => Some(Self::Done),
+            "ROTATION_OUTCOME_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
 /// What a header file holds.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SealHeader {
@@ -1677,6 +2818,16 @@ impl ::core::fmt::Debug for Grant {
             .finish()
     }
 }
+impl ::core::fmt::Debug for HookSecrets {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("HookSecrets")
+            .field("current", &::core::format_args!("[redacted]"))
+            .field("previous", &::core::format_args!("[redacted]"))
+            .field("previous_until_ms", &self.previous_until_ms)
+            .field("next", &::core::format_args!("[redacted]"))
+            .finish()
+    }
+}
 impl ::core::fmt::Debug for Host {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("Host")
@@ -1728,6 +2879,15 @@ impl ::core::fmt::Debug for LeaseToken {
         f.debug_struct("LeaseToken")
             .field("token", &::core::format_args!("[redacted]"))
             .field("expires_ms", &self.expires_ms)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for OverlappingSecret {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("OverlappingSecret")
+            .field("current", &::core::format_args!("[redacted]"))
+            .field("previous", &::core::format_args!("[redacted]"))
+            .field("previous_until_ms", &self.previous_until_ms)
             .finish()
     }
 }
