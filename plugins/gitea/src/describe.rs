@@ -1,9 +1,9 @@
 //! All that is data about Gitea and Forgejo
 
 use bindery_plugin_sdk::v1::{
-    AuthKind, AuthMethod, ClientAuthentication, Description, Endpoints, KnownHost, Operation,
-    Permission, PermissionScopes, PkceSupport, RateLimitHeaders, RefreshReuse, RefreshRotation,
-    RevocationSupport, TokenKind,
+    AuthKind, AuthMethod, ClientAuthentication, Description, Endpoints, HookSupport, KnownHost,
+    Operation, Permission, PermissionScopes, PkceSupport, RateLimitHeaders, RefreshReuse,
+    RefreshRotation, RevocationSupport, SignatureKind, SignatureScheme, TokenKind,
 };
 
 /// Page where a person ends an authorization or deletes a token.
@@ -20,7 +20,7 @@ pub(crate) fn description() -> Description {
         provider: "gitea".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         operations: operations(),
-        secrets: vec!["access_token".to_owned()],
+        secrets: vec!["access_token".to_owned(), "hook_secret".to_owned()],
         display_name: "Gitea".to_owned(),
         platform_versions: "Gitea 1.14 and later, Forgejo 7 and later".to_owned(),
         trigger_limits: "None".to_owned(),
@@ -31,6 +31,7 @@ pub(crate) fn description() -> Description {
         // Neither has a rate limit of its own.
         rate_limits: Some(RateLimitHeaders::default()),
         revocation: Some(revocation()),
+        hooks: Some(hooks()),
         ..Description::default()
     }
 }
@@ -45,6 +46,12 @@ fn operations() -> Vec<i32> {
         Operation::ListRefs,
         Operation::Revoke,
         Operation::Probe,
+        Operation::ListHooks,
+        Operation::CreateHook,
+        Operation::UpdateHook,
+        Operation::DeleteHook,
+        Operation::PingHook,
+        Operation::ParseDelivery,
     ];
     all.map(i32::from).to_vec()
 }
@@ -127,6 +134,23 @@ fn permissions() -> Vec<PermissionScopes> {
         row(Permission::WriteCode, "write:repository", &["all"]),
         row(Permission::Webhooks, "write:repository", &["all"]),
     ]
+}
+
+/// Forgejo sends these headers beside its own. Without a secret the signature is there and empty. Nothing is sent twice, and
+/// no hook is switched off.
+fn hooks() -> HookSupport {
+    HookSupport {
+        schemes: vec![SignatureScheme {
+            name: "hmac-sha256".to_owned(),
+            kind: SignatureKind::BodyHmacSha256.into(),
+            header: "x-gitea-signature".to_owned(),
+            ..SignatureScheme::default()
+        }],
+        event_header: "x-gitea-event".to_owned(),
+        id_headers: vec!["x-gitea-delivery".to_owned()],
+        form_member: "payload".to_owned(),
+        ..HookSupport::default()
+    }
 }
 
 fn revocation() -> RevocationSupport {

@@ -169,6 +169,11 @@ impl Failure {
         &self.0.message
     }
 
+    /// The page where a person can mend it; empty where none is known.
+    pub fn action_uri(&self) -> &str {
+        &self.0.action_uri
+    }
+
     /// The message as it crosses the boundary.
     pub fn into_message(self) -> v1::Failure {
         *self.0

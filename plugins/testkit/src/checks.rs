@@ -4,8 +4,10 @@ use anyhow::Result;
 
 use crate::{Report, Subject, bench::Bench};
 
+mod deliveries;
 mod description;
 mod faults;
+mod hooks;
 mod image;
 mod lives;
 mod recorded;
@@ -33,6 +35,8 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     description::check(subject, &mut bench, &mut report).await?;
     recorded::check(subject, &mut bench, &mut report).await?;
     faults::check(subject, &mut bench, &mut report).await?;
+    hooks::check(subject, &mut bench, &mut report).await?;
+    deliveries::check(subject, &mut bench, &mut report).await?;
     lives::check(subject, &mut bench, &mut report).await?;
     Ok(report)
 }
