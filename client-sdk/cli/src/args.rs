@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    credential, host, lease, link, namespace, plugin, problem::Problem, provider, repo,
-    session::Session, status,
+    credential, events, hooks, host, lease, link, namespace, plugin, problem::Problem, provider,
+    repo, session::Session, source, status, subscription, trigger,
 };
 
 const ENVIRONMENT: &str = "\
@@ -54,7 +54,7 @@ pub(crate) struct Globals {
         hide_env = true
     )]
     pub(crate) endpoint: Option<String>,
-    /// How answers are printed; env, git and token are for credentials
+    /// How answers are printed; env, git and token are for credentials, token also for new secrets
     #[arg(
         short,
         long,
@@ -109,6 +109,21 @@ pub(crate) enum Command {
     /// Show what was handed out, and give it back
     #[command(subcommand)]
     Lease(lease::Command),
+    /// Connect repositories as build sources, and look after their hooks
+    #[command(subcommand)]
+    Source(source::Command),
+    /// Give hooks new secrets, and find those that belong to nobody
+    #[command(subcommand, visible_alias = "hook")]
+    Hooks(hooks::Command),
+    /// Follow, list and replay what changed at the providers
+    #[command(subcommand, visible_alias = "event")]
+    Events(events::Command),
+    /// Make URLs by which people and scripts start a build
+    #[command(subcommand)]
+    Trigger(trigger::Command),
+    /// Have events delivered to a URL of a registry
+    #[command(subcommand)]
+    Subscription(subscription::Command),
     /// Show how the daemon does; exits with 0 where all is well
     #[command(after_help = "Example:\n  bindery status")]
     Status,
@@ -126,8 +141,20 @@ pub(crate) enum Command {
     Version,
 }
 
+impl Command {
+    /// Whether it looks at the formats for secrets by itself.
+    fn prints_secrets(&self) -> bool {
+        match self {
+            Self::Credential(_) => true,
+            Self::Trigger(command) => command.prints_a_token(),
+            Self::Subscription(command) => command.prints_a_secret(),
+            _ => false,
+        }
+    }
+}
+
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Problem> {
-    if !matches!(command, Command::Credential(_)) {
+    if !command.prints_secrets() {
         session.refuse_credential_formats()?;
     }
     match command {
@@ -138,6 +165,11 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         Command::Repo(command) => repo::run(command, session).await,
         Command::Credential(command) => credential::run(command, session).await,
         Command::Lease(command) => lease::run(command, session).await,
+        Command::Source(command) => source::run(command, session).await,
+        Command::Hooks(command) => hooks::run(command, session).await,
+        Command::Events(command) => events::run(command, session).await,
+        Command::Trigger(command) => trigger::run(command, session).await,
+        Command::Subscription(command) => subscription::run(command, session).await,
         Command::Status => status::run(session).await,
         Command::Plugin(command) => plugin::run(command, session).await,
         Command::Completions { shell } => completions(shell),

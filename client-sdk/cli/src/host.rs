@@ -17,6 +17,7 @@ use crate::{
 mod probe;
 mod settings;
 
+pub(crate) use settings::no_secret;
 use settings::{Exchange, Settings};
 
 #[derive(Debug, Subcommand)]

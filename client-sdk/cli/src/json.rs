@@ -14,6 +14,22 @@ static PUBLIC: LazyLock<Option<DescriptorPool>> =
 static ADMIN: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(bindery_proto::admin::FILE_DESCRIPTOR_SET).ok());
 
+/// Many messages by their full name.
+pub(crate) fn list(name: &str, messages: &[impl Message]) -> Result<Value, Problem> {
+    let values = messages.iter().map(|message| value(name, message));
+    Ok(Value::Array(values.collect::<Result<_, _>>()?))
+}
+
+/// Reads a message by its full name; what it has no field for is an error.
+pub(crate) fn read<M: Message + Default>(name: &str, value: &Value) -> Result<M, String> {
+    let pool = PUBLIC.as_ref();
+    let descriptor = pool.and_then(|pool| pool.get_message_by_name(name));
+    let descriptor = descriptor.ok_or_else(|| format!("{name} is not known"))?;
+    let dynamic = DynamicMessage::deserialize(descriptor, value.clone());
+    let dynamic = dynamic.map_err(|error| error.to_string())?;
+    dynamic.transcode_to().map_err(|error| error.to_string())
+}
+
 /// A message by its full name, such as `bindery.v1.Link`.
 pub(crate) fn value(name: &str, message: &impl Message) -> Result<Value, Problem> {
     let pool = if name.starts_with("bindery.admin.") {

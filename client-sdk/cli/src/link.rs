@@ -16,6 +16,8 @@ mod unlink;
 mod update;
 mod wait;
 
+pub(crate) use update::pair;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a link: print the page that a person opens, and wait until they have
@@ -192,8 +194,8 @@ pub(crate) fn length(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// A length of time to look ahead: `12h`, `30d`.
-fn ahead(text: &str) -> Result<Duration, String> {
+/// A length of time, also in days: `12h`, `30d`.
+pub(crate) fn ahead(text: &str) -> Result<Duration, String> {
     match text.strip_suffix('d') {
         Some(days) => span(&format!("{days}h"), "write it like 12h or 30d").map(|time| time * 24),
         None => span(text, "write it like 12h or 30d"),

@@ -3,7 +3,7 @@
 //! | Module | What is in it |
 //! |---|---|
 //! | [`args`] | the command line |
-//! | [`host`], [`namespace`], [`provider`], [`link`], [`repo`], [`credential`], [`status`], [`plugin`] | one group of commands each |
+//! | [`host`], [`namespace`], [`provider`], [`link`], [`repo`], [`credential`], [`lease`], [`source`], [`hooks`], [`events`], [`trigger`], [`subscription`], [`status`], [`plugin`] | one group of commands each |
 //! | [`session`] | the connection, and how answers are printed |
 //! | [`problem`] | errors and exit codes |
 //! | [`record`], [`table`], [`json`], [`style`], [`moment`], [`progress`] | printing |
@@ -18,6 +18,8 @@ use crate::{args::Cli, session::Session};
 
 mod args;
 mod credential;
+mod events;
+mod hooks;
 mod host;
 mod json;
 mod lease;
@@ -33,9 +35,12 @@ mod repo;
 mod resource;
 mod secret;
 mod session;
+mod source;
 mod status;
 mod style;
+mod subscription;
 mod table;
+mod trigger;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

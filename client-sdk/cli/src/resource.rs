@@ -1,6 +1,11 @@
 //! Resource names as people may write them: whole, or only their ids.
 
-use bindery_client::names::{HostName, LinkName, NamespaceName, ProviderName, RepositoryName};
+use std::{fmt::Display, str::FromStr};
+
+use bindery_client::names::{
+    ConsumerName, DeliveryName, EventName, HookRotationName, HostName, LinkName, NamespaceName,
+    ProviderName, RepositoryName, SourceName, SubscriptionName, TriggerName,
+};
 
 use crate::problem::Problem;
 
@@ -47,13 +52,77 @@ pub(crate) fn repository(link_text: &str, repository: &str) -> Result<String, Pr
     Ok(RepositoryName::new(&link(link_text)?, repository).to_string())
 }
 
+/// `acme/8c1f/api` or `namespaces/acme/links/8c1f/sources/api`.
+pub(crate) fn source(text: &str) -> Result<SourceName, Problem> {
+    completed(text, &["namespaces", "links", "sources"])
+}
+
+/// `acme/8c1f/api/1` or a whole name.
+pub(crate) fn delivery(text: &str) -> Result<DeliveryName, Problem> {
+    completed(text, &["namespaces", "links", "sources", "deliveries"])
+}
+
+/// `acme/8c1f/api/nightly` or a whole name.
+pub(crate) fn trigger(text: &str) -> Result<TriggerName, Problem> {
+    completed(text, &["namespaces", "links", "sources", "triggers"])
+}
+
+/// `acme/7` or `namespaces/acme/hookRotations/7`.
+pub(crate) fn rotation(text: &str) -> Result<HookRotationName, Problem> {
+    completed(text, &["namespaces", "hookRotations"])
+}
+
+/// `acme/4711` or `namespaces/acme/events/4711`.
+pub(crate) fn event(text: &str) -> Result<EventName, Problem> {
+    completed(text, &["namespaces", "events"])
+}
+
+/// `acme/builder` or `namespaces/acme/consumers/builder`.
+pub(crate) fn consumer(text: &str) -> Result<ConsumerName, Problem> {
+    completed(text, &["namespaces", "consumers"])
+}
+
+/// `acme/registry` or `namespaces/acme/subscriptions/registry`.
+pub(crate) fn subscription(text: &str) -> Result<SubscriptionName, Problem> {
+    completed(text, &["namespaces", "subscriptions"])
+}
+
+/// Where sources are listed: a link, all links of a namespace, or with `None` all.
+pub(crate) fn links(text: Option<&str>) -> Result<String, Problem> {
+    let text = text.unwrap_or("-");
+    if text.contains("/links/") || (text.contains('/') && !text.starts_with("namespaces/")) {
+        return Ok(link(text)?.to_string());
+    }
+    Ok(format!("{}/links/-", namespace(text)?))
+}
+
+/// A name as every command understands it: its ids, without the collections.
+pub(crate) fn short(name: &str) -> String {
+    let ids = name.split('/').skip(1).step_by(2);
+    ids.collect::<Vec<_>>().join("/")
+}
+
+/// A whole name, or its ids in order.
+fn completed<N: Display + FromStr<Err = bindery_client::Error>>(
+    text: &str,
+    collections: &[&str],
+) -> Result<N, Problem> {
+    let ids: Vec<_> = text.split('/').collect();
+    if ids.len() != collections.len() || ids[0] == "namespaces" {
+        return text.parse().map_err(wrong);
+    }
+    let parts = collections.iter().zip(ids);
+    let parts = parts.map(|(collection, id)| format!("{collection}/{id}"));
+    parts.collect::<Vec<_>>().join("/").parse().map_err(wrong)
+}
+
 fn wrong(error: bindery_client::Error) -> Problem {
     Problem::usage(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{host, link, namespace};
+    use super::{event, host, link, links, namespace, short, source, trigger};
 
     /// Short and whole names mean the same.
     #[test]
@@ -67,7 +136,32 @@ mod tests {
             link("acme/1").unwrap(),
             link("namespaces/acme/links/1").unwrap()
         );
+        let whole = "namespaces/acme/links/1/sources/api";
+        assert_eq!(source("acme/1/api").unwrap().to_string(), whole);
+        assert_eq!(source(whole).unwrap().to_string(), whole);
+        assert_eq!(short(whole), "acme/1/api");
+        assert_eq!(
+            event("acme/7").unwrap().to_string(),
+            "namespaces/acme/events/7"
+        );
+        for wrong in ["acme/1", "acme/1/api/nightly/2", "acme//api", whole] {
+            assert!(trigger(wrong).is_err(), "{wrong}");
+        }
         assert!(link("acme").is_err());
         assert!(host("namespaces/acme").is_err());
+    }
+
+    /// Sources are listed for a link, for a namespace, and for all.
+    #[test]
+    fn a_place_for_sources_can_be_wide() {
+        for (text, parent) in [
+            (None, "namespaces/-/links/-"),
+            (Some("acme"), "namespaces/acme/links/-"),
+            (Some("namespaces/acme"), "namespaces/acme/links/-"),
+            (Some("acme/1"), "namespaces/acme/links/1"),
+            (Some("namespaces/acme/links/1"), "namespaces/acme/links/1"),
+        ] {
+            assert_eq!(links(text).unwrap(), parent);
+        }
     }
 }

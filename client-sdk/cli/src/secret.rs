@@ -10,6 +10,8 @@ use bindery_client::Token;
 
 use crate::problem::{Exit, Problem};
 
+pub(crate) mod once;
+
 /// Reads a secret from a file, or with `-` from standard input; the last line end does not belong to it.
 pub(crate) fn read(path: &Path) -> Result<Token, Problem> {
     let text = read_text(path)?;

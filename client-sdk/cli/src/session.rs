@@ -119,16 +119,15 @@ impl Session {
         self.line(&text)
     }
 
+    /// A message of many, each on a line of its own.
+    pub(crate) fn json_line(&self, value: &Value) -> Result<(), Problem> {
+        self.line(&value.to_string())
+    }
+
     /// A list, in the format that was asked for.
     pub(crate) fn list<R: Record>(&self, records: &[R]) -> Result<(), Problem> {
         match self.output {
-            Output::Json => {
-                let values: Result<_, _> = records
-                    .iter()
-                    .map(|record| json::value(R::MESSAGE, record))
-                    .collect();
-                self.json(&Value::Array(values?))
-            }
+            Output::Json => self.json(&json::list(R::MESSAGE, records)?),
             Output::Name => {
                 let names = records.iter().map(|record| format!("{}\n", record.name()));
                 self.text(&names.collect::<String>())

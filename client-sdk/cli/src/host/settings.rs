@@ -336,7 +336,7 @@ fn range_of(text: &str) -> Option<PortRange> {
 }
 
 /// A URL without user name and password: what is typed is seen by others.
-fn no_secret(text: &str) -> Result<Url, Problem> {
+pub(crate) fn no_secret(text: &str) -> Result<Url, Problem> {
     let url = Url::parse(text).map_err(|_| {
         Problem::usage("an address can't be parsed; write it like https://git.example.org")
     })?;

@@ -11,6 +11,7 @@ use crate::{
     json, moment,
     problem::Problem,
     record::{Record, id, word},
+    resource::short,
     session::Session,
     style::Tone,
     table::{self, Cell},
@@ -92,12 +93,6 @@ impl Record for Link {
             ),
         ]
     }
-}
-
-/// `namespace/link`, which every command understands.
-fn short(name: &str) -> String {
-    name.replacen("namespaces/", "", 1)
-        .replacen("/links/", "/", 1)
 }
 
 /// Both axes in one entry: what is wanted goes first where it hides the other.
@@ -232,14 +227,18 @@ pub(super) fn receipt(receipt: &Receipt, session: &Session) -> Result<(), Proble
     if session.output != Output::Table {
         return Ok(());
     }
-    let rows: Vec<_> = receipt.steps.iter().map(step).collect();
+    steps(&receipt.steps, session)
+}
+
+/// What was done at a provider, and the pages where a person does the rest.
+pub(crate) fn steps(steps: &[CleanupStep], session: &Session) -> Result<(), Problem> {
+    let rows: Vec<_> = steps.iter().map(step).collect();
     session.text(&table::render(
         &["STEP", "OUTCOME", "MESSAGE"],
         &rows,
         session.answers,
     ))?;
-    let by_hand = receipt
-        .steps
+    let by_hand = steps
         .iter()
         .filter(|step| step.outcome() == Outcome::Impossible);
     for step in by_hand.filter(|step| !step.action_uri.is_empty()) {

@@ -28,7 +28,7 @@ pub(crate) struct Unlink {
     /// Erase the secrets even where the grant can't be revoked now
     #[arg(long)]
     force: bool,
-    /// Leave the webhooks at the provider; has no effect while the daemon serves no sources
+    /// Leave the webhooks at the provider
     #[arg(long)]
     keep_hooks: bool,
     /// Do nothing, and show what would be done

@@ -60,7 +60,7 @@ impl Update {
     }
 }
 
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it like key=value")?;
     Ok((key.to_owned(), value.to_owned()))
 }

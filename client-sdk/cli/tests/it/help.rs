@@ -48,6 +48,12 @@ fn every_command_has_an_example() {
         "link create",
         "credential helper",
         "repo refs",
+        "source add",
+        "source delivery retry",
+        "hooks orphans",
+        "events watch",
+        "trigger rotate",
+        "subscription dead-letters",
         "status",
     ] {
         assert!(seen.contains(&name.to_owned()), "{seen:?}");
@@ -74,7 +80,14 @@ fn completions_are_there() {
     for shell in ["bash", "zsh", "fish"] {
         let run = finish(bare(&["completions", shell]), "");
         assert_eq!(run.exit, 0, "{shell}");
-        for word in ["bindery", "namespace", "credential", "unlink"] {
+        for word in [
+            "bindery",
+            "namespace",
+            "credential",
+            "unlink",
+            "catch-up",
+            "orphans",
+        ] {
             assert!(run.out.contains(word), "{shell}: {word}");
         }
     }

@@ -1,6 +1,6 @@
 //! What is printed, letter by letter.
 
-use crate::support::{Scene, finish};
+use crate::support::{Scene, finish, orphan};
 
 async fn scene() -> Scene {
     Scene::furnished().await
@@ -10,6 +10,8 @@ async fn scene() -> Scene {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_look_like_this() {
     let scene = scene().await;
+    scene.bindery.add_source(&scene.link, "acme/api");
+    scene.bindery.add_orphan_hook(orphan(&scene.link));
     let table = [
         (
             &["host", "list"][..],
@@ -49,6 +51,20 @@ async fn tables_look_like_this() {
             "REF              COMMIT        NOTES\n\
              refs/heads/main  1f7a7a472abf  default\n\
              refs/tags/v1.0   1f7a7a472abf\n",
+        ),
+        (
+            &["source", "list"],
+            "SOURCE                REPOSITORY  RULES                  HOOK      LAST DELIVERY\n\
+             acme/link-1/source-5  acme/api    all branches and tags  verified\n",
+        ),
+        (
+            &["source", "list", "acme/link-1", "-o", "name"],
+            "namespaces/acme/links/link-1/sources/source-5\n",
+        ),
+        (
+            &["hooks", "orphans", "acme"],
+            "LINK         REPOSITORY  HOOK  DELIVERS TO                         SEE\n\
+             acme/link-1  acme/old    99    https://bindery.example/hooks/0123\n",
         ),
         (
             &["plugin", "list"],

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use bindery_client::testing::FakeBindery;
+use bindery_client::{proto::v1::OrphanHook, testing::FakeBindery};
 
 pub(crate) struct Scene {
     pub(crate) bindery: FakeBindery,
@@ -42,8 +42,27 @@ impl Scene {
         finish(self.command(arguments), "")
     }
 
+    /// What a command prints with `-o json`.
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let run = self.run(&[arguments, &["-o", "json"]].concat());
+        assert_eq!(run.exit, 0, "{arguments:?}: {}", run.words);
+        serde_json::from_str(&run.out).unwrap()
+    }
+
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
         finish(self.command(arguments), input)
+    }
+}
+
+/// A hook of a link that belongs to no source.
+pub(crate) fn orphan(link: &str) -> OrphanHook {
+    OrphanHook {
+        link: link.to_owned(),
+        repository: "9".to_owned(),
+        repository_full_name: "acme/old".to_owned(),
+        hook_id: "99".to_owned(),
+        delivery_uri: "https://bindery.example/hooks/0123".to_owned(),
+        ..OrphanHook::default()
     }
 }
 

@@ -317,7 +317,7 @@ impl UnlinkRequest {
         self
     }
 
-    /// Leaves the hooks at the provider. Has no effect while the daemon serves no sources.
+    /// Leaves the hooks at the provider.
     pub fn keep_hooks(mut self, keep: bool) -> Self {
         self.0.keep_hooks = keep;
         self
