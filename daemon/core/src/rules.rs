@@ -1,5 +1,7 @@
 //! What the rules of a source say about a change. Nothing here reads a clock or waits.
 
+mod valid;
+
 use std::{collections::VecDeque, time::Duration};
 
 use regex::{Regex, RegexBuilder};
@@ -10,6 +12,8 @@ use crate::{
     source::{Build, Pattern, Rule, Source},
     time::Timestamp,
 };
+
+pub use self::valid::check_rules;
 
 /// Longest pattern, in bytes.
 pub const PATTERN_BYTES: usize = 256;

@@ -12,6 +12,7 @@
 //! | [`expiring`] | what ends soon |
 //! | [`events`] | what happened, and who follows it |
 //! | [`repositories`] | repositories, refs, organizations |
+//! | [`sources`], [`hooks`] | repositories that are built, and their webhooks |
 //! | [`unlink`] | the saga that ends in a receipt |
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ pub mod events;
 pub mod expiring;
 mod flight;
 pub mod flows;
+pub mod hooks;
 pub mod hosts;
 mod jwt;
 pub mod leases;
@@ -34,6 +36,7 @@ mod operation;
 mod records;
 mod refresh;
 pub mod repositories;
+pub mod sources;
 pub mod sweep;
 pub mod unlink;
 
@@ -52,6 +55,7 @@ use crate::{
     budget::Budgeted,
     events::Heads,
     flight::Flights,
+    hooks::Hooks,
     hosts::Verdicts,
     leases::Shared,
     links::Checks,
@@ -124,6 +128,7 @@ struct Inner {
     checks: Checks,
     verdicts: Verdicts,
     heads: Heads,
+    hooks: Hooks,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -167,6 +172,7 @@ impl Engine {
                 checks: Checks::default(),
                 verdicts: Verdicts::default(),
                 heads: Heads::default(),
+                hooks: Hooks::default(),
                 changes,
             }),
         }
@@ -268,6 +274,10 @@ impl Engine {
 
     pub(crate) fn heads(&self) -> &Heads {
         &self.inner.heads
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.inner.hooks
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

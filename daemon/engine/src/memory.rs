@@ -31,6 +31,11 @@ impl RequestKey {
             digest: sha256(request),
         })
     }
+
+    /// The change that forgets what the request led to, since that was taken back.
+    pub(crate) fn forget(&self) -> Change {
+        change(Key::Request(self.key.clone()), Expect::Any, None)
+    }
 }
 
 impl Engine {

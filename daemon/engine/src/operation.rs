@@ -9,7 +9,7 @@ use bindery_core::{
     port::{Next, Operation, Started, Step},
     problem::{Problem, Reason, Who},
     provider::{Call, CredentialFacts, Failure, FailureCode, Input, Output},
-    secret::SecretSet,
+    secret::{Secret, SecretSet},
 };
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use ring::hmac;
@@ -45,6 +45,14 @@ impl<'a> Context<'a> {
             keys: Arc::default(),
             keyed: false,
         })
+    }
+
+    /// The same with one more secret that its requests may name.
+    pub(crate) fn with_secret(mut self, name: &str, secret: &Secret) -> Self {
+        let mut one = SecretSet::new();
+        one.insert(name, secret.duplicate());
+        self.secrets = Arc::new(merged(&self.secrets, one));
+        self
     }
 
     /// The same with the host's secrets, where they are at hand already or the host is not stored.

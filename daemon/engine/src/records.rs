@@ -3,16 +3,19 @@
 use bindery_core::{
     event::{Event, EventHead},
     flow::Flow,
+    hook::{Hook, HookPlace, HookSecrets, KnownRefs},
     host::{Host, HostSecrets},
     lease::{Lease, LeaseToken},
     link::{Grant, Link, Stage},
-    name::{FlowId, HostName, LeaseId, LinkId, NamespaceName},
+    name::{FlowId, HookId, HostName, LeaseId, LinkId, NamespaceName, RotationId},
     namespace::Namespace,
     origin::OriginSet,
     port::{Change, Entry, Expect, Key, Listing, Record, RequestMemory, VaultError},
     problem::{Problem, Reason},
     receipt::Receipt,
     refresh::Intent,
+    rotation::HookRotation,
+    source::{Source, SourceName},
 };
 
 use crate::{Engine, hosts::as_namespace_name, namespaces::check_etag};
@@ -108,6 +111,33 @@ impl Engine {
     reader!(
         /// An event, if it is kept.
         find_event(namespace: &NamespaceName, sequence: u64) -> Event, Key::Event(namespace.clone(), sequence)
+    );
+    reader!(
+        /// A source, if there is one.
+        find_source(name: &SourceName) -> Source,
+        Key::Source(name.namespace.clone(), name.link.clone(), name.source.clone())
+    );
+    reader!(
+        /// A hook, if there is one.
+        find_hook(id: &HookId) -> Hook, Key::Hook(id.clone())
+    );
+    reader!(
+        /// The secrets of a hook.
+        find_hook_secrets(id: &HookId) -> HookSecrets, Key::HookSecrets(id.clone())
+    );
+    reader!(
+        /// Which hook a repository has.
+        find_hook_place(host: &HostName, repository: &str) -> HookPlace,
+        Key::HookPlace(host.clone(), repository.to_owned())
+    );
+    reader!(
+        /// The refs of a hook's repository, as far as events told of them.
+        find_known_refs(hook: &HookId) -> KnownRefs, Key::KnownRefs(hook.clone())
+    );
+    reader!(
+        /// A rotation of hook secrets, if there is one.
+        find_rotation(namespace: &NamespaceName, id: &RotationId) -> HookRotation,
+        Key::HookRotation(namespace.clone(), id.clone())
     );
     reader!(
         /// What a request id led to.

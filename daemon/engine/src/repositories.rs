@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bindery_core::{
     host::Host,
-    link::{Grant, Link, SeenRepository},
+    link::{Link, SeenRepository},
     name::{LinkId, NamespaceName},
     problem::{Problem, Reason},
-    provider::{Input, Organization, Output, Ref, RefKind, Repository},
+    provider::{HOOK_SECRET, Input, Organization, Output, Ref, RefKind, Repository},
+    secret::Secret,
 };
 
 use crate::{
@@ -188,13 +189,23 @@ impl Engine {
         Ok(page)
     }
 
-    /// Runs an operation on behalf of a usable link. A token that ended early, or that a refresh
-    /// has replaced since it was read, is refused: the operation is tried once more with a newer one.
     async fn ask(
         &self,
         namespace: &NamespaceName,
         id: &LinkId,
         input: Input,
+    ) -> Result<(Outcome, Host), Problem> {
+        self.ask_with(namespace, id, input, None).await
+    }
+
+    /// Runs an operation on behalf of a usable link; its requests may name `hook_secret`. A token that ended early, or that a
+    /// refresh has replaced since it was read, is refused: the operation is tried once more with a newer one.
+    pub(crate) async fn ask_with(
+        &self,
+        namespace: &NamespaceName,
+        id: &LinkId,
+        input: Input,
+        hook_secret: Option<&Secret>,
     ) -> Result<(Outcome, Host), Problem> {
         let link = self.link(namespace, id).await?.record;
         link.usable()?;
@@ -202,11 +213,21 @@ impl Engine {
         host.usable()?;
         let known = is_known(&link, &input);
         let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
-        let outcome = match self.ask_once(&link, &host, &grant, input.clone()).await {
+        let outcome = match self
+            .ask_once(
+                &link,
+                &host,
+                &grant.access_token,
+                input.clone(),
+                hook_secret,
+            )
+            .await
+        {
             Err(problem) if problem.reason == Reason::TokenRefused && link.refreshable => {
                 self.replace(&link, grant.generation).await?;
                 let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
-                self.ask_once(&link, &host, &grant, input).await
+                self.ask_once(&link, &host, &grant.access_token, input, hook_secret)
+                    .await
             }
             outcome => outcome,
         };
@@ -217,14 +238,20 @@ impl Engine {
         }
     }
 
-    async fn ask_once(
+    /// Runs an operation with a link's token, once.
+    pub(crate) async fn ask_once(
         &self,
         link: &Link,
         host: &Host,
-        grant: &Grant,
+        token: &Secret,
         input: Input,
+        hook_secret: Option<&Secret>,
     ) -> Result<Outcome, Problem> {
-        let context = self.link_context(link, host, &grant.access_token).await?;
+        let context = self.link_context(link, host, token).await?;
+        let context = match hook_secret {
+            Some(secret) => context.with_secret(HOOK_SECRET, secret),
+            None => context,
+        };
         self.run(context, input).await
     }
 }
@@ -241,7 +268,8 @@ fn is_known(link: &Link, input: &Input) -> bool {
     link.seen.repositories.iter().any(same)
 }
 
-fn outputs(outcome: Outcome) -> impl Iterator<Item = Output> {
+/// All that an operation gave, in order.
+pub(crate) fn outputs(outcome: Outcome) -> impl Iterator<Item = Output> {
     outcome
         .pages
         .into_iter()

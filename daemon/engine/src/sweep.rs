@@ -72,7 +72,8 @@ impl Engine {
     /// Does what runs by itself until the future is dropped: sweeps, and replaces tokens before they end.
     pub async fn sweep_forever(&self) {
         let upkeep = futures_util::future::join(self.keep_up_forever(), self.check_forever());
-        futures_util::future::join(self.sweep_on(), upkeep).await;
+        let hooks = self.check_hooks_forever();
+        futures_util::future::join3(self.sweep_on(), upkeep, hooks).await;
     }
 
     async fn sweep_on(&self) {

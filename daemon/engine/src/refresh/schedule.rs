@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::Hash,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -40,22 +41,35 @@ const AGAIN: Duration = Duration::from_secs(60);
 /// How long the schedule sleeps at most: clocks jump.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// Deadlines in their order.
-#[derive(Default)]
-pub(crate) struct Schedule {
-    inner: Mutex<Deadlines>,
+/// Deadlines in their order, of links or of what else comes due by itself.
+pub(crate) struct Schedule<K = Whose> {
+    inner: Mutex<Deadlines<K>>,
     changed: Notify,
 }
 
 /// A deadline, and a number that tells two with the same one apart.
 type Place = (Timestamp, u64);
 
-#[derive(Default)]
-struct Deadlines {
-    order: BTreeMap<Place, Arc<Whose>>,
-    known: HashMap<Arc<Whose>, Place>,
+struct Deadlines<K> {
+    order: BTreeMap<Place, Arc<K>>,
+    known: HashMap<Arc<K>, Place>,
     serial: u64,
     hosts: HashMap<HostName, Pace>,
+}
+
+impl<K> Default for Schedule<K> {
+    fn default() -> Self {
+        let all = Deadlines {
+            order: BTreeMap::new(),
+            known: HashMap::new(),
+            serial: 0,
+            hosts: HashMap::new(),
+        };
+        Self {
+            inner: Mutex::new(all),
+            changed: Notify::new(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -64,9 +78,9 @@ struct Pace {
     running: usize,
 }
 
-impl Schedule {
-    /// Notes when a link is due; `None` takes it out.
-    pub(crate) fn set(&self, whose: Whose, when: Option<Timestamp>) {
+impl<K: Clone + Eq + Hash> Schedule<K> {
+    /// Notes when something is due; `None` takes it out.
+    pub(crate) fn set(&self, whose: K, when: Option<Timestamp>) {
         let mut all = lock(&self.inner);
         if all.known.get(&whose).map(|(known, _)| *known) == when {
             return;
@@ -91,14 +105,14 @@ impl Schedule {
         all.order.first_key_value().map(|((when, _), _)| *when)
     }
 
-    /// Links that are due, which are taken out.
-    pub(crate) fn take_due(&self, now: Timestamp) -> Vec<Whose> {
+    /// What is due, which is taken out.
+    pub(crate) fn take_due(&self, now: Timestamp) -> Vec<K> {
         let mut all = lock(&self.inner);
         let mut due = Vec::new();
         while let Some(first) = all.order.first_entry().filter(|first| first.key().0 <= now) {
             let whose = first.remove();
             all.known.remove(&whose);
-            due.push(Whose::clone(&whose));
+            due.push(K::clone(&whose));
         }
         due
     }

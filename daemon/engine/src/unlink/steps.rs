@@ -115,7 +115,7 @@ impl Engine {
         proven(ended, stale, force)
     }
 
-    async fn last_token(&self, link: &Link, host: &Host) -> Result<Secret, Problem> {
+    pub(crate) async fn last_token(&self, link: &Link, host: &Host) -> Result<Secret, Problem> {
         let grant = self.find_grant(link, host).await?;
         let token = grant.map(|grant| grant.record.access_token);
         token.ok_or_else(|| Problem::new(Reason::LinkNotBound, "the link holds no credentials"))
