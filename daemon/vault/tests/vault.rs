@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "vault/bulky.rs"]
+mod bulky;
 #[path = "vault/commits.rs"]
 mod commits;
 #[path = "vault/loss.rs"]

@@ -1,9 +1,10 @@
 //! What is sealed opens only as what was asked for.
 
 use bindery_core::{
-    name::{FlowId, HostName, LinkId, NamespaceName},
+    name::{FlowId, HookId, HostName, LinkId, NamespaceName, SourceId, SubscriptionId, TriggerId},
     origin::{Origin, OriginSet},
     port::Key as Asked,
+    source::SourceName,
     time::Timestamp,
 };
 
@@ -159,10 +160,58 @@ fn all_keys() -> Vec<Asked> {
             all.push(Asked::Link(namespace.clone(), id.clone()));
             all.push(Asked::Intent(namespace.clone(), id.clone()));
             all.push(Asked::Receipt(namespace.clone(), id.clone()));
+            all.extend(source_keys(&namespace, &id));
             all.push(Asked::Grant(namespace, id, host.clone(), origins.clone()));
         }
+        all.extend(hook_keys(name));
     }
     all
+}
+
+/// Keys below a link, whose parts run into each other if they are not told apart.
+fn source_keys(namespace: &NamespaceName, link: &LinkId) -> Vec<Asked> {
+    let mut all = vec![Asked::EventHead(namespace.clone())];
+    all.retain(|_| link.as_str() == "a");
+    for id in ["a", "ab"] {
+        let source = SourceName {
+            namespace: namespace.clone(),
+            link: link.clone(),
+            source: SourceId::parse(id).unwrap(),
+        };
+        for trigger in ["b", "c"].map(|trigger| TriggerId::parse(trigger).unwrap()) {
+            all.push(Asked::Trigger(source.clone(), trigger.clone()));
+            all.push(Asked::TriggerSecret(source.clone(), trigger));
+        }
+        all.push(Asked::Source(source.namespace, source.link, source.source));
+    }
+    let subscription = SubscriptionId::parse(link.as_str()).unwrap();
+    for number in [1, 11] {
+        all.push(Asked::Outgoing(
+            namespace.clone(),
+            subscription.clone(),
+            number,
+        ));
+    }
+    all.push(Asked::Subscription(namespace.clone(), subscription.clone()));
+    all.push(Asked::SubscriptionSecret(namespace.clone(), subscription));
+    all
+}
+
+/// Keys that belong to no namespace.
+fn hook_keys(name: &str) -> Vec<Asked> {
+    let hook = HookId::parse(name).unwrap();
+    let host = HostName::parse(name).unwrap();
+    vec![
+        Asked::Hook(hook.clone()),
+        Asked::HookSecrets(hook.clone()),
+        Asked::KnownRefs(hook.clone()),
+        Asked::HookPlace(host.clone(), "a".to_owned()),
+        Asked::HookPlace(host, "b/a".to_owned()),
+        Asked::DeliveryMark(hook.clone(), [1; 32]),
+        Asked::DeliveryMark(hook, [2; 32]),
+        Asked::TriggerPlace(name.to_owned()),
+        Asked::Delivery(name.len() as u64 * 256 + u64::from(name.as_bytes()[0])),
+    ]
 }
 
 fn grant(host: &str, origins: OriginSet) -> Asked {

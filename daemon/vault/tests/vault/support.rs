@@ -16,7 +16,7 @@ use bindery_vault::{Init, InitMode, NewSlot, OpenError, SealedVault, Unlock};
 use tempfile::TempDir;
 
 /// All trees that hold records, and those of the vault itself.
-pub(crate) const TREES: [Tree; 11] = [
+pub(crate) const TREES: [Tree; 32] = [
     Tree::new("hosts"),
     Tree::new("host-secrets"),
     Tree::new("namespaces"),
@@ -26,6 +26,27 @@ pub(crate) const TREES: [Tree; 11] = [
     Tree::new("intents"),
     Tree::new("receipts"),
     Tree::new("requests"),
+    Tree::new("pending-grants"),
+    Tree::new("leases"),
+    Tree::new("lease-tokens"),
+    Tree::new("sources"),
+    Tree::new("hooks"),
+    Tree::new("hook-secrets"),
+    Tree::new("hook-places"),
+    Tree::new("known-refs"),
+    Tree::new("deliveries"),
+    Tree::new("delivery-marks"),
+    Tree::new("delivery-head"),
+    Tree::new("events"),
+    Tree::new("event-heads"),
+    Tree::new("consumers"),
+    Tree::new("triggers"),
+    Tree::new("trigger-secrets"),
+    Tree::new("trigger-places"),
+    Tree::new("subscriptions"),
+    Tree::new("subscription-secrets"),
+    Tree::new("outgoing"),
+    Tree::new("hook-rotations"),
     Tree::new("manifest"),
     Tree::new("ring"),
 ];
