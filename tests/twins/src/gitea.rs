@@ -238,4 +238,6 @@ impl Twin for Gitea {
     fn not_found(&self) -> Response {
         self.error(404, "Not Found")
     }
+
+    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
 }

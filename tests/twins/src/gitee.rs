@@ -291,4 +291,6 @@ impl Twin for Gitee {
     fn not_found(&self) -> Response {
         error(404, "404 Not Found")
     }
+
+    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
 }

@@ -3,12 +3,15 @@
 //! - `rules`: its OAuth (Doorkeeper): rotation without any grace, 7,200 seconds, revocation that kills the pair
 //! - `access`: who comes with which token and what their scopes allow, for the API and for git
 //! - `projects`, `refs`, `groups`, `tokens`: the REST API below `/api/v4`
+//! - `hooks`, `deliveries`: webhooks of projects, and what they are told
 //! - `paging`: keyset and offset pages
 //!
 //! Tokens in the query string are not accepted, although GitLab takes them: nothing may send one there.
 
 mod access;
+mod deliveries;
 mod groups;
+mod hooks;
 mod paging;
 mod projects;
 mod refs;
@@ -16,10 +19,13 @@ mod reply;
 mod rules;
 mod tokens;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::{
     Git, GitRequest, State, Twin,
+    hooks::{Change, Hooks},
     http::{Request, Response},
     time,
     world::NewToken,
@@ -45,6 +51,12 @@ pub struct GitLab {
     pub version: String,
     /// In front of personal access tokens; an administrator may change it
     pub token_prefix: String,
+    /// Whether signing tokens of webhooks are kept; where the flag is off, they are ignored without a word
+    pub signs_webhooks: bool,
+    /// A push that changes more branches and tags than this is not told to any hook
+    pub push_event_hooks_limit: usize,
+    /// When which hook was tested, or sent something once more
+    forced: BTreeMap<u64, Vec<u64>>,
 }
 
 impl GitLab {
@@ -57,7 +69,11 @@ impl GitLab {
             root: String::new(),
             version: "17.9.0-ee".to_owned(),
             token_prefix: "glpat-".to_owned(),
+            signs_webhooks: false,
+            push_event_hooks_limit: 3,
+            forced: BTreeMap::new(),
         };
+        gitlab.state.hooks = Hooks::new(deliveries::rules());
         gitlab.set_web(web);
         gitlab
     }
@@ -132,6 +148,9 @@ impl GitLab {
             ("GET", ["projects", id]) => self.project(&caller, request, id),
             ("GET", ["projects", id, "repository", rest @ ..]) => {
                 self.repository(&caller, request, id, rest)
+            }
+            (_, ["projects", id, "hooks", rest @ ..]) => {
+                self.hooks(&caller, request, id, rest, now_ms)
             }
             (_, ["personal_access_tokens", "self", rest @ ..]) => {
                 self.own_token(&caller, request, rest, now_ms)
@@ -250,5 +269,9 @@ impl Twin for GitLab {
 
     fn not_found(&self) -> Response {
         error(404, "404 Not Found")
+    }
+
+    fn announce(&mut self, change: &Change, now_ms: u64) {
+        self.tell(change, now_ms);
     }
 }

@@ -140,6 +140,17 @@ impl Request {
             .collect()
     }
 
+    /// Members of a JSON object, or fields of a form as texts
+    #[must_use]
+    pub fn object(&self) -> Map<String, Value> {
+        let kind = self.header("content-type").unwrap_or_default();
+        if kind.contains("form-urlencoded") {
+            let fields = pairs(&self.body).into_iter();
+            return fields.map(|(name, text)| (name, text.into())).collect();
+        }
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
     /// Whether the client asks for JSON
     #[must_use]
     pub fn wants_json(&self) -> bool {
@@ -249,5 +260,23 @@ impl Response {
     #[must_use]
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// A member that is a text, and not empty
+#[must_use]
+pub fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    let value = members.get(name).and_then(Value::as_str);
+    value.filter(|text| !text.is_empty())
+}
+
+/// A member that is a truth value, which forms write in several ways
+#[must_use]
+pub fn truth(members: &Map<String, Value>, name: &str) -> Option<bool> {
+    match members.get(name)? {
+        Value::Bool(truth) => Some(*truth),
+        Value::Number(number) => Some(number.as_i64() != Some(0)),
+        Value::String(text) => Some(matches!(text.as_str(), "true" | "1" | "on" | "yes")),
+        _ => None,
     }
 }

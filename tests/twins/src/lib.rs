@@ -17,6 +17,7 @@
 //! - [`oauth`]: an authorization server whose every rule is data: lifetimes, PKCE, rotation, what a second use of a
 //!   refresh token does, the shapes of tokens and replies, the words of errors
 //! - [`world`]: people, groups, repositories, personal tokens
+//! - [`hooks`]: webhooks: what is registered, what is to be sent, what was answered
 //! - [`knobs`]: faults: outages, used-up rate limits, replies lost after the work was done, lagging replicas
 //! - [`State`]: all of the above together, which each twin owns
 //! - [`gitlab`]: the first twin, and the pattern for others
@@ -43,6 +44,7 @@ mod caller;
 pub mod gitea;
 pub mod gitee;
 pub mod gitlab;
+pub mod hooks;
 pub mod http;
 pub mod knobs;
 pub mod mint;

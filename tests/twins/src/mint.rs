@@ -78,6 +78,22 @@ impl Mint {
         letters(&[&self.seed.to_be_bytes(), &number], length)
     }
 
+    /// An id that is no secret: `7f3b0a52-...`
+    pub fn uuid(&mut self) -> String {
+        let letters = self.letters(32);
+        let digest = digest::digest(&digest::SHA256, letters.as_bytes());
+        let hex = data_encoding::HEXLOWER.encode(&digest.as_ref()[..16]);
+        let parts = [
+            &hex[..8],
+            &hex[8..12],
+            &hex[13..16],
+            &hex[17..20],
+            &hex[20..],
+        ];
+        let [a, b, c, d, e] = parts;
+        format!("{a}-{b}-4{c}-8{d}-{e}")
+    }
+
     /// Letters and digits that follow from a text: the same each time
     #[must_use]
     pub fn derived(&self, from: &str, length: usize) -> String {

@@ -1,6 +1,6 @@
 //! What every twin owns
 
-use crate::{knobs::Knobs, mint::Mint, oauth, world::World};
+use crate::{hooks::Hooks, knobs::Knobs, mint::Mint, oauth, world::World};
 
 /// People, things, tokens, faults, and what was asked
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub struct State {
     pub oauth: oauth::Server,
     /// Where secrets come from
     pub mint: Mint,
+    /// Webhooks, and what they are to be sent
+    pub hooks: Hooks,
     /// Faults
     pub knobs: Knobs,
     /// What was asked
@@ -40,6 +42,7 @@ impl State {
             world: World::default(),
             oauth: oauth::Server::new(rules),
             mint: Mint::new(seed),
+            hooks: Hooks::default(),
             knobs: Knobs::default(),
             log: Vec::new(),
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     State,
+    hooks::{Change, Lost},
     http::{Request, Response},
     knobs::Fault,
     state::Logged,
@@ -24,6 +25,23 @@ pub trait Twin {
     fn rate_limited(&self, retry_after_s: u64, now_ms: u64) -> Response;
     /// What it says of a thing that is not there
     fn not_found(&self) -> Response;
+    /// Puts into the queue of hooks what they are told of a change, at a time of its own clock
+    ///
+    /// What is changed has changed already; what is deleted is still there.
+    fn announce(&mut self, change: &Change, now_ms: u64);
+
+    /// Does something to a repository, and tells its hooks: what they are sent waits in `state().hooks`
+    fn change(&mut self, change: &Change, now_ms: u64) {
+        let clock = self.state().knobs.clock(now_ms);
+        if let Change::Deleted { repository, .. } = change {
+            self.announce(change, clock);
+            self.state_mut().world.apply(change);
+            self.state_mut().hooks.remove_all_of(*repository);
+        } else {
+            self.state_mut().world.apply(change);
+            self.announce(change, clock);
+        }
+    }
 
     /// Answers one request at the caller's time, with whatever is set to go wrong, and writes it down
     fn exchange(&mut self, request: &Request, now_ms: u64) -> Exchange {
@@ -32,6 +50,13 @@ pub trait Twin {
         let exchange = match fault {
             None => Exchange::Answered(self.answered(request, clock)),
             Some(fault) => self.failed(&fault, request, clock),
+        };
+        let exchange = match self.state_mut().hooks.take_lost() {
+            None => exchange,
+            Some(Lost::Closed) => Exchange::Closed { done: true },
+            Some(Lost::Status(status)) => {
+                Exchange::Answered(Response::text(status, "failed on purpose"))
+            }
         };
         self.state_mut().log.push(logged(request, &exchange));
         exchange

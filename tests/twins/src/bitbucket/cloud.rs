@@ -206,4 +206,6 @@ impl Twin for Cloud {
     fn not_found(&self) -> Response {
         reply::not_found()
     }
+
+    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
 }

@@ -245,4 +245,6 @@ impl Twin for DataCenter {
     fn not_found(&self) -> Response {
         reply::not_found()
     }
+
+    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
 }
