@@ -8,6 +8,7 @@
 //! - [`apps`]: GitHub Apps and their installations
 //! - [`knobs`]: the clock, faults, the gate before the token endpoint, what was asked and minted
 //! - `world` is what it knows, `scopes` and `access` who may do what
+//! - `hooks`: webhooks and their deliveries
 //! - `server` speaks HTTP and TLS, `routes` leads to `oauth`, `consent`, `settings`, `api`, `git`
 
 mod access;
@@ -20,6 +21,7 @@ pub mod apps;
 mod consent;
 mod device;
 mod git;
+mod hooks;
 mod install_page;
 mod issue;
 mod json;
@@ -43,7 +45,7 @@ mod web;
 mod world;
 
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -51,6 +53,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::browser::Wire;
+use crate::courier::Courier;
 use crate::repositories::Repositories;
 use crate::serve::serve;
 
@@ -133,6 +136,9 @@ struct Inner {
     gate: Gate,
     wire: Arc<Wire>,
     repositories: Repositories,
+    courier: Arc<Courier>,
+    /// Itself, for deliveries that outlive a request
+    me: Weak<Inner>,
 }
 
 impl Default for Options {
@@ -175,7 +181,11 @@ impl GitHub {
             ApiPlace::Enterprise => None,
             ApiPlace::OwnHost => Some(listen(0).await?),
         };
-        let inner = Arc::new(Inner::new(options, &web, api.as_ref())?);
+        let inner = Inner::new(options, &web, api.as_ref())?;
+        let inner = Arc::new_cyclic(|me| Inner {
+            me: Weak::clone(me),
+            ..inner
+        });
         let (stop, stopped) = watch::channel(());
         let tls = inner.options.tls.as_ref().map(server::acceptor);
         let tls = tls.transpose()?;
@@ -216,8 +226,11 @@ impl Inner {
             .iter()
             .map(|tls| tls.root_pem.as_str())
             .collect();
+        let wire = Arc::new(Wire::with_roots(&roots)?);
         Ok(Self {
-            wire: Arc::new(Wire::with_roots(&roots)?),
+            courier: Arc::new(Courier::new(Arc::clone(&wire))),
+            me: Weak::new(),
+            wire,
             world: Mutex::new(World::new(options.canary.clone())),
             clock_offset: AtomicI64::new(0),
             gate: Gate::default(),

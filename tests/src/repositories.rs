@@ -1,5 +1,7 @@
 //! Real repositories: made by `git fast-import`, read by git itself, served by `git http-backend`
 
+mod history;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,6 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use hyper::body::Bytes;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
+
+pub(crate) use history::known;
 
 /// A branch or a tag
 #[derive(Clone, Debug)]
@@ -29,6 +33,15 @@ impl Ref {
     pub(crate) fn short(&self) -> &str {
         self.name.splitn(3, '/').last().unwrap_or(&self.name)
     }
+}
+
+/// What a branch or tag is made to point to
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Point<'a> {
+    /// This object
+    To(&'a str),
+    /// Nothing: it is removed
+    Nowhere,
 }
 
 /// A folder with bare repositories, each one under its number
@@ -88,15 +101,26 @@ impl Repositories {
         self.import(id, &lines.collect::<String>())
     }
 
-    /// Make a tag at the head of `main`
-    pub(crate) fn add_tag(&self, id: u64, name: &str, annotated: bool) -> anyhow::Result<()> {
-        if annotated {
-            return self.import(id, &annotated_tag(name, "refs/heads/main^0"));
-        }
-        self.import(
-            id,
-            &format!("reset refs/tags/{name}\nfrom refs/heads/main^0\n\n"),
-        )
+    /// Make tags at the head of `main`
+    pub(crate) fn add_tags(&self, id: u64, names: &[&str], annotated: bool) -> anyhow::Result<()> {
+        let main = "refs/heads/main^0";
+        let lines = names.iter().map(|name| match annotated {
+            true => annotated_tag(name, main),
+            false => format!("reset refs/tags/{name}\nfrom {main}\n\n"),
+        });
+        self.import(id, &lines.collect::<String>())
+    }
+
+    /// Let branches and tags, by their full names, point elsewhere
+    pub(crate) fn point(&self, id: u64, refs: &[(&str, Point<'_>)]) -> anyhow::Result<()> {
+        let lines = refs.iter().map(|(name, point)| match point {
+            Point::To(object) => format!("update {name} {object}\n"),
+            Point::Nowhere => format!("delete {name}\n"),
+        });
+        let mut command = self.git(&self.path(id));
+        let lines: String = lines.collect();
+        run(command.args(["update-ref", "--stdin"]), &lines)?;
+        Ok(())
     }
 
     /// Commit one file to a branch that exists, and return the commit's hash

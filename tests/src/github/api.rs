@@ -68,7 +68,8 @@ impl Call<'_> {
         if let Err(limited) = self.inner.spend(&self.caller) {
             return limited;
         }
-        let outcome = match (self.for_apps(segments), self.method) {
+        let special = self.for_apps(segments).or_else(|| self.for_hooks(segments));
+        let outcome = match (special, self.method) {
             (Some(outcome), _) => outcome,
             (None, &Method::GET) => self.get(segments).await,
             (None, _) => Err(Reply::not_found("")),
@@ -198,7 +199,7 @@ impl Call<'_> {
         Ok(repo.clone())
     }
 
-    fn moved(&self, to: &str) -> Reply {
+    pub(super) fn moved(&self, to: &str) -> Reply {
         let url = format!("{}{to}{}", self.inner.api, self.query_string());
         let mut reply = Reply::json(json!({
             "message": "Moved Permanently",

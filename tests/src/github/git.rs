@@ -157,7 +157,11 @@ impl GitRequest<'_> {
             body,
             user: caller.known().map(|token| token.login.as_str()),
         };
-        self.inner.repositories.serve(&call).await
+        let answer = self.inner.repositories.serve(&call).await?;
+        if self.writes() {
+            self.inner.pushed(repo.id, call.user)?;
+        }
+        Ok(answer)
     }
 }
 

@@ -211,6 +211,7 @@ impl GitHub {
             id
         };
         self.inner.repositories.init(id, files)?;
+        self.inner.note_refs(id)?;
         Ok(id)
     }
 
@@ -231,10 +232,14 @@ impl GitHub {
     /// Rename a repository; its former name redirects from now on
     pub fn rename(&self, repo: &str, name: &str) -> anyhow::Result<()> {
         let (owner, old) = repo.split_once('/').context("owner/name is needed")?;
-        let mut world = self.inner.world();
-        let repo = world.repo_mut(owner, old).context("no such repository")?;
-        let former = std::mem::replace(&mut repo.name, name.to_owned());
-        repo.former.push((repo.owner.clone(), former));
+        let renamed = {
+            let mut world = self.inner.world();
+            let repo = world.repo_mut(owner, old).context("no such repository")?;
+            let former = std::mem::replace(&mut repo.name, name.to_owned());
+            repo.former.push((repo.owner.clone(), former));
+            repo.clone()
+        };
+        self.announce_rename(&renamed);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 use axum::body::Body;
 use axum::response::Response;
 use axum::{Extension, Router};
+use bindery_twins::hooks::Lost;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -74,6 +75,12 @@ impl Server {
             .oneshot(request)
             .await
             .map_err(|never| match never {})?;
+        let lost = self.inner.world().hooks.take_lost();
+        match lost {
+            None => {}
+            Some(Lost::Closed) => return Err(Closed),
+            Some(Lost::Status(status)) => return self.fail(&Fault::Status(status)).await,
+        }
         match fault {
             Some(Fault::CommitThenClose) => Err(Closed),
             Some(Fault::GarbageJson) => Ok(garbage()),

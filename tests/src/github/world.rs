@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use bindery_twins::hooks::{Hooks, Rules};
+use bindery_twins::world::Ref;
+
 use super::apps::{GitHubApp, Installation};
 use super::device::Device;
 use super::knobs::{Fault, Logged};
@@ -14,6 +17,10 @@ pub(super) struct World {
     pub(super) users: Vec<User>,
     pub(super) orgs: Vec<Org>,
     pub(super) repos: Vec<Repo>,
+    /// Branches and tags of repositories, as they were when somebody last looked
+    pub(super) refs: HashMap<u64, Vec<Ref>>,
+    /// Webhooks, and what they are to be sent
+    pub(super) hooks: Hooks,
     pub(super) apps: Vec<App>,
     pub(super) github_apps: Vec<GitHubApp>,
     pub(super) installations: Vec<Installation>,
@@ -156,6 +163,15 @@ pub(super) struct Session {
     pub(super) form_token: String,
 }
 
+/// Deliveries are made once, and larger ones than 25 MB never
+const RULES: Rules = Rules {
+    attempts: 1,
+    retry_ms: 0,
+    payload_limit: 25 * 1024 * 1024,
+    success_below: 300,
+    disabling: None,
+};
+
 impl World {
     pub(super) fn new(canary: Option<String>) -> Self {
         Self {
@@ -163,6 +179,8 @@ impl World {
             users: Vec::new(),
             orgs: Vec::new(),
             repos: Vec::new(),
+            refs: HashMap::new(),
+            hooks: Hooks::new(RULES),
             apps: Vec::new(),
             github_apps: Vec::new(),
             installations: Vec::new(),

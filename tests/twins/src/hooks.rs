@@ -43,6 +43,7 @@ pub struct Hooks {
     sent: Vec<Sent>,
     dropped: Vec<Dropped>,
     drops: u32,
+    failures: u32,
     loses: Option<Lost>,
     lost: Option<Lost>,
     last_delivery: u64,
@@ -112,6 +113,11 @@ impl Hooks {
     /// Lets so many of the next deliveries be lost: they are never sent, and nothing says so
     pub const fn drop_next(&mut self, deliveries: u32) {
         self.drops += deliveries;
+    }
+
+    /// Lets so many of the next deliveries fail on their way: the forge knows that nobody took them
+    pub const fn fail_next(&mut self, deliveries: u32) {
+        self.failures += deliveries;
     }
 
     /// Lets the next hook be made, and its reply be lost
@@ -196,7 +202,15 @@ impl Hooks {
             .into_iter()
             .partition(|delivery| delivery.due_ms <= now_ms);
         self.queue = later;
-        Vec::from_iter::<VecDeque<_>>(due)
+        let mut due = Vec::from_iter::<VecDeque<_>>(due);
+        let failing = due
+            .len()
+            .min(usize::try_from(self.failures).unwrap_or(usize::MAX));
+        for failed in due.drain(..failing) {
+            self.failures -= 1;
+            self.settle(failed, Outcome::Unreachable, now_ms);
+        }
+        due
     }
 
     /// How many wait, and until when the first one does
