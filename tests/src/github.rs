@@ -138,7 +138,7 @@ struct Inner {
     repositories: Repositories,
     courier: Arc<Courier>,
     /// Itself, for deliveries that outlive a request
-    me: Weak<Inner>,
+    me: Weak<Self>,
 }
 
 impl Default for Options {

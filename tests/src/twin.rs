@@ -2,7 +2,7 @@
 //!
 //! The twin decides; this only carries. Requests reach it one at a time, at the time of the real clock, and git reaches
 //! its repositories once the twin has said who may. Faults that are set in the twin's knobs happen on the socket: a
-//! connection that closes, an answer that never comes.
+//! connection that closes, an answer that never comes. What the twin tells webhooks is sent to their URLs for real.
 
 mod browsing;
 mod front;
@@ -10,15 +10,18 @@ mod front;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context;
 use bindery_twins::{
     Twin,
-    world::{Owner, Ref},
+    hooks::{Change, Push},
+    world::Owner,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::browser::Wire;
-use crate::repositories::{self, Repositories};
+use crate::courier::Courier;
+use crate::repositories::{Point, Repositories, known};
 use crate::serve::serve;
 
 /// A twin that can be reached; it ends when this is dropped
@@ -33,6 +36,7 @@ struct Inner<T> {
     repositories: Repositories,
     web: String,
     wire: Arc<Wire>,
+    courier: Arc<Courier>,
 }
 
 impl<T: Twin> std::fmt::Debug for Served<T> {
@@ -52,11 +56,13 @@ impl<T: Twin + Send + 'static> Served<T> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let web = format!("http://{}{root}", listener.local_addr()?);
         twin.set_web(&web);
+        let wire = Arc::new(Wire::plain()?);
         let inner = Arc::new(Inner {
+            courier: Arc::new(Courier::new(Arc::clone(&wire))),
             twin: Mutex::new(twin),
             repositories: Repositories::new()?,
             web,
-            wire: Arc::new(Wire::plain()?),
+            wire,
         });
         let (stop, stopped) = watch::channel(());
         let front = front::Front::new(Arc::clone(&inner));
@@ -91,7 +97,7 @@ impl<T: Twin + Send + 'static> Served<T> {
             world.add_repository(owner, path, now_ms())
         });
         self.inner.repositories.init(id, files)?;
-        self.inner.tell_refs(id)?;
+        self.inner.tell_refs(id, None)?;
         Ok(id)
     }
 
@@ -102,8 +108,70 @@ impl<T: Twin + Send + 'static> Served<T> {
     /// When git refuses.
     pub fn commit(&self, id: u64, branch: &str, file: (&str, &str)) -> anyhow::Result<String> {
         let hash = self.inner.repositories.commit(id, branch, file)?;
-        self.inner.tell_refs(id)?;
+        self.pushed(id)?;
         Ok(hash)
+    }
+
+    /// Makes tags at the head of `main` in one push of the owner
+    ///
+    /// # Errors
+    ///
+    /// When git refuses.
+    pub fn add_tags(&self, id: u64, names: &[&str], annotated: bool) -> anyhow::Result<()> {
+        self.inner.repositories.add_tags(id, names, annotated)?;
+        self.pushed(id)
+    }
+
+    /// Makes branches at the head of `main` in one push of the owner
+    ///
+    /// # Errors
+    ///
+    /// When git refuses.
+    pub fn add_branches(&self, id: u64, names: &[&str]) -> anyhow::Result<()> {
+        self.inner.repositories.add_branches(id, names)?;
+        self.pushed(id)
+    }
+
+    /// Removes branches and tags, by their full names, in one push of the owner
+    ///
+    /// # Errors
+    ///
+    /// When git refuses.
+    pub fn remove_refs(&self, id: u64, names: &[&str]) -> anyhow::Result<()> {
+        let gone: Vec<_> = names.iter().map(|&name| (name, Point::Nowhere)).collect();
+        self.inner.repositories.point(id, &gone)?;
+        self.pushed(id)
+    }
+
+    /// Lets a branch or tag, by its full name, point to another object: a forced push of the owner
+    ///
+    /// # Errors
+    ///
+    /// When git refuses.
+    pub fn force(&self, id: u64, name: &str, object: &str) -> anyhow::Result<()> {
+        let point = [(name, Point::To(object))];
+        self.inner.repositories.point(id, &point)?;
+        self.pushed(id)
+    }
+
+    /// Does something to a repository that is no push that git knows of, and tells its hooks
+    pub fn change(&self, change: &Change) {
+        self.inner.twin().change(change, now_ms());
+        self.inner.deliver();
+    }
+
+    /// Sends what is due by the twin's clock, and waits until every delivery that was begun has an answer
+    ///
+    /// What is to be tried again later is sent once the clock was moved, and this is asked for again.
+    pub async fn deliveries_done(&self) {
+        self.inner.deliver();
+        self.inner.courier.idle().await;
+    }
+
+    fn pushed(&self, id: u64) -> anyhow::Result<()> {
+        self.inner.tell_refs(id, None)?;
+        self.inner.deliver();
+        Ok(())
     }
 }
 
@@ -113,20 +181,48 @@ impl<T: Twin> Inner<T> {
         self.twin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the twin which branches and tags git has
-    fn tell_refs(&self, id: u64) -> anyhow::Result<()> {
-        let refs = self.repositories.all_refs(id)?;
-        let refs = refs.into_iter().map(known).collect();
-        self.twin().state_mut().world.set_refs(id, refs);
+    /// Tells the twin which branches and tags git has, and who changed them: the owner, unless it says otherwise
+    fn tell_refs(&self, id: u64, login: Option<&str>) -> anyhow::Result<()> {
+        let mut twin = self.twin();
+        let new = self.repositories.all_refs(id)?;
+        let new: Vec<_> = new.into_iter().map(known).collect();
+        let world = &mut twin.state_mut().world;
+        let repository = world.repositories.get(&id);
+        let repository = repository.context("there is no such repository")?;
+        let refs = self.repositories.changes(id, &repository.refs, &new)?;
+        let by = login.and_then(|login| world.person(login));
+        let by = by
+            .map(|person| person.id)
+            .or_else(|| world.keeper(repository));
+        let push = Push {
+            repository: id,
+            by: by.unwrap_or_default(),
+            refs,
+        };
+        if !push.refs.is_empty() {
+            twin.change(&Change::Push(push), now_ms());
+        }
         Ok(())
     }
-}
 
-fn known(found: repositories::Ref) -> Ref {
-    Ref {
-        tag_object: (found.kind == "tag").then_some(found.object),
-        name: found.name,
-        commit: found.commit,
+    fn deliver(self: &Arc<Self>)
+    where
+        T: Send + 'static,
+    {
+        if !Courier::is_able() {
+            return;
+        }
+        let batch = {
+            let mut twin = self.twin();
+            let clock = twin.state().knobs.clock(now_ms());
+            twin.state_mut().hooks.due(clock)
+        };
+        let this = Arc::clone(self);
+        self.courier.carry(batch, move |delivery, outcome| {
+            let mut twin = this.twin();
+            let clock = twin.state().knobs.clock(now_ms());
+            twin.state_mut().hooks.settle(delivery, outcome, clock);
+        });
     }
 }
 

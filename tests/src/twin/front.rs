@@ -43,6 +43,7 @@ impl<T: Twin + Send + 'static> Answer for Front<T> {
         }
         let request = plain(&parts, &body);
         let exchange = self.0.twin().exchange(&request, now_ms());
+        self.0.deliver();
         match exchange {
             Exchange::Answered(answer) => Ok(written(answer)),
             Exchange::Closed { .. } => Err(Closed),
@@ -82,9 +83,10 @@ impl<T: Twin + Send + 'static> Front<T> {
         };
         let answer = self.0.repositories.serve(&call).await;
         let told = match write {
-            true => self.0.tell_refs(repository),
+            true => self.0.tell_refs(repository, Some(&login)),
             false => Ok(()),
         };
+        self.0.deliver();
         answer
             .and_then(|answer| told.map(|()| answer))
             .unwrap_or_else(|error| {

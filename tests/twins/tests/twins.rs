@@ -14,6 +14,12 @@ mod gitea;
 mod gitee;
 #[path = "it/gitlab.rs"]
 mod gitlab;
+#[path = "it/gitlab_hooks.rs"]
+mod gitlab_hooks;
+#[path = "it/hooks.rs"]
+mod hooks;
+#[path = "it/hooks_corpus.rs"]
+mod hooks_corpus;
 #[path = "it/rotation.rs"]
 mod rotation;
 #[path = "it/scene.rs"]

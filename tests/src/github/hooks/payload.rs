@@ -66,8 +66,8 @@ pub(super) fn push(
         .map(|after| head(inner, repo, one, after));
     let more = json!({
         "ref": one.name,
-        "before": one.old(),
-        "after": one.new(),
+        "before": one.before(),
+        "after": one.after(),
         "created": one.before.is_none(),
         "deleted": one.after.is_none(),
         "forced": one.forced,

@@ -141,8 +141,8 @@ impl GitLab {
         Some(json!({
             "object_kind": kind,
             "event_name": kind,
-            "before": one.old(),
-            "after": one.new(),
+            "before": one.before(),
+            "after": one.after(),
             "ref": one.name,
             "ref_protected": one.short() == repository.default_branch,
             "checkout_sha": one.after.as_ref().map(|after| &after.commit),

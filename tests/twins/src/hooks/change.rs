@@ -169,13 +169,13 @@ impl RefChange {
 
     /// The object that it was, or zeros
     #[must_use]
-    pub fn old(&self) -> &str {
+    pub fn before(&self) -> &str {
         object(self.before.as_ref())
     }
 
     /// The object that it is, or zeros
     #[must_use]
-    pub fn new(&self) -> &str {
+    pub fn after(&self) -> &str {
         object(self.after.as_ref())
     }
 }

@@ -146,6 +146,16 @@ impl World {
         !repository.private || role >= Some(Role::Read)
     }
 
+    /// Somebody who owns or administers it: the owner, or the first such member of the group
+    #[must_use]
+    pub fn keeper(&self, repository: &Repository) -> Option<u64> {
+        if let Owner::Person(id) = repository.owner {
+            return Some(id);
+        }
+        let mut people = self.people.keys().copied();
+        people.find(|person| self.role(*person, repository) >= Some(Role::Admin))
+    }
+
     /// Replaces what a repository has for branches and tags
     pub fn set_refs(&mut self, id: u64, refs: Vec<Ref>) {
         if let Some(repository) = self.repositories.get_mut(&id) {

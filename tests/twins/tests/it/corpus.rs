@@ -11,7 +11,7 @@ use crate::{
 use bindery_twins::{http::Request, world::NewToken};
 
 /// The folder of recorded answers; says so where there is none
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let folder = std::env::var_os("BINDERY_CORPUS").map(PathBuf::from);
     if folder.is_none() {
         let why = "not run: BINDERY_CORPUS names no folder with recorded answers";
@@ -22,7 +22,7 @@ fn corpus() -> Option<PathBuf> {
 }
 
 /// Every member of the recorded value is in the twin's, with the same type unless one of them is null
-fn covers(twin: &Value, recorded: &Value, place: &str, missing: &mut Vec<String>) {
+pub(crate) fn covers(twin: &Value, recorded: &Value, place: &str, missing: &mut Vec<String>) {
     match (twin, recorded) {
         (Value::Object(twin), Value::Object(recorded)) => {
             for (name, value) in recorded {
