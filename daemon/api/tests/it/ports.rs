@@ -20,8 +20,8 @@ use bindery_core::{
     problem::{Problem, Reason},
     provider::{
         AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
-        Identity, Input, OperationKind, Organization, OrganizationAccess, Output, Permission,
-        PermissionScopes, RateLimitHeaders, Ref, RefKind, Repository, Revocation,
+        HookSupport, Identity, Input, OperationKind, Organization, OrganizationAccess, Output,
+        Permission, PermissionScopes, RateLimitHeaders, Ref, RefKind, Repository, Revocation,
         RevocationOutcome, RevocationSupport, Rotation, ServerFacts, TokenFacts, TokenKind,
     },
     secret::Secret,
@@ -219,10 +219,20 @@ fn answer(input: Input) -> Result<Output, Failure> {
             message: "a person must do it".into(),
             action_uri: "https://forge.example/settings".into(),
         }),
-        Input::MintToken { .. } | Input::RotateToken { .. } | Input::GetInstallation { .. } => {
+        Input::MintToken { .. }
+        | Input::RotateToken { .. }
+        | Input::GetInstallation { .. }
+        | Input::ListHooks { .. }
+        | Input::CreateHook { .. }
+        | Input::UpdateHook { .. }
+        | Input::DeleteHook { .. }
+        | Input::PingHook { .. }
+        | Input::ListDeliveries { .. }
+        | Input::Redeliver { .. }
+        | Input::ParseDelivery { .. } => {
             return Err(Failure {
                 code: FailureCode::Unsupported,
-                message: "this forge has neither apps nor tokens that rotate".into(),
+                message: "this forge has neither apps, nor tokens that rotate, nor hooks".into(),
                 http_status: 0,
                 retry_after: None,
                 missing_scopes: Vec::new(),
@@ -335,6 +345,7 @@ fn description() -> Description {
         sha256: "00".into(),
         edition: String::new(),
         edition_webs: Vec::new(),
+        hooks: HookSupport::default(),
         editions: Vec::new(),
         app_install_uri: String::new(),
     }

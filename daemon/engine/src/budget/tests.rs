@@ -8,7 +8,7 @@ use bindery_core::{
     name::ProviderName,
     origin::OriginSet,
     port::Started,
-    provider::{AuthKind, AuthMethod, Call, Description, Failure},
+    provider::{AuthKind, AuthMethod, Call, Description, Failure, HookSupport},
     secret::{Secret, SecretSet},
 };
 use tokio::sync::watch;
@@ -171,6 +171,7 @@ fn empty(provider: ProviderName) -> Description {
         sha256: String::new(),
         edition: String::new(),
         edition_webs: Vec::new(),
+        hooks: HookSupport::default(),
         editions: Vec::new(),
         app_install_uri: String::new(),
     }

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
     name::ProviderName,
-    provider::{Endpoints, Permission, RateLimitHeaders, RevocationSupport},
+    provider::{Endpoints, HookSupport, Permission, RateLimitHeaders, RevocationSupport},
 };
 
 use super::*;
@@ -60,6 +60,7 @@ fn description() -> Description {
         sha256: String::new(),
         edition: String::new(),
         edition_webs: Vec::new(),
+        hooks: HookSupport::default(),
         editions: Vec::new(),
         app_install_uri: String::new(),
     }

@@ -12,9 +12,9 @@ use bindery_core::{
     port::{BoxFuture, Next, Operation, Providers, Started, Step},
     provider::{
         AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
-        Identity, Input, Installation, MINTED_TOKEN, Minted, OperationKind, Output, Permission,
-        PermissionScopes, ROTATED_TOKEN, RateLimitHeaders, Revocation, RevocationOutcome,
-        RevocationSupport, Rotation, TokenFacts, TokenKind,
+        HookSupport, Identity, Input, Installation, MINTED_TOKEN, Minted, OperationKind, Output,
+        Permission, PermissionScopes, ROTATED_TOKEN, RateLimitHeaders, Revocation,
+        RevocationOutcome, RevocationSupport, Rotation, TokenFacts, TokenKind,
     },
 };
 use tokio::sync::watch;
@@ -359,6 +359,7 @@ fn description() -> Description {
         sha256: String::new(),
         edition: String::new(),
         edition_webs: Vec::new(),
+        hooks: HookSupport::default(),
         editions: Vec::new(),
         app_install_uri: "{web}/apps/{app_slug}/new".to_owned(),
     }

@@ -15,9 +15,9 @@ use bindery_core::{
     port::{BoxFuture, Clock, Egress, Entropy, Next, Operation, Providers, Started, Step},
     problem::{Problem, Reason},
     provider::{
-        AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, Identity, Input,
-        OperationKind, Output, Permission, PermissionScopes, RateLimitHeaders, Revocation,
-        RevocationOutcome, RevocationSupport, Rotation, TokenFacts, TokenKind,
+        AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, HookSupport,
+        Identity, Input, OperationKind, Output, Permission, PermissionScopes, RateLimitHeaders,
+        Revocation, RevocationOutcome, RevocationSupport, Rotation, TokenFacts, TokenKind,
     },
     secret::Secret,
     time::Timestamp,
@@ -211,6 +211,7 @@ fn description() -> Description {
         sha256: "0".repeat(64),
         edition: String::new(),
         edition_webs: Vec::new(),
+        hooks: HookSupport::default(),
         editions: Vec::new(),
         app_install_uri: String::new(),
     }
