@@ -230,7 +230,7 @@ pub(crate) fn scopes(response: &Response, header: &str) -> Option<Vec<String>> {
 }
 
 /// The header lists every scope that would do, so having none of them is what is wrong. The least of them is named.
-fn missing_scopes(response: &Response) -> Option<Vec<String>> {
+pub(crate) fn missing_scopes(response: &Response) -> Option<Vec<String>> {
     let granted = scopes(response, "x-oauth-scopes")?;
     let accepted = scopes(response, "x-accepted-oauth-scopes")?;
     if accepted.is_empty() || accepted.iter().any(|scope| granted.contains(scope)) {

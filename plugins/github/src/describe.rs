@@ -7,6 +7,8 @@ use bindery_plugin_sdk::v1::{
 };
 use bindery_plugin_sdk::{Cx, Result};
 
+use crate::hooks;
+
 /// github.com and GHE.com, which have endpoints that Enterprise Server lacks, and other pages.
 const CLOUD: &str = "cloud";
 
@@ -76,6 +78,7 @@ fn server() -> Description {
         }),
         revocation: Some(revocation()),
         app_install_uri: "{web}/github-apps/{app_slug}/installations/new".to_owned(),
+        hooks: Some(hooks::support()),
         ..Description::default()
     }
 }
@@ -92,6 +95,14 @@ fn operations() -> Vec<i32> {
         Operation::Probe,
         Operation::MintToken,
         Operation::GetInstallation,
+        Operation::ListHooks,
+        Operation::CreateHook,
+        Operation::UpdateHook,
+        Operation::DeleteHook,
+        Operation::PingHook,
+        Operation::ListDeliveries,
+        Operation::Redeliver,
+        Operation::ParseDelivery,
     ];
     all.map(i32::from).to_vec()
 }
@@ -103,6 +114,7 @@ fn secrets() -> Vec<String> {
         "app_private_key",
         "app_jwt",
         "minted_token",
+        "hook_secret",
     ];
     all.map(str::to_owned).to_vec()
 }

@@ -7,7 +7,8 @@
 //! | `app` | asking as the app, with a JWT that the daemon signs |
 //! | `paging` | links to further pages, as cursors |
 //! | `permissions`, `time` | permissions of apps, and points in time, as GitHub writes them |
-//! | `account`, `organizations`, `repositories`, `refs`, `revoke`, `installation`, `mint` | the operations |
+//! | `account`, `organizations`, `repositories`, `refs`, `revoke`, `installation`, `mint`, `hooks` | the operations |
+//! | `delivery` | what a delivery of a hook says |
 
 #![forbid(unsafe_code)]
 
@@ -16,7 +17,9 @@ use bindery_plugin_sdk::{Cx, Provider, Result, v1};
 mod account;
 mod app;
 mod call;
+mod delivery;
 mod describe;
+mod hooks;
 mod installation;
 mod mint;
 mod organizations;
@@ -83,5 +86,37 @@ impl Provider for GitHub {
         input: v1::GetInstallation,
     ) -> Result<v1::Installation> {
         installation::get(cx, &input).await
+    }
+
+    async fn list_hooks(&self, cx: &Cx, input: v1::ListHooks) -> Result<()> {
+        hooks::list(cx, &input).await
+    }
+
+    async fn create_hook(&self, cx: &Cx, input: v1::CreateHook) -> Result<v1::HookFacts> {
+        hooks::create(cx, &input).await
+    }
+
+    async fn update_hook(&self, cx: &Cx, input: v1::UpdateHook) -> Result<v1::HookFacts> {
+        hooks::update(cx, &input).await
+    }
+
+    async fn delete_hook(&self, cx: &Cx, input: v1::DeleteHook) -> Result<v1::Revocation> {
+        hooks::delete(cx, &input).await
+    }
+
+    async fn ping_hook(&self, cx: &Cx, input: v1::PingHook) -> Result<()> {
+        hooks::ping(cx, &input).await
+    }
+
+    async fn list_deliveries(&self, cx: &Cx, input: v1::ListDeliveries) -> Result<()> {
+        hooks::list_deliveries(cx, &input).await
+    }
+
+    async fn redeliver(&self, cx: &Cx, input: v1::Redeliver) -> Result<()> {
+        hooks::redeliver(cx, &input).await
+    }
+
+    async fn parse_delivery(&self, _: &Cx, input: v1::ParseDelivery) -> Result<v1::Delivered> {
+        delivery::parse(&input)
     }
 }

@@ -9,6 +9,8 @@ use super::*;
 
 mod account;
 mod app;
+mod delivery;
+mod hooks;
 mod installed;
 mod lists;
 mod mint;

@@ -14,6 +14,7 @@ use prost::Message as _;
 use crate::{Provider, Task};
 
 pub mod corpus;
+pub mod deliveries;
 pub mod manifest;
 pub mod openapi;
 mod run;
@@ -21,7 +22,7 @@ mod show;
 
 pub use corpus::Corpus;
 pub use manifest::Manifest;
-pub use run::{Run, Sent};
+pub use run::{Run, Sent, ended};
 pub use show::show_segments;
 
 /// The description as the host reads it.

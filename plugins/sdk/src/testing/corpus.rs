@@ -31,15 +31,34 @@ impl Corpus {
     /// If it is not there or not JSON.
     #[track_caller]
     pub fn json(&self, file: &str) -> Value {
-        let path = self.0.join(file);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) => panic!("{}: {error}", path.display()),
-        };
-        match serde_json::from_slice(&text) {
+        match serde_json::from_slice(&self.bytes(file)) {
             Ok(value) => value,
+            Err(error) => panic!("{file}: {error}"),
+        }
+    }
+
+    /// The bytes of a file.
+    #[track_caller]
+    pub(super) fn bytes(&self, file: &str) -> Vec<u8> {
+        let path = self.0.join(file);
+        match fs::read(&path) {
+            Ok(bytes) => bytes,
             Err(error) => panic!("{}: {error}", path.display()),
         }
+    }
+
+    /// The names of a folder's files, in order.
+    #[track_caller]
+    pub(super) fn names(&self, folder: &str) -> Vec<String> {
+        let path = self.0.join(folder);
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) => panic!("{}: {error}", path.display()),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
     }
 
     /// A file that is the body of a good response.
@@ -64,12 +83,7 @@ impl Corpus {
     /// If the folder is not there, or a file is not JSON.
     #[track_caller]
     pub fn replies(&self, folder: &str) -> Vec<(String, Reply)> {
-        let path = self.0.join(folder);
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) => panic!("{}: {error}", path.display()),
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let names = self.names(folder).into_iter();
         names
             .flat_map(|name| {
                 let file = self.file_replies(&format!("{folder}/{name}"));

@@ -41,6 +41,21 @@ impl Sent {
     }
 }
 
+/// The run that a scripted answer ended. A well-formed answer may also lead to another question, which is not in the script
+/// and has tests of its own: then there is none.
+///
+/// # Panics
+///
+/// If the run broke in another way.
+#[track_caller]
+pub fn ended(name: &str, run: Result<Run, String>) -> Option<Run> {
+    match run {
+        Ok(run) => Some(run),
+        Err(asks_on) if asks_on.contains("is not in the script") => None,
+        Err(other) => panic!("{name}: {other}"),
+    }
+}
+
 /// A finished run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {

@@ -1,0 +1,96 @@
+//! A hook as GitHub has it
+
+use std::collections::BTreeSet;
+
+use bindery_plugin_sdk::v1;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{EVENTS, SCHEME};
+
+/// A hook. Those of old services have other settings, and no address.
+#[derive(Deserialize)]
+pub(super) struct Hook {
+    id: u64,
+    #[serde(default)]
+    active: bool,
+    #[serde(default)]
+    events: BTreeSet<String>,
+    #[serde(default)]
+    config: Config,
+    last_response: Option<LastResponse>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    url: Option<String>,
+    content_type: Option<String>,
+    /// A string or a number.
+    insecure_ssl: Value,
+    /// Asterisks where there is one.
+    secret: Option<String>,
+}
+
+/// What came of the last delivery; without a code where nothing answered, or nothing was sent for 30 days.
+#[derive(Deserialize)]
+struct LastResponse {
+    code: Option<u16>,
+    status: Option<String>,
+    message: Option<String>,
+}
+
+impl Hook {
+    /// What is told of it. GitHub switches no hook off by itself.
+    pub(super) fn into_facts(self, hooks_page: &str) -> v1::HookFacts {
+        let failure = self.last_response.as_ref().and_then(LastResponse::failure);
+        let signed = self
+            .config
+            .secret
+            .as_deref()
+            .is_some_and(|it| !it.is_empty());
+        v1::HookFacts {
+            hook_id: self.id.to_string(),
+            active: self.active,
+            disabled: false,
+            deviations: self.deviations(signed),
+            scheme: if signed { SCHEME } else { "" }.to_owned(),
+            failing: failure.is_some(),
+            message: failure.unwrap_or_default(),
+            web_uri: format!("{hooks_page}/{}", self.id),
+            url: self.config.url.unwrap_or_default(),
+        }
+    }
+
+    fn deviations(&self, signed: bool) -> Vec<String> {
+        let verified = matches!(&self.config.insecure_ssl, Value::String(text) if text == "0")
+            || self.config.insecure_ssl == 0
+            || self.config.insecure_ssl.is_null();
+        let json = self.config.content_type.as_deref() == Some("json");
+        let events = self.events.iter().map(String::as_str).eq(EVENTS);
+        let all = [
+            ("events", events),
+            ("content type", json),
+            ("TLS verification", verified),
+            ("secret", signed),
+        ];
+        let wrong = all.into_iter().filter(|(_, right)| !right);
+        wrong.map(|(what, _)| what.to_owned()).collect()
+    }
+}
+
+impl LastResponse {
+    /// Why the last delivery was none, in words.
+    fn failure(&self) -> Option<String> {
+        let status = self.status.as_deref().unwrap_or("unused");
+        let answered = self.code.is_some_and(|code| (200..300).contains(&code));
+        if answered || (self.code.is_none() && status == "unused") {
+            return None;
+        }
+        let message = self.message.as_deref().unwrap_or_default();
+        Some(match self.code {
+            Some(code) => format!("the last delivery was answered with {code}: {message}"),
+            None => format!("the last delivery was not answered ({status}): {message}"),
+        })
+    }
+}
