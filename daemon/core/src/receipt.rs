@@ -20,6 +20,8 @@ pub struct Receipt {
     pub actor: String,
     /// Names of other links that lost their grant with this one.
     pub affected: Vec<String>,
+    /// The webhooks stay at the provider, as was asked for.
+    pub keep_hooks: bool,
     /// When the unlink was asked for.
     pub started: Timestamp,
     /// When the last step ended; `None` while it runs.
@@ -116,6 +118,7 @@ impl Receipt {
             login,
             actor: String::new(),
             affected: Vec::new(),
+            keep_hooks: false,
             started,
             finished: None,
             steps,
@@ -141,6 +144,27 @@ impl Receipt {
         }
     }
 
+    /// Notes what was done to one thing within a step, such as the webhook of one repository. It stands before the step as a
+    /// whole; what was noted of the same thing before is replaced.
+    pub fn record_one(&mut self, one: ReceiptStep) {
+        let of_kind = |step: &ReceiptStep| step.kind == one.kind;
+        let same = |step: &ReceiptStep| of_kind(step) && step.subject == one.subject;
+        if let Some(known) = self.steps.iter_mut().find(|step| same(step)) {
+            *known = one;
+            return;
+        }
+        let whole = |step: &ReceiptStep| of_kind(step) && step.subject.is_empty();
+        let at = self.steps.iter().position(whole);
+        self.steps.insert(at.unwrap_or(self.steps.len()), one);
+    }
+
+    /// How many things a step was done to one by one.
+    #[must_use]
+    pub fn count(&self, kind: StepKind) -> usize {
+        let one = |step: &&ReceiptStep| step.kind == kind && !step.subject.is_empty();
+        self.steps.iter().filter(one).count()
+    }
+
     /// Notes why a step has not ended, and when it is tried again.
     pub fn postpone(&mut self, kind: StepKind, message: String, retry: Timestamp) {
         if let Some(step) = self.step(kind).filter(|step| step.outcome.is_none()) {
@@ -150,7 +174,8 @@ impl Receipt {
     }
 
     fn step(&mut self, kind: StepKind) -> Option<&mut ReceiptStep> {
-        self.steps.iter_mut().find(|step| step.kind == kind)
+        let whole = |step: &&mut ReceiptStep| step.kind == kind && step.subject.is_empty();
+        self.steps.iter_mut().find(whole)
     }
 }
 
@@ -158,16 +183,52 @@ impl Receipt {
 mod tests {
     use super::*;
 
-    /// Hooks go before the grant, and the steps run once each in order.
+    /// What was done to single things stands before the step as a whole, once each, and does not end it.
     #[test]
-    fn steps_run_in_order() {
-        let mut receipt = Receipt::open(
+    fn single_things_do_not_end_a_step() {
+        let mut receipt = receipt();
+        let now = Timestamp::default();
+        let one = |subject: &str, message: &str| ReceiptStep {
+            kind: StepKind::DeleteHooks,
+            outcome: Some(Outcome::Done),
+            message: message.to_owned(),
+            subject: subject.to_owned(),
+            finished: None,
+            retry: None,
+        };
+        receipt.record(StepKind::StopHandOut, Outcome::Done, String::new(), now);
+        receipt.record_one(one("acme/api", "first"));
+        receipt.record_one(one("acme/web", ""));
+        receipt.record_one(one("acme/api", "again"));
+        assert_eq!(receipt.count(StepKind::DeleteHooks), 2);
+        assert_eq!(receipt.next_step(), Some(StepKind::DeleteHooks));
+        assert_eq!(receipt.steps[1].message, "again");
+        receipt.postpone(StepKind::DeleteHooks, "waits".to_owned(), now);
+        assert_eq!(receipt.steps[3].message, "waits");
+        receipt.record(
+            StepKind::DeleteHooks,
+            Outcome::Done,
+            "whole".to_owned(),
+            now,
+        );
+        assert_eq!(receipt.next_step(), Some(StepKind::RevokeLeases));
+        assert_eq!(receipt.steps[1].message, "again");
+    }
+
+    fn receipt() -> Receipt {
+        Receipt::open(
             NamespaceName::parse("acme").expect("name"),
             LinkId::parse("l").expect("name"),
             HostName::parse("h").expect("name"),
             "octo".to_owned(),
             Timestamp::default(),
-        );
+        )
+    }
+
+    /// Hooks go before the grant, and the steps run once each in order.
+    #[test]
+    fn steps_run_in_order() {
+        let mut receipt = receipt();
         let mut seen = Vec::new();
         while let Some(kind) = receipt.next_step() {
             seen.push(kind);

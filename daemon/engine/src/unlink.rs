@@ -5,6 +5,7 @@
 //! `UNLINKING`; the sweep goes on with it, and so does the next call.
 
 mod endpoint;
+mod hooks;
 mod resume;
 mod saga;
 mod shared;
@@ -57,6 +58,8 @@ pub struct UnlinkOptions {
     pub actor: String,
     /// Erase even if the provider can't be reached to revoke; the receipt then says what is left behind.
     pub force: bool,
+    /// The webhooks of its sources stay at the provider; the receipt names each.
+    pub keep_hooks: bool,
     /// What becomes of a grant that other links live on.
     pub shared: SharedGrant,
     /// The link must be at this version.
@@ -191,6 +194,7 @@ impl Engine {
             let receipt = Receipt {
                 actor: options.actor.clone(),
                 affected,
+                keep_hooks: options.keep_hooks,
                 ..opened(&link, self.now())
             };
             let resource = format!("namespaces/{namespace}/receipts/{id}");

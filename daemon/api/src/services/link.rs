@@ -247,6 +247,7 @@ async fn unlink(call: Call, request: wire::UnlinkRequest) -> Result<wire::Receip
         reason: request.reason,
         actor: call.caller.name().to_owned(),
         force: request.force,
+        keep_hooks: request.keep_hooks,
         expect,
     };
     let unlinked = call.engine().unlink(&namespace, &id, options).await;

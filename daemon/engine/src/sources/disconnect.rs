@@ -260,7 +260,7 @@ fn gone_before(name: &SourceName) -> ReceiptStep {
 }
 
 /// What would be done.
-fn planned(view: &SourceView) -> ReceiptStep {
+pub(crate) fn planned(view: &SourceView) -> ReceiptStep {
     let full_name = &view.source.record.full_name;
     let others = view
         .hook

@@ -32,6 +32,9 @@ impl Engine {
         let link = self.link(namespace, id).await?.record;
         let mut receipt = opened(&link, self.now());
         receipt.affected = names(&self.siblings(&link).await?);
+        for planned in self.planned_hooks(&link).await? {
+            receipt.record_one(planned);
+        }
         let host = self.host(&link.host).await?.record;
         let description = self.description(&host)?;
         if let Some(page) = by_hand(&link, &description) {

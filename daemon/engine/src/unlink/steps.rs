@@ -30,10 +30,7 @@ impl Engine {
                     .await;
                 Ok((Outcome::Done, "no token is handed out any more".to_owned()))
             }
-            StepKind::DeleteHooks => Ok((
-                Outcome::AlreadyAbsent,
-                "no webhook was made for this link".to_owned(),
-            )),
+            StepKind::DeleteHooks => self.unlink_hooks(link, receipt, force).await,
             StepKind::RevokeLeases => Ok(match self.revoke_leases(link).await? {
                 0 => {
                     let message = "tokens that were handed out are the link's own and end with its grant, or have ended";

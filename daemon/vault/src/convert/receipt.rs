@@ -23,6 +23,7 @@ impl Stored for Receipt {
             steps: self.steps.iter().map(write_step).collect(),
             actor: self.actor.clone(),
             affected: self.affected.clone(),
+            keep_hooks: self.keep_hooks,
         }
     }
 
@@ -35,6 +36,7 @@ impl Stored for Receipt {
             login: message.login,
             actor: message.actor,
             affected: message.affected,
+            keep_hooks: message.keep_hooks,
             started: Timestamp::from_unix_ms(message.started_ms),
             finished: time(message.finished_ms),
             steps: steps.collect::<Result<_, _>>()?,

@@ -7512,8 +7512,8 @@ pub struct UnlinkRequest {
     /// behind. Otherwise the link stays `UNLINKING` and the steps are tried again.
     #[prost(bool, tag = "4")]
     pub force: bool,
-    /// Leaves the hooks at the provider, to move a repository to another link. Has no effect before sources are
-    /// served: until then a link has no hooks.
+    /// Leaves the hooks at the provider, to move a repository to another link, which takes them over. The
+    /// receipt names each.
     #[prost(bool, tag = "5")]
     pub keep_hooks: bool,
     /// Where set, it must match the link's.

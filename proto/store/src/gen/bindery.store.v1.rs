@@ -690,6 +690,9 @@ pub struct Receipt {
     /// Names of other links that lost their grant with this one.
     #[prost(string, repeated, tag = "9")]
     pub affected: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether the webhooks stay at the provider, as was asked for.
+    #[prost(bool, tag = "10")]
+    pub keep_hooks: bool,
 }
 /// One step of an unlink.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -95,6 +95,7 @@ pub(super) fn full_receipt() -> Receipt {
     );
     receipt.finished = Some(at(2));
     receipt.actor = "someone".to_owned();
+    receipt.keep_hooks = true;
     receipt.affected = vec!["namespaces/acme/links/l2".to_owned()];
     let outcomes = [
         Outcome::Done,
