@@ -7,6 +7,8 @@ use bindery_plugin_sdk::{
 
 use super::*;
 
+mod deliveries;
+mod hooks;
 mod lists;
 mod refusals;
 

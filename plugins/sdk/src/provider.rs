@@ -139,6 +139,9 @@ pub trait Provider: Default + Send + Sync + 'static {
     }
 
     /// A hook is put right in place, with the secret `hook_secret`. The answer is the hook as the provider has it afterwards.
+    ///
+    /// Where the API can't change a secret, make the new hook first and then delete the old one: no delivery is missed, and
+    /// the answer has the new id.
     fn update_hook(
         &self,
         cx: &Cx,

@@ -1,10 +1,10 @@
-//! A plugin to start from: who does a token belong to, and what does the server run?
+//! A plugin to start from: who does a token belong to, what does the server run, and what does a delivery say?
 //!
 //! Copy the folder, rename the package and the provider, and go on with `plugins/AUTHORING.md`.
 
 #![forbid(unsafe_code)]
 
-use bindery_plugin_sdk::{Cx, Provider, Request, Response, Result, Secret, v1};
+use bindery_plugin_sdk::{Cx, Provider, Request, Response, Result, Secret, delivery, v1};
 use serde::Deserialize;
 
 #[cfg(feature = "export")]
@@ -29,6 +29,23 @@ struct Version {
     version: String,
 }
 
+/// What of the delivery of a push matters here.
+#[derive(Deserialize)]
+struct Push {
+    #[serde(rename = "ref")]
+    reference: String,
+    before: String,
+    after: String,
+    repository: Repository,
+}
+
+/// What of its repository matters here.
+#[derive(Deserialize)]
+struct Repository {
+    id: u64,
+    full_name: String,
+}
+
 impl Provider for Template {
     fn description() -> v1::Description {
         v1::Description {
@@ -37,7 +54,11 @@ impl Provider for Template {
             display_name: "Template".to_owned(),
             platform_versions: "All".to_owned(),
             trigger_limits: "None".to_owned(),
-            operations: vec![v1::Operation::Identify.into(), v1::Operation::Probe.into()],
+            operations: vec![
+                v1::Operation::Identify.into(),
+                v1::Operation::Probe.into(),
+                v1::Operation::ParseDelivery.into(),
+            ],
             secrets: vec!["access_token".to_owned()],
             endpoints: Some(v1::Endpoints {
                 api_from_web: "{web}/api".to_owned(),
@@ -53,6 +74,7 @@ impl Provider for Template {
                 git_username: "{login}".to_owned(),
                 ..v1::TokenKind::default()
             }],
+            hooks: Some(hooks()),
             ..v1::Description::default()
         }
     }
@@ -76,6 +98,38 @@ impl Provider for Template {
             version,
             ..v1::ServerFacts::default()
         })
+    }
+
+    async fn parse_delivery(&self, _: &Cx, input: v1::ParseDelivery) -> Result<v1::Delivered> {
+        if input.event != "push" {
+            return Ok(v1::Delivered::default());
+        }
+        let push: Push = delivery::json(&input)?;
+        let change = delivery::ref_change(&push.reference, &push.before, &push.after);
+        Ok(v1::Delivered {
+            repository: Some(v1::DeliveredRepository {
+                stable_id: push.repository.id.to_string(),
+                full_name: push.repository.full_name,
+            }),
+            happenings: change.into_iter().collect(),
+            ..v1::Delivered::default()
+        })
+    }
+}
+
+/// What deliveries are like. The daemon verifies them by it.
+fn hooks() -> v1::HookSupport {
+    v1::HookSupport {
+        schemes: vec![v1::SignatureScheme {
+            name: "hmac-sha256".to_owned(),
+            kind: v1::SignatureKind::BodyHmacSha256.into(),
+            header: "x-template-signature".to_owned(),
+            prefix: "sha256=".to_owned(),
+            ..v1::SignatureScheme::default()
+        }],
+        event_header: "x-template-event".to_owned(),
+        id_headers: vec!["x-template-delivery".to_owned()],
+        ..v1::HookSupport::default()
     }
 }
 
@@ -149,6 +203,31 @@ mod tests {
                 .run(v1::Identify {});
             assert_eq!(run.failure().code(), code);
         }
+    }
+
+    /// A push is read, what is not wanted says nothing, and what is broken is a typed failure.
+    #[test]
+    fn a_delivery_is_read() {
+        let parse = |event: &str, body: &str| {
+            driver().run(v1::ParseDelivery {
+                event: event.to_owned(),
+                body: body.as_bytes().to_vec(),
+                ..v1::ParseDelivery::default()
+            })
+        };
+        let zeros = "0".repeat(40);
+        let after = "a".repeat(40);
+        let body = format!(
+            r#"{{"ref":"refs/heads/main","before":"{zeros}","after":"{after}","repository":{{"id":7,"full_name":"ada/app"}}}}"#
+        );
+        let run = parse("push", &body);
+        let Some(v1::happening::Kind::Push(push)) = &run.delivered().happenings[0].kind else {
+            panic!("{run:?}");
+        };
+        assert_eq!((push.before.as_str(), push.after.as_str()), ("", &*after));
+        assert!(parse("star", &body).delivered().happenings.is_empty());
+        let run = parse("push", "{");
+        assert_eq!(run.failure().code(), v1::Code::MalformedResponse);
     }
 
     /// What is not written yet says so.

@@ -14,6 +14,8 @@ use bindery_plugin_sdk::{Cx, Failure, Result, v1};
 
 use crate::ESCAPED;
 
+pub(crate) use bug::{hook_request, knows_event, read_delivery};
+
 mod bug;
 mod crash;
 mod flood;
@@ -47,6 +49,14 @@ pub(crate) fn of(request: &v1::OperationRequest) -> Option<&str> {
         Input::MintToken(_) => "mint_token",
         Input::RotateToken(_) => "rotate_token",
         Input::GetInstallation(_) => "get_installation",
+        Input::ListHooks(_) => "list_hooks",
+        Input::CreateHook(_) => "create_hook",
+        Input::UpdateHook(_) => "update_hook",
+        Input::DeleteHook(_) => "delete_hook",
+        Input::PingHook(_) => "ping_hook",
+        Input::ListDeliveries(_) => "list_deliveries",
+        Input::Redeliver(_) => "redeliver",
+        Input::ParseDelivery(_) => "parse_delivery",
     };
     chosen(request.settings.get("attack")?, operation)
 }

@@ -1,6 +1,8 @@
 //! The honest part
 
-use bindery_plugin_sdk::{Cx, Failure, Provider, Request, Response, Result, Secret, Url, v1};
+use bindery_plugin_sdk::{
+    Cx, Failure, Json, Provider, Request, Response, Result, Secret, Url, delivery, v1,
+};
 use serde::Deserialize;
 
 use crate::attack;
@@ -22,6 +24,26 @@ struct Repository {
     clone_url: String,
 }
 
+#[derive(Deserialize)]
+struct Hook {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Push {
+    #[serde(rename = "ref")]
+    name: String,
+    before: String,
+    after: String,
+    repository: PushedTo,
+}
+
+#[derive(Deserialize)]
+struct PushedTo {
+    id: u64,
+    full_name: String,
+}
+
 impl Default for Hostile {
     fn default() -> Self {
         attack::on_construction();
@@ -38,12 +60,17 @@ impl Provider for Hostile {
             v1::Operation::GetRepository,
             v1::Operation::Revoke,
             v1::Operation::Probe,
+            v1::Operation::CreateHook,
+            v1::Operation::DeleteHook,
+            v1::Operation::ParseDelivery,
         ];
         v1::Description {
             provider: "hostile".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             operations: operations.map(i32::from).to_vec(),
-            secrets: vec!["access_token".to_owned(), "client_secret".to_owned()],
+            secrets: ["access_token", "client_secret", "hook_secret"]
+                .map(str::to_owned)
+                .to_vec(),
             display_name: "Hostile".to_owned(),
             platform_versions: "All".to_owned(),
             trigger_limits: "None".to_owned(),
@@ -121,6 +148,46 @@ impl Provider for Hostile {
         cx.send(Request::get(cx.api(&["version"])?)).await?;
         Ok(v1::ServerFacts::default())
     }
+
+    async fn create_hook(&self, cx: &Cx, _: v1::CreateHook) -> Result<v1::HookFacts> {
+        attack::run(cx, "create_hook").await?;
+        let body = Json::object().secret("secret", Secret("hook_secret"));
+        let request = Request::post(cx.api(&["hooks"])?).bearer(Secret("access_token"));
+        let request = attack::hook_request(cx, request.json(body));
+        let made: Hook = good(cx, cx.send(request).await?)?.json()?;
+        Ok(v1::HookFacts {
+            hook_id: made.id.to_string(),
+            ..v1::HookFacts::default()
+        })
+    }
+
+    async fn delete_hook(&self, cx: &Cx, input: v1::DeleteHook) -> Result<v1::Revocation> {
+        attack::run(cx, "delete_hook").await?;
+        let url = cx.api(&["hooks", &input.hook_id])?;
+        let request = Request::delete(url).bearer(Secret("access_token"));
+        good(cx, cx.send(request).await?)?;
+        Ok(v1::Revocation {
+            outcome: v1::RevocationOutcome::Done.into(),
+            ..v1::Revocation::default()
+        })
+    }
+
+    async fn parse_delivery(&self, cx: &Cx, input: v1::ParseDelivery) -> Result<v1::Delivered> {
+        attack::run(cx, "parse_delivery").await?;
+        if !attack::knows_event(cx, &input) {
+            return Ok(v1::Delivered::default());
+        }
+        let push: Push = attack::read_delivery(cx, &input)?;
+        let change = delivery::ref_change(&push.name, &push.before, &push.after);
+        Ok(v1::Delivered {
+            repository: Some(v1::DeliveredRepository {
+                stable_id: push.repository.id.to_string(),
+                full_name: push.repository.full_name,
+            }),
+            happenings: change.into_iter().collect(),
+            ..v1::Delivered::default()
+        })
+    }
 }
 
 fn method(kind: v1::AuthKind) -> v1::AuthMethod {
@@ -143,7 +210,10 @@ fn repository(found: Repository) -> v1::Repository {
 
 async fn get(cx: &Cx, url: Url) -> Result<Response> {
     let request = Request::get(url).bearer(Secret("access_token"));
-    let response = cx.send(request).await?;
+    good(cx, cx.send(request).await?)
+}
+
+fn good(cx: &Cx, response: Response) -> Result<Response> {
     if response.is_success() {
         Ok(response)
     } else {

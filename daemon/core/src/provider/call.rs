@@ -199,7 +199,7 @@ pub enum Input {
         hook: WantedHook,
     },
     /// A hook is put right in place: URL, events, activity, and the secret [`HOOK_SECRET`](super::HOOK_SECRET), which is always
-    /// sent.
+    /// sent. Where the API can't change a secret the answer is a new hook, with another id, and the old one is gone.
     UpdateHook {
         /// `owner/name`, or the stable id behind `id:`.
         repository: String,

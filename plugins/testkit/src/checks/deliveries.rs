@@ -22,6 +22,9 @@ const NESTING: usize = 100_000;
 /// Most values of one body that are replaced, and most places where it is cut off.
 const PLACES: usize = 400;
 
+/// Makes other deliveries of one.
+type Make = fn(&v1::ParseDelivery) -> Vec<v1::ParseDelivery>;
+
 /// What may come of a delivery.
 #[derive(Clone, Copy, Debug)]
 enum Wanted {
@@ -43,11 +46,7 @@ pub(super) async fn check(
     if fixtures.is_empty() {
         return Ok(());
     }
-    let cases: [(
-        &str,
-        fn(&v1::ParseDelivery) -> Vec<v1::ParseDelivery>,
-        Wanted,
-    ); 6] = [
+    let cases: [(&str, Make, Wanted); 6] = [
         ("a body that is cut off", truncated, Wanted::Malformed),
         ("a body that is no JSON", no_json, Wanted::Malformed),
         ("values of another type", replaced, Wanted::Either),

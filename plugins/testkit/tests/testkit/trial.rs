@@ -158,6 +158,92 @@ fn the_rest_is_found() {
     );
 }
 
+/// The kit's report on a plugin with one mistake, with a delivery of a push and a new hook.
+fn hooks(bug: &str) -> Report {
+    let folder = TempDir::new().expect("a folder");
+    let write = |name: &str, fixture: &Value| {
+        let file = folder.path().join(name);
+        std::fs::write(file, fixture.to_string()).expect("a fixture");
+    };
+    let (before, after) = ("b".repeat(40), "a".repeat(40));
+    let repository = json!({"id": 7, "full_name": "ada/app"});
+    write(
+        "parse.json",
+        &json!({
+            "operation": "parse_delivery",
+            "settings": {"attack": bug},
+            "input": {"event": "push", "body": {
+                "ref": "refs/heads/main", "before": before, "after": after, "repository": repository
+            }},
+            "expect": {"delivered": {
+                "repository": {"stable_id": "7", "full_name": "ada/app"},
+                "happenings": [{"push": {"ref": "refs/heads/main", "before": before, "after": after}}]
+            }}
+        }),
+    );
+    let headers = json!({
+        "authorization": "Bearer <secret:access_token>",
+        "content-type": "application/json"
+    });
+    write(
+        "create.json",
+        &json!({
+            "operation": "create_hook",
+            "settings": {"attack": bug},
+            "input": {"repository": "ada/app", "url": "https://b.test/hooks/1"},
+            "exchanges": [{
+                "request": {"method": "POST", "url": "https://api.test/hooks", "headers": headers,
+                            "body": "{\"secret\":<secret:hook_secret json>}"},
+                "response": {"status": 201, "body": {"id": 3}}
+            }],
+            "expect": {"hook": {"hook_id": "3"}}
+        }),
+    );
+    check(&options("hostile", folder.path())).expect("a report")
+}
+
+/// A body that is taken for an object, an event that is taken for a push, and a question where there is nothing to ask.
+#[test]
+fn mistakes_with_deliveries_are_found() {
+    let honest = hooks("");
+    let mut checks = honest.checks.iter();
+    assert!(checks.all(|check| check.passed || check.group != "deliveries"));
+    let report = hooks("bug_index_delivery");
+    assert_says(&report, "deliveries", "no JSON", "PANIC");
+    let report = hooks("bug_every_event");
+    assert_says(
+        &report,
+        "deliveries",
+        "nobody knows",
+        "it made something of it",
+    );
+    let report = hooks("bug_ask_to_parse");
+    assert_says(
+        &report,
+        "deliveries",
+        "cut off",
+        "it asked for GET https://api.test/user to read a delivery",
+    );
+}
+
+/// A hook's secret in a header, and a hook whose absence nobody tried.
+#[test]
+fn mistakes_with_hooks_are_found() {
+    let report = hooks("bug_hook_secret");
+    assert_says(
+        &report,
+        "hooks",
+        "segment of a body",
+        "header x-token carries hook_secret",
+    );
+    assert_says(
+        &report,
+        "hooks",
+        "is absent",
+        "no fixture of delete_hook ends in ALREADY_ABSENT",
+    );
+}
+
 /// A report as JSON has everything that the table has.
 #[test]
 fn a_report_is_json() {

@@ -524,7 +524,8 @@ pub struct CreateHook {
     pub scheme: ::prost::alloc::string::String,
 }
 /// A hook is put right in place, never deleted and made anew: URL, events, activity, content type, and the secret `hook_secret`,
-/// which is always sent. The result is the hook as the provider has it afterwards.
+/// which is always sent. Where the provider's API can't change a secret, a new hook is made first, and then the old one and all
+/// others of this URL are deleted. The result is the hook as the provider has it afterwards, its id included.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpdateHook {
     /// `owner/name`, or the stable id behind `id:`.
