@@ -7,6 +7,8 @@
 //! A grant without scopes may do everything. A missing scope, an account that was shut out and a private thing for a
 //! token with `public-only` are each a 403 with a sentence of its own.
 
+mod deliveries;
+mod hooks;
 mod lists;
 mod rules;
 mod values;
@@ -109,6 +111,10 @@ impl Gitea {
             return Ok(Response::json(200, &json!({"version": self.version})));
         }
         let caller = self.caller(request, now_ms)?;
+        if let ["repos", owner, name, "hooks", rest @ ..] = path {
+            let path = format!("{owner}/{name}");
+            return self.hooks(&caller, request, &path, rest, now_ms);
+        }
         if request.method != "GET" {
             return Err(self.not_found());
         }
@@ -239,5 +245,7 @@ impl Twin for Gitea {
         self.error(404, "Not Found")
     }
 
-    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
+    fn announce(&mut self, change: &crate::hooks::Change, now_ms: u64) {
+        self.tell(change, now_ms);
+    }
 }

@@ -7,6 +7,7 @@
 //! A missing scope is a 401, a used-up rate limit a 403 without a word about when it ends. Tokens in the query string
 //! and in forms are not accepted, although Gitee takes them: nothing may send one there.
 
+mod hooks;
 mod paging;
 mod rules;
 mod values;
@@ -35,6 +36,8 @@ pub struct Gitee {
     root: String,
     /// Whether branches and tags come in pages that are counted; servers of 2022 give all of them and count nothing
     pub pages_refs: bool,
+    /// Whether ids of hooks are written as texts
+    pub hook_ids_are_texts: bool,
 }
 
 impl Gitee {
@@ -46,6 +49,7 @@ impl Gitee {
             web: String::new(),
             root: String::new(),
             pages_refs: true,
+            hook_ids_are_texts: false,
         };
         gitee.set_web(web);
         gitee
@@ -104,6 +108,10 @@ impl Gitee {
         now_ms: u64,
     ) -> Result<Response, Response> {
         let caller = self.caller(request, now_ms)?;
+        if let ["repos", owner, name, "hooks", rest @ ..] = path {
+            let path = format!("{owner}/{name}");
+            return self.hooks(&caller, request, &path, rest, now_ms);
+        }
         if request.method != "GET" {
             return Err(self.not_found());
         }
@@ -292,5 +300,7 @@ impl Twin for Gitee {
         error(404, "404 Not Found")
     }
 
-    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
+    fn announce(&mut self, change: &crate::hooks::Change, now_ms: u64) {
+        self.tell(change, now_ms);
+    }
 }

@@ -10,6 +10,8 @@ mod device;
 mod faults;
 #[path = "it/gitea.rs"]
 mod gitea;
+#[path = "it/gitea_hooks.rs"]
+mod gitea_hooks;
 #[path = "it/gitee.rs"]
 mod gitee;
 #[path = "it/gitlab.rs"]

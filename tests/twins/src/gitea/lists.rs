@@ -17,7 +17,7 @@ const USUAL: usize = 30;
 const MOST: usize = 50;
 
 /// A page by `page` and `limit`
-fn page(web: &str, request: &Request, all: &[Value]) -> Response {
+pub(super) fn page(web: &str, request: &Request, all: &[Value]) -> Response {
     let number = |name| request.query(name).and_then(|text| text.parse().ok());
     let limit = number("limit").unwrap_or(USUAL).clamp(1, MOST);
     let page = number("page").unwrap_or(1).max(1);
