@@ -172,7 +172,7 @@ fn all_keys() -> Vec<Asked> {
 fn source_keys(namespace: &NamespaceName, link: &LinkId) -> Vec<Asked> {
     let mut all = vec![Asked::EventHead(namespace.clone())];
     all.retain(|_| link.as_str() == "a");
-    for id in ["a", "ab"] {
+    for id in ["c", "bc"] {
         let source = SourceName {
             namespace: namespace.clone(),
             link: link.clone(),

@@ -95,6 +95,20 @@ async fn long_records_are_resealed_in_steps() {
     vault.verify().await.unwrap();
 }
 
+/// Short records of a kind that may be long are re-sealed in one step, each of them once.
+#[tokio::test]
+async fn short_deliveries_are_resealed_at_once() {
+    let home = Home::new(Arc::new(MemoryStore::new())).await;
+    let vault = home.open().await;
+    for number in 1..=20 {
+        let record = Record::Delivery(delivery(number, 10));
+        put(&vault, Key::Delivery(number), record).await.unwrap();
+    }
+    vault.rotate_epoch(Timestamp::default()).await.unwrap();
+    let step = vault.reseal_step(500).await.unwrap();
+    assert_eq!((step.seen, step.resealed, step.done), (20, 20, true));
+}
+
 /// Long records come in short pages, whatever page was asked for, and each of them once.
 #[tokio::test]
 async fn long_records_come_in_short_pages() {
