@@ -2,6 +2,8 @@
 
 #[path = "it/bitbucket.rs"]
 mod bitbucket;
+#[path = "it/bitbucket_hooks.rs"]
+mod bitbucket_hooks;
 #[path = "it/corpus.rs"]
 mod corpus;
 #[path = "it/device.rs"]
