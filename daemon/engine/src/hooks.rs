@@ -46,6 +46,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch as tell};
 pub(crate) use self::{
     act::{Through, refuses},
     away::{Gone, forgotten},
+    change::state_events,
 };
 use crate::{Engine, flight::lock, refresh::Schedule};
 

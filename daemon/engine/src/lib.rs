@@ -10,6 +10,8 @@
 //! | [`flows`] | start page, callback, confirmation |
 //! | [`credentials`], [`leases`] | hand-out of tokens, and taking them back |
 //! | [`expiring`] | what ends soon |
+//! | [`intake`], [`deliveries`] | what hooks deliver, and what becomes of it |
+//! | [`reconcile`] | what deliveries left out |
 //! | [`events`] | what happened, and who follows it |
 //! | [`repositories`] | repositories, refs, organizations |
 //! | [`sources`], [`hooks`] | repositories that are built, and their webhooks |
@@ -19,6 +21,7 @@
 
 mod budget;
 pub mod credentials;
+pub mod deliveries;
 mod digest;
 pub mod events;
 pub mod expiring;
@@ -26,6 +29,7 @@ mod flight;
 pub mod flows;
 pub mod hooks;
 pub mod hosts;
+pub mod intake;
 mod jwt;
 pub mod leases;
 pub mod links;
@@ -33,6 +37,7 @@ mod memory;
 mod mint;
 pub mod namespaces;
 mod operation;
+pub mod reconcile;
 mod records;
 mod refresh;
 pub mod repositories;
@@ -53,12 +58,15 @@ use tokio::sync::broadcast;
 
 use crate::{
     budget::Budgeted,
+    deliveries::Deliveries,
     events::Heads,
     flight::Flights,
     hooks::Hooks,
     hosts::Verdicts,
+    intake::Intake,
     leases::Shared,
     links::Checks,
+    reconcile::Comparisons,
     refresh::{Doubts, HostGates, Schedule, Unsaved},
     unlink::Unfinished,
 };
@@ -129,6 +137,9 @@ struct Inner {
     verdicts: Verdicts,
     heads: Heads,
     hooks: Hooks,
+    intake: Intake,
+    deliveries: Deliveries,
+    comparisons: Comparisons,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -173,6 +184,9 @@ impl Engine {
                 verdicts: Verdicts::default(),
                 heads: Heads::default(),
                 hooks: Hooks::default(),
+                intake: Intake::default(),
+                deliveries: Deliveries::default(),
+                comparisons: Comparisons::default(),
                 changes,
             }),
         }
@@ -278,6 +292,18 @@ impl Engine {
 
     pub(crate) fn hooks(&self) -> &Hooks {
         &self.inner.hooks
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.inner.intake
+    }
+
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.inner.deliveries
+    }
+
+    pub(crate) fn comparisons(&self) -> &Comparisons {
+        &self.inner.comparisons
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

@@ -1,6 +1,7 @@
 //! Typed access to the vault, and what its errors mean to a caller.
 
 use bindery_core::{
+    delivery::{Delivery, DeliveryHead, DeliveryMark},
     event::{Event, EventHead},
     flow::Flow,
     hook::{Hook, HookPlace, HookSecrets, KnownRefs},
@@ -153,6 +154,20 @@ impl Engine {
         /// The credentials that a flow holds beside those of its link.
         find_pending_at(namespace: &NamespaceName, flow: &FlowId, host: &HostName, origins: &OriginSet) -> Grant as PendingGrant,
         Key::PendingGrant(namespace.clone(), flow.clone(), host.clone(), origins.clone())
+    );
+
+    reader!(
+        /// A delivery, if it is kept.
+        find_delivery(number: u64) -> Delivery, Key::Delivery(number)
+    );
+    reader!(
+        /// That a delivery of a hook came in before.
+        find_delivery_mark(hook: &HookId, digest: &[u8; 32]) -> DeliveryMark,
+        Key::DeliveryMark(hook.clone(), *digest)
+    );
+    reader!(
+        /// How far deliveries are numbered; `None` before the first.
+        find_delivery_head() -> DeliveryHead, Key::DeliveryHead
     );
 
     /// The credentials that `flow` holds beside those of its link.

@@ -30,7 +30,8 @@ impl Engine {
     pub async fn recover(&self) -> Result<(), Problem> {
         self.recover_intents().await?;
         self.recover_flows().await?;
-        self.resume_devices().await
+        self.resume_devices().await?;
+        self.recover_deliveries().await
     }
 
     /// A code that was being exchanged at the last stop is used up, and what came of it is not known.
@@ -72,7 +73,11 @@ impl Engine {
     /// Does what runs by itself until the future is dropped: sweeps, and replaces tokens before they end.
     pub async fn sweep_forever(&self) {
         let upkeep = futures_util::future::join(self.keep_up_forever(), self.check_forever());
-        let hooks = self.check_hooks_forever();
+        let hooks = futures_util::future::join3(
+            self.check_hooks_forever(),
+            self.process_forever(),
+            self.reconcile_forever(),
+        );
         futures_util::future::join3(self.sweep_on(), upkeep, hooks).await;
     }
 
@@ -101,6 +106,8 @@ impl Engine {
             self.write_leases().await,
             self.forget_leases().await,
             self.forget_requests().await,
+            self.write_rejections().await,
+            self.forget_deliveries().await,
         ];
         parts.into_iter().collect()
     }

@@ -11,6 +11,8 @@ mod apps;
 mod checks;
 #[path = "engine/choosing.rs"]
 mod choosing;
+#[path = "engine/deliveries.rs"]
+mod deliveries;
 #[path = "engine/device.rs"]
 mod device;
 #[path = "engine/headless.rs"]
@@ -19,6 +21,8 @@ mod headless;
 mod hosts;
 #[path = "engine/installations.rs"]
 mod installations;
+#[path = "engine/intake.rs"]
+mod intake;
 #[path = "engine/leases.rs"]
 mod leases;
 #[path = "engine/linking.rs"]
@@ -27,6 +31,8 @@ mod linking;
 mod names;
 #[path = "engine/races.rs"]
 mod races;
+#[path = "engine/reconcile.rs"]
+mod reconcile;
 #[path = "engine/refresh.rs"]
 mod refresh;
 #[path = "engine/replaced.rs"]

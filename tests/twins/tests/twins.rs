@@ -2,8 +2,6 @@
 
 #[path = "it/bitbucket.rs"]
 mod bitbucket;
-#[path = "it/bitbucket_hooks.rs"]
-mod bitbucket_hooks;
 #[path = "it/corpus.rs"]
 mod corpus;
 #[path = "it/device.rs"]

@@ -55,7 +55,7 @@ const fn next_may(problem: &Problem) -> bool {
 
 impl Engine {
     /// Asks the provider about a hook. Fails with what the first link says where no link can.
-    pub(super) async fn act(
+    pub(crate) async fn act(
         &self,
         hook: &Hook,
         through: Through<'_>,

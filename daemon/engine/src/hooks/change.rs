@@ -68,7 +68,7 @@ impl Engine {
         version: u64,
         mut others: Vec<Change>,
     ) -> Result<(), Problem> {
-        let drafts = events(before, &after, self.now());
+        let drafts = state_events(before, &after, self.now());
         let key = Key::Hook(after.id.clone());
         let put = Some(Record::Hook(after.clone()));
         others.push(change(key, Expect::Version(version), put));
@@ -85,7 +85,7 @@ impl Engine {
 }
 
 /// One event for each source whose hook has a new state. Of a hook that goes away nobody is told.
-fn events(before: &Hook, after: &Hook, now: Timestamp) -> Vec<Draft> {
+pub(crate) fn state_events(before: &Hook, after: &Hook, now: Timestamp) -> Vec<Draft> {
     if before.state == after.state || after.step == Some(HookStep::Delete) {
         return Vec::new();
     }

@@ -4,6 +4,8 @@
 mod app;
 #[path = "support/forge.rs"]
 mod forge;
+#[path = "support/hooked.rs"]
+mod hooked;
 #[path = "support/plugin.rs"]
 mod plugin;
 
@@ -39,6 +41,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::{
     forge::{ScriptedForge, pair},
+    hooked::{Hooked, SECRET, hook_id, incoming, signed, source_name, weakly_signed},
     plugin::{ScriptedPlugin, failure, installation, octo},
 };
 

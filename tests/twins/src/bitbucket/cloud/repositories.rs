@@ -102,12 +102,7 @@ impl Cloud {
         all.filter(move |found| found.owner == owner)
     }
 
-    pub(super) fn visible(
-        &self,
-        caller: &Caller,
-        slug: &str,
-        name: &str,
-    ) -> Result<&Repository, Response> {
+    fn visible(&self, caller: &Caller, slug: &str, name: &str) -> Result<&Repository, Response> {
         let world = &self.state.world;
         let mut all = world.repositories.values();
         let by_id = all.find(|found| uuid(found.id) == name);

@@ -1,0 +1,225 @@
+//! Processes what waits: the deliveries of a hook one after the other, several hooks at once.
+
+use std::time::Duration;
+
+use bindery_core::{
+    delivery::{Delivery, DeliveryState},
+    hook::Hook,
+    name::HookId,
+    port::{Change, Expect, Key, Record},
+    problem::{Kind, Problem, Reason},
+};
+use tokio::task::JoinSet;
+
+use super::{note_proof, read::Said};
+use crate::{Engine, Versioned, records::change};
+
+/// Hooks whose deliveries are processed at once.
+const AT_ONCE: usize = 8;
+
+/// How long is slept at most: clocks jump.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// Wait after the first failure; twice as long after each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest wait after a failure.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// How often the provider is asked about a delivery before it is laid aside.
+const TRIES: u32 = 6;
+
+/// How often another writer may be faster before it counts as a failure.
+const CONFLICTS: usize = 16;
+
+impl Engine {
+    /// Finds what was stored and not processed before the last stop.
+    pub(crate) async fn recover_deliveries(&self) -> Result<(), Problem> {
+        let (head, _) = self.delivery_numbers().await?;
+        for number in head.processed.max(1)..head.reserved {
+            let found = self.find_delivery(number).await?;
+            let waits = found.filter(|one| one.record.state == DeliveryState::Stored);
+            if let Some(delivery) = waits {
+                self.open_number(number);
+                self.deliveries().push(&delivery.record.hook, number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Processes deliveries until the future is dropped.
+    pub(crate) async fn process_forever(&self) {
+        let mut running = JoinSet::new();
+        loop {
+            self.start_processing(&mut running);
+            let latest = self.now().after(LONGEST_SLEEP);
+            let next = self.deliveries().queue.next();
+            let next = next.map_or(latest, |next| next.min(latest));
+            tokio::select! {
+                _ = running.join_next(), if !running.is_empty() => {}
+                () = self.deliveries().queue.stirred() => {}
+                () = self.ports().clock.sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Processes all deliveries that wait and are due, and returns when none is left.
+    pub async fn process_deliveries(&self) {
+        let mut running = JoinSet::new();
+        loop {
+            self.start_processing(&mut running);
+            if running.join_next().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn start_processing(&self, running: &mut JoinSet<()>) {
+        while running.len() < AT_ONCE {
+            let Some(hook) = self.deliveries().queue.take(self.now()) else {
+                return;
+            };
+            let engine = self.clone();
+            running.spawn(async move {
+                // Left however it ends, a panic included.
+                let left = Left(engine, hook);
+                left.0.process_hook(&left.1).await;
+            });
+        }
+    }
+
+    /// Processes the deliveries of a hook, until there is none or one fails.
+    async fn process_hook(&self, hook: &HookId) {
+        let queue = &self.deliveries().queue;
+        while let Some((number, failures)) = queue.first(hook) {
+            // Waits from before, so that a panic is no endless loop.
+            let wait = FIRST_WAIT * 2u32.saturating_pow(failures.min(16));
+            let wait = wait.min(LONGEST_WAIT);
+            queue.hold(hook, self.now().after(wait));
+            let last = failures + 1 >= TRIES;
+            match self.process_delivery(number, last).await {
+                Ok(()) => {
+                    queue.done(hook, number);
+                    self.close_number(number);
+                }
+                Err(problem) => {
+                    tracing::warn!(hook.id = %hook, number, reason = problem.reason.as_str(), error = %problem, "A delivery could not be processed; it is tried again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Processes one delivery. `last` says that nobody outside is waited for any more.
+    async fn process_delivery(&self, number: u64, last: bool) -> Result<(), Problem> {
+        let Some(found) = self.find_delivery(number).await? else {
+            return Ok(());
+        };
+        if found.record.state != DeliveryState::Stored {
+            return Ok(());
+        }
+        let _turn = self.deliveries().turn(&found.record.hook).await;
+        let Some(hook) = self.find_hook(&found.record.hook).await? else {
+            return self.end_without_hook(found).await;
+        };
+        let said = self.read_delivery(&hook.record, &found.record).await;
+        let looked = match said {
+            Ok(said) => self.look_up(&hook.record, said).await,
+            Err(problem) => Err(problem),
+        };
+        match looked {
+            Ok(said) => self.conclude_again(number, &said).await,
+            Err(problem) if passes(&problem) && !last => Err(problem),
+            Err(problem) => self.lay_aside(number, &problem).await,
+        }
+    }
+
+    /// Decides what becomes of a delivery, again and again until no other writer is in between.
+    async fn conclude_again(&self, number: u64, said: &Said) -> Result<(), Problem> {
+        for _ in 0..CONFLICTS {
+            match self.conclude(number, said).await {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                outcome => return outcome,
+            }
+        }
+        self.conclude(number, said).await
+    }
+
+    /// What can't be read, or not be confirmed, is kept for people; refs are compared in its place.
+    async fn lay_aside(&self, number: u64, problem: &Problem) -> Result<(), Problem> {
+        for _ in 0..CONFLICTS {
+            match self.write_unparsed(number, problem).await {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                outcome => return outcome,
+            }
+        }
+        self.write_unparsed(number, problem).await
+    }
+
+    async fn write_unparsed(&self, number: u64, problem: &Problem) -> Result<(), Problem> {
+        let Some(found) = self.find_delivery(number).await? else {
+            return Ok(());
+        };
+        let Some(hook) = self.find_hook(&found.record.hook).await? else {
+            return self.end_without_hook(found).await;
+        };
+        let mut delivery = found.record;
+        delivery.state = DeliveryState::Unparsed;
+        delivery.message = format!("{}; refs are compared instead", problem.message);
+        let mut after = hook.record.clone();
+        note_delivery(&mut after, &delivery);
+        after.reconcile_due = true;
+        let put = vec![put_delivery(delivery, found.version)];
+        self.put_hook(&hook.record, after, hook.version, put).await
+    }
+
+    async fn end_without_hook(&self, found: Versioned<Delivery>) -> Result<(), Problem> {
+        let mut delivery = found.record;
+        delivery.state = DeliveryState::Ignored;
+        "its hook is gone".clone_into(&mut delivery.message);
+        self.commit(vec![put_delivery(delivery, found.version)])
+            .await
+    }
+}
+
+/// Gives a hook back to the queue.
+struct Left(Engine, HookId);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.deliveries().queue.leave(&self.1);
+    }
+}
+
+/// Whether waiting mends it. A plugin that died may have died of this very delivery.
+fn passes(problem: &Problem) -> bool {
+    let plugin = matches!(
+        problem.reason,
+        Reason::PluginCrashed | Reason::PluginTimeout | Reason::PluginFailed
+    );
+    let outside = matches!(
+        problem.reason.kind(),
+        Kind::Unavailable | Kind::Exhausted | Kind::Conflict
+    );
+    let store = matches!(problem.reason, Reason::StoreFailed);
+    !plugin && (outside || store)
+}
+
+/// The hook brought a delivery that is right.
+pub(super) fn note_delivery(hook: &mut Hook, delivery: &Delivery) {
+    note_proof(hook, delivery.received);
+    let (first, last) = hook.deliveries;
+    let number = delivery.number;
+    let first = if first == 0 {
+        number
+    } else {
+        first.min(number)
+    };
+    hook.deliveries = (first, last.max(number));
+}
+
+pub(super) fn put_delivery(delivery: Delivery, version: u64) -> Change {
+    let key = Key::Delivery(delivery.number);
+    let put = Some(Record::Delivery(delivery));
+    change(key, Expect::Version(version), put)
+}

@@ -1,0 +1,233 @@
+//! What the changes of a repository become: events, what is known of its refs, and its hook, in one commit.
+
+use bindery_core::{
+    delivery::{Delivery, DeliveryState},
+    event::EventOrigin,
+    hook::{Hook, HookStep, KnownRefs},
+    name::HookId,
+    port::{Change, Expect, Key, Record},
+    problem::Problem,
+    provider::{DeliveredRepository, Happening},
+    refs::{admit, compare},
+    source::Source,
+    time::Timestamp,
+};
+
+use super::{
+    draft::{Drafts, Numbered, Told},
+    process::{note_delivery, put_delivery},
+    read::Said,
+};
+use crate::{Engine, Versioned, hooks::state_events, records::change};
+
+/// What is to be written at once.
+pub(crate) struct Changes {
+    /// The hook as it was read.
+    pub(crate) before: Versioned<Hook>,
+    /// The hook afterwards.
+    pub(crate) after: Hook,
+    /// What is known of its refs, and the version that was read.
+    pub(crate) known: KnownRefs,
+    pub(crate) known_before: KnownRefs,
+    pub(crate) expect: Expect,
+    /// What happened, in order.
+    pub(crate) told: Vec<Told>,
+    /// Sources that it is told to.
+    pub(crate) sources: Vec<Source>,
+}
+
+impl Engine {
+    /// What is to be written for a hook, while it is as it was read; `None` where it is gone.
+    pub(crate) async fn changes(&self, hook: &HookId) -> Result<Option<Changes>, Problem> {
+        let Some(before) = self.find_hook(hook).await? else {
+            return Ok(None);
+        };
+        let (known, expect) = match self.find_known_refs(hook).await? {
+            Some(entry) => (entry.record, Expect::Version(entry.version)),
+            None => (KnownRefs::default(), Expect::Absent),
+        };
+        let sources = self.acting_sources(&before.record).await?;
+        Ok(Some(Changes {
+            after: before.record.clone(),
+            before,
+            known_before: known.clone(),
+            known,
+            expect,
+            told: Vec::new(),
+            sources,
+        }))
+    }
+
+    /// Writes it, with what else becomes true, and returns the events.
+    pub(crate) async fn write_changes(
+        &self,
+        changes: Changes,
+        others: impl FnOnce(&[Numbered]) -> Vec<Change>,
+    ) -> Result<Vec<Numbered>, Problem> {
+        let now = self.now();
+        let Drafts { mut all, triggers } =
+            self.drafts(&changes.after, &changes.sources, &changes.told, now);
+        let own = all.len();
+        all.extend(state_events(&changes.before.record, &changes.after, now));
+        let after = changes.after.clone();
+        let written = self.append_events(all, |numbers| {
+            let own = numbers.get(..own).unwrap_or_default();
+            let mut writes = others(own);
+            writes.extend(changes.writes());
+            writes
+        });
+        let mut numbers = written.await?;
+        numbers.truncate(own);
+        for (source, (times, max)) in triggers {
+            self.deliveries().note_triggers(&source, times, max, now);
+        }
+        self.hook_written(&after);
+        Ok(numbers)
+    }
+
+    /// Decides what becomes of a delivery, and writes it. The hook's turn must be held.
+    pub(super) async fn conclude(&self, number: u64, said: &Said) -> Result<(), Problem> {
+        let Some(found) = self.find_delivery(number).await? else {
+            return Ok(());
+        };
+        let Some(mut changes) = self.changes(&found.record.hook).await? else {
+            return Ok(());
+        };
+        let Versioned {
+            record: mut delivery,
+            version,
+        } = found;
+        let why = decide(&mut changes, &delivery, said, self.now());
+        let sources = changes.sources.clone();
+        let access_changed = said.own && said.delivered.access_changed;
+        let renamed = changes.after.full_name != changes.before.record.full_name;
+        let (hook, name) = (delivery.hook.clone(), changes.after.full_name.clone());
+        note_delivery(&mut changes.after, &delivery);
+        let written = self.write_changes(changes, |numbers| {
+            let told = !numbers.is_empty();
+            delivery.state = if told {
+                DeliveryState::Processed
+            } else {
+                DeliveryState::Ignored
+            };
+            why.clone_into(&mut delivery.message);
+            // What a delivery became before stays, where it is processed again.
+            delivery.events.extend_from_slice(numbers);
+            vec![put_delivery(delivery, version)]
+        });
+        written.await?;
+        if access_changed {
+            self.check_links_soon(&sources).await;
+        }
+        if renamed {
+            self.rename_hook(&hook, &name).await?;
+        }
+        Ok(())
+    }
+
+    /// The provider says that an authorization ended: what links are left with is found out now.
+    async fn check_links_soon(&self, sources: &[Source]) {
+        for source in sources {
+            let link = self.find_link(&source.namespace, &source.link).await;
+            if let Ok(Some(link)) = link {
+                self.check_soon(&link.record);
+            }
+        }
+    }
+}
+
+impl Changes {
+    fn writes(self) -> Vec<Change> {
+        let id = self.after.id.clone();
+        let hook = Key::Hook(id.clone());
+        let hook = change(
+            hook,
+            Expect::Version(self.before.version),
+            Some(Record::Hook(self.after)),
+        );
+        let mut writes = vec![hook];
+        if self.known != self.known_before {
+            let known = Some(Record::KnownRefs(self.known));
+            writes.push(change(Key::KnownRefs(id), self.expect, known));
+        }
+        writes
+    }
+}
+
+/// Holds what a delivery says against what is known. Returns why nothing became of it, or of a part; empty where all did.
+fn decide(changes: &mut Changes, delivery: &Delivery, said: &Said, now: Timestamp) -> &'static str {
+    if !said.own {
+        return "it is about another repository than the hook's";
+    }
+    if changes.after.step == Some(HookStep::Delete) {
+        return "its hook is being deleted";
+    }
+    if changes.sources.is_empty() {
+        // Refs are compared once a link is in use again: until then nothing is acted on.
+        changes.after.reconcile_due |= !said.delivered.ping;
+        return "no source acts on it: their links, or the host, are disabled or unlinked";
+    }
+    changes.after.reconcile_due |= said.delivered.truncated;
+    note_name(changes, said);
+    let known_only = tell(changes, delivery, said);
+    tell_differences(changes, said, now);
+    if said.delivered.ping {
+        "it only shows that the hook works"
+    } else if said.delivered.happenings.is_empty() && said.unconfirmed {
+        "the provider does not say the same, and the signature does not cover the body"
+    } else if said.delivered.happenings.is_empty() {
+        "it tells of nothing that becomes an event"
+    } else if known_only {
+        "what it tells is known already"
+    } else {
+        ""
+    }
+}
+
+/// Tells what is new. Says whether nothing was.
+fn tell(changes: &mut Changes, delivery: &Delivery, said: &Said) -> bool {
+    let before = changes.told.len();
+    for happening in &said.delivered.happenings {
+        // It has no place among the refs, so the delivery itself knows whether it was told.
+        if !delivery.events.is_empty() && matches!(happening, Happening::RepositoryChanged(_)) {
+            continue;
+        }
+        let admission = admit(&mut changes.known, happening);
+        changes.after.reconcile_due |= admission.wants_comparison();
+        if admission.is_told() {
+            changes.told.push(Told {
+                happening: happening.clone(),
+                origin: if delivery.redelivered {
+                    EventOrigin::Redelivery
+                } else {
+                    EventOrigin::Delivery
+                },
+                happened: said.delivered.happened,
+                actor: said.delivered.actor.clone(),
+                delivery: Some(delivery.number),
+                received: delivery.received,
+            });
+        }
+    }
+    changes.told.len() == before
+}
+
+/// A delivery that proves nothing but that something changed: all that changed is told, as the provider has it.
+fn tell_differences(changes: &mut Changes, said: &Said, now: Timestamp) {
+    if let Some(refs) = said.refs.as_ref().filter(|_| said.weak) {
+        let found = compare(&mut changes.known, refs);
+        let found = found
+            .into_iter()
+            .map(|happening| Told::found(happening, now));
+        changes.told.extend(found);
+    }
+}
+
+/// The repository may have a new path. What no signature covers says nothing of it.
+fn note_name(changes: &mut Changes, said: &Said) {
+    let named = said.delivered.repository.as_ref();
+    let told = |one: &&DeliveredRepository| !said.weak && !one.full_name.is_empty();
+    if let Some(named) = named.filter(told) {
+        changes.after.full_name.clone_from(&named.full_name);
+    }
+}

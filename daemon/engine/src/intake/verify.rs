@@ -1,0 +1,206 @@
+//! Signatures of deliveries, over the bytes as they came.
+//!
+//! All that is accepted is tried, whichever was right first, and something is computed over the body in each case: how long
+//! it takes tells nothing but the length of the body.
+
+use std::{borrow::Cow, hint::black_box, time::Duration};
+
+use bindery_core::{
+    hook::HookSecrets,
+    provider::{HookSupport, SignatureKind, SignatureScheme},
+    secret::Secret,
+    time::Timestamp,
+};
+use data_encoding::{BASE64, HEXLOWER};
+use ring::hmac;
+
+/// How far the time of a delivery may be off (Standard Webhooks).
+const STANDARD_WINDOW: Duration = Duration::from_secs(300);
+
+/// How far it may be off at Gitee.
+const GITEE_WINDOW: Duration = Duration::from_secs(3600);
+
+/// Header with the id that a Standard Webhooks signature covers.
+const STANDARD_ID: &str = "webhook-id";
+
+/// Signatures in one header.
+const MOST_SIGNATURES: usize = 8;
+
+/// No signature, and what is compared where none came.
+const NOTHING: [u8; 32] = [0; 32];
+
+/// The headers of a delivery, names in lower case.
+#[derive(Clone, Copy)]
+pub(super) struct Headers<'a>(pub(super) &'a [(String, Vec<u8>)]);
+
+impl<'a> Headers<'a> {
+    /// The only header of a name. Nothing where it is empty, or where two might be read differently by another party.
+    pub(super) fn only(&self, name: &str) -> Option<&'a str> {
+        let mut all = self.0.iter().filter(|(known, _)| known == name);
+        let (Some((_, value)), None) = (all.next(), all.next()) else {
+            return None;
+        };
+        let text = std::str::from_utf8(value).ok()?;
+        (!name.is_empty() && !text.is_empty()).then_some(text)
+    }
+}
+
+/// The bytes that are signed: those of the body, or of the member of a form that carries them.
+pub(super) fn signed<'a>(
+    support: &HookSupport,
+    headers: Headers<'_>,
+    body: &'a [u8],
+) -> Option<Cow<'a, [u8]>> {
+    let form = "application/x-www-form-urlencoded";
+    let kind = headers.only("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if support.form_member.is_empty() || !kind.eq_ignore_ascii_case(form) {
+        return Some(Cow::Borrowed(body));
+    }
+    let mut members =
+        url::form_urlencoded::parse(body).filter(|(name, _)| *name == support.form_member);
+    match (members.next(), members.next()) {
+        (Some((_, text)), None) => Some(Cow::Owned(text.into_owned().into_bytes())),
+        _ => None,
+    }
+}
+
+/// The secrets that a delivery may be signed with at `now`. An empty one is none.
+pub(super) fn accepted(secrets: &HookSecrets, now: Timestamp) -> Vec<&Secret> {
+    let previous = secrets.previous.as_ref();
+    let previous = previous
+        .filter(|(_, until)| now < *until)
+        .map(|(secret, _)| secret);
+    let all = [Some(&secrets.current), secrets.next.as_ref(), previous];
+    let all = all.into_iter().flatten();
+    all.filter(|secret| !secret.is_empty()).collect()
+}
+
+/// A delivery that is to be verified.
+#[derive(Clone, Copy)]
+pub(super) struct Claim<'a> {
+    pub(super) scheme: &'a SignatureScheme,
+    pub(super) headers: Headers<'a>,
+    pub(super) body: &'a [u8],
+    pub(super) now: Timestamp,
+}
+
+impl Claim<'_> {
+    /// Whether it is signed with one of `secrets`.
+    pub(super) fn holds(&self, secrets: &[&Secret]) -> bool {
+        let mut right = false;
+        for secret in secrets {
+            right |= self.holds_for(secret);
+        }
+        if secrets.is_empty() {
+            black_box(self.holds_for(&Secret::new("none".to_owned())));
+        }
+        right
+    }
+
+    fn holds_for(&self, secret: &Secret) -> bool {
+        match self.scheme.kind {
+            SignatureKind::BodyHmacSha256 => self.body_hmac(secret),
+            SignatureKind::Token => self.token(secret),
+            SignatureKind::StandardWebhooks => self.standard(secret),
+            SignatureKind::TimestampHmacSha256 => self.timestamp_hmac(secret),
+        }
+    }
+
+    /// What stands in the scheme's header, behind its prefix.
+    fn presented(&self) -> Option<&str> {
+        let value = self.headers.only(&self.scheme.header)?;
+        value.strip_prefix(&self.scheme.prefix)
+    }
+
+    fn body_hmac(&self, secret: &Secret) -> bool {
+        let sent = self.presented();
+        // Lower case only: every delivery has one signature, not many spellings of it.
+        let sent = sent.and_then(|text| HEXLOWER.decode(text.as_bytes()).ok());
+        let matches = is_mac(secret.expose().as_bytes(), self.body, sent.as_deref());
+        sent.is_some() & matches
+    }
+
+    fn token(&self, secret: &Secret) -> bool {
+        black_box(is_mac(secret.expose().as_bytes(), self.body, None));
+        let sent = self.presented();
+        let matches = same(secret, sent.unwrap_or_default());
+        sent.is_some() & matches
+    }
+
+    fn standard(&self, secret: &Secret) -> bool {
+        let id = self.headers.only(STANDARD_ID);
+        let time = self.headers.only(&self.scheme.timestamp_header);
+        let key = secret
+            .expose()
+            .strip_prefix("whsec_")
+            .and_then(|text| BASE64.decode(text.as_bytes()).ok())
+            .filter(|key| !key.is_empty());
+        let head = format!("{}.{}.", id.unwrap_or_default(), time.unwrap_or_default());
+        let message = [head.as_bytes(), self.body].concat();
+        let signed = self.any_standard(key.as_deref().unwrap_or(&NOTHING), &message);
+        let fresh = time.is_some_and(|time| self.is_fresh(time, 1000, STANDARD_WINDOW));
+        signed & fresh & id.is_some() & key.is_some()
+    }
+
+    /// Whether one of the signatures in the header is right. Those of another version are passed over.
+    fn any_standard(&self, key: &[u8], message: &[u8]) -> bool {
+        let sent = self.headers.only(&self.scheme.header);
+        let parts: Vec<_> = sent.unwrap_or_default().split(' ').collect();
+        let well_formed =
+            parts.len() <= MOST_SIGNATURES && parts.iter().all(|part| !part.is_empty());
+        let mut right = false;
+        for part in parts.iter().take(MOST_SIGNATURES) {
+            let mac = part.strip_prefix("v1,");
+            let mac = mac.and_then(|text| BASE64.decode(text.as_bytes()).ok());
+            let matches = is_mac(key, message, mac.as_deref());
+            right |= mac.is_some() & matches;
+        }
+        right & well_formed
+    }
+
+    fn timestamp_hmac(&self, secret: &Secret) -> bool {
+        black_box(is_mac(secret.expose().as_bytes(), self.body, None));
+        let time = self.headers.only(&self.scheme.timestamp_header);
+        let sent = self.presented();
+        let mac = sent.and_then(|text| BASE64.decode(text.as_bytes()).ok());
+        let message = format!("{}\n{}", time.unwrap_or_default(), secret.expose());
+        // It holds the secret, and is wiped as one.
+        let message = Secret::new(message);
+        let signed = is_mac(
+            secret.expose().as_bytes(),
+            message.expose().as_bytes(),
+            mac.as_deref(),
+        );
+        let fresh = time.is_some_and(|time| self.is_fresh(time, 1, GITEE_WINDOW));
+        signed & fresh & mac.is_some()
+    }
+
+    /// Whether a time in units of `unit_ms` milliseconds is no further from now than `window`.
+    fn is_fresh(&self, time: &str, unit_ms: u64, window: Duration) -> bool {
+        if !time.bytes().all(|c| c.is_ascii_digit()) {
+            return false;
+        }
+        let time = time.parse::<u64>().ok();
+        let Some(ms) = time.and_then(|time| time.checked_mul(unit_ms)) else {
+            return false;
+        };
+        let (then, now) = (Timestamp::from_unix_ms(ms), self.now);
+        now.since(then).max(then.since(now)) <= window
+    }
+}
+
+fn is_mac(key: &[u8], message: &[u8], mac: Option<&[u8]>) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::verify(&key, message, mac.unwrap_or(&NOTHING)).is_ok()
+}
+
+/// Compares in constant time: equal texts have equal MACs under any key.
+fn same(secret: &Secret, presented: &str) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+    let right = hmac::sign(&key, secret.expose().as_bytes());
+    hmac::verify(&key, presented.as_bytes(), right.as_ref()).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

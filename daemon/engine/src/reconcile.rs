@@ -1,0 +1,93 @@
+//! What deliveries left out: those that failed are asked for again, and refs are compared with what events told.
+//!
+//! Providers drop deliveries, send none for many refs at once, and most never try again. So the refs of each repository are
+//! looked at from time to time, and at once where something hints at a gap. What differs becomes an event once, whether or not
+//! its delivery comes later.
+//!
+//! | Module | What it does |
+//! |---|---|
+//! | `missed` | asks the provider for deliveries that failed |
+//! | `compare` | compares refs |
+//! | `watch` | when each hook is due |
+
+mod compare;
+mod missed;
+mod watch;
+
+use std::{collections::HashMap, sync::Mutex};
+
+use bindery_core::{
+    name::{HookId, NamespaceName},
+    problem::{Problem, Reason},
+    source::SourceName,
+    time::Timestamp,
+};
+
+use crate::Engine;
+
+/// What catching up did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CaughtUp {
+    /// Deliveries that the provider was asked to send again.
+    pub recovered_deliveries: u32,
+    /// Refs that had changed without a delivery.
+    pub changed_refs: u32,
+    /// The events that were emitted: namespace and sequence.
+    pub events: Vec<(NamespaceName, u64)>,
+}
+
+/// Hooks that could not be looked at, and when they are again.
+#[derive(Default)]
+pub(crate) struct Comparisons {
+    held: Mutex<HashMap<HookId, Timestamp>>,
+}
+
+impl Engine {
+    /// Asks for deliveries of a source's hook that were missed, and compares refs. `since` is from when on the provider's list
+    /// is gone through; `None` for where it ended the last time. Where deliveries are sent again, refs are compared once those
+    /// had their time.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND`, the reasons of links that can't be used, and what the provider and the vault say.
+    pub async fn catch_up(
+        &self,
+        source: &SourceName,
+        since: Option<Timestamp>,
+    ) -> Result<CaughtUp, Problem> {
+        let found = self.find_source(source).await?;
+        let found = found.ok_or_else(|| Problem::not_found(source))?;
+        let mut caught = self.reconcile_hook(&found.record.hook, since).await?;
+        // What other namespaces got is not this one's to see.
+        caught
+            .events
+            .retain(|(namespace, _)| *namespace == source.namespace);
+        Ok(caught)
+    }
+
+    /// Catches up with one hook.
+    pub(crate) async fn reconcile_hook(
+        &self,
+        id: &HookId,
+        since: Option<Timestamp>,
+    ) -> Result<CaughtUp, Problem> {
+        let _turn = self.deliveries().turn(id).await;
+        let Some(hook) = self.find_hook(id).await? else {
+            return Ok(CaughtUp::default());
+        };
+        if self.acting_sources(&hook.record).await?.is_empty() {
+            return Err(Problem::new(
+                Reason::LinkDisabled,
+                "no link is in use that could ask the provider; enable or authorize one",
+            ));
+        }
+        let recovered = self.fetch_missed(&hook.record, since).await;
+        if recovered > 0 {
+            return Ok(CaughtUp {
+                recovered_deliveries: recovered,
+                ..CaughtUp::default()
+            });
+        }
+        self.compare_refs(&hook.record).await
+    }
+}
