@@ -182,6 +182,17 @@ fn problem(response: &Response) -> Problem {
     response.json().unwrap_or_default()
 }
 
+/// All that an error says, as one text; empty where it is not JSON.
+pub(crate) fn text(response: &Response) -> String {
+    let problem = problem(response);
+    format!("{} {}", problem.message, problem.error)
+}
+
+/// Whether the server does not know the path at all. What is not there is told by `message`.
+pub(crate) fn is_unknown_route(response: &Response) -> bool {
+    response.status() == 404 && problem(response).error == "404 Not Found"
+}
+
 /// Whether the answer is one that GitLab gives to strangers.
 pub(crate) fn is_from_gitlab(response: &Response) -> bool {
     let message = problem(response).message;

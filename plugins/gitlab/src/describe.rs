@@ -6,6 +6,8 @@ use bindery_plugin_sdk::v1::{
     RevocationSupport, TokenKind,
 };
 
+use crate::hooks;
+
 /// Page where a person ends an application's authorization, and where applications of a person are registered.
 pub(crate) const APPLICATIONS_PAGE: &str = "/-/user_settings/applications";
 
@@ -33,7 +35,9 @@ pub(crate) fn description() -> Description {
         provider: "gitlab".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         operations: operations(),
-        secrets: vec!["access_token".to_owned(), "rotated_token".to_owned()],
+        secrets: ["access_token", "rotated_token", "hook_secret"]
+            .map(str::to_owned)
+            .to_vec(),
         display_name: "GitLab".to_owned(),
         platform_versions: "gitlab.com, Self-Managed and Dedicated 16.10 and later".to_owned(),
         trigger_limits: "None".to_owned(),
@@ -47,6 +51,7 @@ pub(crate) fn description() -> Description {
             reset: "ratelimit-reset".to_owned(),
         }),
         revocation: Some(revocation()),
+        hooks: Some(hooks::support()),
         ..Description::default()
     }
 }
@@ -62,6 +67,14 @@ fn operations() -> Vec<i32> {
         Operation::Revoke,
         Operation::Probe,
         Operation::RotateToken,
+        Operation::ListHooks,
+        Operation::CreateHook,
+        Operation::UpdateHook,
+        Operation::DeleteHook,
+        Operation::PingHook,
+        Operation::ListDeliveries,
+        Operation::Redeliver,
+        Operation::ParseDelivery,
     ];
     all.map(i32::from).to_vec()
 }

@@ -6,7 +6,8 @@
 //! | `call` | sending, and what an error means |
 //! | `paging` | where a list goes on, as cursors |
 //! | `project` | a project's place in URLs, also after it was moved |
-//! | `account`, `token`, `organizations`, `repositories`, `refs` | the operations |
+//! | `account`, `token`, `organizations`, `repositories`, `refs`, `hooks` | the operations |
+//! | `delivery` | what a delivery of a hook says |
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +15,9 @@ use bindery_plugin_sdk::{Cx, Provider, Result, v1};
 
 mod account;
 mod call;
+mod delivery;
 mod describe;
+mod hooks;
 mod organizations;
 mod paging;
 mod project;
@@ -70,5 +73,37 @@ impl Provider for GitLab {
 
     async fn rotate_token(&self, cx: &Cx, input: v1::RotateToken) -> Result<v1::TokenFacts> {
         token::rotate(cx, input.expire_unix).await
+    }
+
+    async fn list_hooks(&self, cx: &Cx, input: v1::ListHooks) -> Result<()> {
+        hooks::list(cx, &input).await
+    }
+
+    async fn create_hook(&self, cx: &Cx, input: v1::CreateHook) -> Result<v1::HookFacts> {
+        hooks::create(cx, &input).await
+    }
+
+    async fn update_hook(&self, cx: &Cx, input: v1::UpdateHook) -> Result<v1::HookFacts> {
+        hooks::update(cx, &input).await
+    }
+
+    async fn delete_hook(&self, cx: &Cx, input: v1::DeleteHook) -> Result<v1::Revocation> {
+        hooks::delete(cx, &input).await
+    }
+
+    async fn ping_hook(&self, cx: &Cx, input: v1::PingHook) -> Result<()> {
+        hooks::ping(cx, &input).await
+    }
+
+    async fn list_deliveries(&self, cx: &Cx, input: v1::ListDeliveries) -> Result<()> {
+        hooks::list_deliveries(cx, &input).await
+    }
+
+    async fn redeliver(&self, cx: &Cx, input: v1::Redeliver) -> Result<()> {
+        hooks::redeliver(cx, &input).await
+    }
+
+    async fn parse_delivery(&self, _: &Cx, input: v1::ParseDelivery) -> Result<v1::Delivered> {
+        delivery::parse(&input)
     }
 }
