@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use bindery_tests::{gitea::Decision, twin::Served};
+use bindery_tests::{gitea::Decision, receiver::Receiver, twin::Served};
 use bindery_twins::{
     Twin,
     gitlab::GitLab,
+    hooks::Hook,
     knobs::Fault,
     world::{NewToken, Owner},
 };
@@ -180,5 +181,26 @@ async fn connections_close_on_purpose() -> Result<()> {
         browser.get(&url).await?.status == 401,
         "no answer comes any more"
     );
+    Ok(())
+}
+
+/// What is pushed through the front reaches the hook's URL.
+#[tokio::test]
+async fn hooks_are_told_for_real() -> Result<()> {
+    let scene = Scene::start().await?;
+    let receiver = Receiver::start().await?;
+    scene.served.with(|twin| {
+        let mut hook = Hook::new(1, scene.hello, &receiver.url("/hooks/1"), 0);
+        hook.secret = Some("s3cr3t".to_owned());
+        hook.events.insert("tag_push_events".to_owned());
+        twin.state_mut().hooks.plant(hook);
+    });
+    scene.served.add_tags(scene.hello, &["v2.0.0"], true)?;
+    scene.served.deliveries_done().await;
+    let got = receiver.take();
+    ensure!(got.len() == 1, "{got:?}");
+    ensure!(got[0].header("x-gitlab-token") == Some("s3cr3t"));
+    let told = got[0].json();
+    ensure!(told["ref"] == "refs/tags/v2.0.0" && told["after"] != told["checkout_sha"]);
     Ok(())
 }

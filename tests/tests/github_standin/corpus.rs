@@ -15,7 +15,7 @@ const CORPUS: &str = "BINDERY_CORPUS";
 /// Keys of the recordings that GitHub has dropped since, or that only the recorder added
 const GONE: [&str; 2] = ["connection", "content-length"];
 
-fn github() -> Option<PathBuf> {
+pub(crate) fn github() -> Option<PathBuf> {
     let Some(folder) = std::env::var_os(CORPUS).filter(|folder| !folder.is_empty()) else {
         bindery_tests::not_run(&format!("not run: {CORPUS} is not set"));
         return None;
@@ -29,7 +29,7 @@ pub(crate) fn description() -> anyhow::Result<Option<Value>> {
     file.map(|file| read(&file)).transpose()
 }
 
-fn read(path: &Path) -> anyhow::Result<Value> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(path);
     let text = text.with_context(|| format!("{} can't be read", path.display()))?;
     Ok(serde_json::from_str(&text)?)
@@ -91,7 +91,7 @@ fn resembles(answer: &Answer, recorded: &Value) {
     same_shape(&answer.json, &recorded["response"], path);
 }
 
-fn same_shape(ours: &Value, theirs: &Value, at: &str) {
+pub(crate) fn same_shape(ours: &Value, theirs: &Value, at: &str) {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {
             for (key, value) in theirs {

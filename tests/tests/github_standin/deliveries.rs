@@ -361,3 +361,41 @@ async fn trap_2_too_large_a_push_is_not_told() -> Result<()> {
     );
     Ok(())
 }
+
+/// Deliveries have the keys of recorded ones, of the same types.
+#[tokio::test]
+async fn deliveries_are_like_recorded_ones() -> Result<()> {
+    let Some(folder) = crate::corpus::github() else {
+        return Ok(());
+    };
+    let hooked = Hooked::start().await?;
+    let body = hooked.new_hook(&ALL, SECRET);
+    let _made = hooked.api("POST", HOOKS, Some(body)).await?;
+    let mut got = hooked.taken().await;
+    let github = &hooked.scene.github;
+    let _hash = github.commit("ada/engine", "main", ("a", "a"))?;
+    got.extend(hooked.taken().await);
+    github.add_tag("ada/engine", "v2", false)?;
+    github.remove_refs("ada/engine", &["refs/tags/v2"])?;
+    got.extend(hooked.taken().await);
+    github.rename("ada/engine", "motor")?;
+    got.extend(hooked.taken().await);
+    let cases = [
+        ("ghes-35.ping.payload.json", "ping"),
+        ("api.github.com.push.with-no-username-committer", "push"),
+        ("api.github.com.create.payload.json", "create"),
+        ("ghes-35.delete.payload.json", "delete"),
+    ];
+    for (name, wanted) in cases {
+        let file = folder.join(format!("webhooks/octokit.{name}.json"));
+        let mut known = crate::corpus::read(&file)?;
+        // Only apps and enterprises have these.
+        for member in ["installation", "enterprise"] {
+            let _other = known.as_object_mut().context("no object")?.remove(member);
+        }
+        let found = got.iter().find(|one| event(one) == wanted);
+        let found = found.with_context(|| format!("no {wanted}"))?;
+        crate::corpus::same_shape(&found.json(), &known, name);
+    }
+    Ok(())
+}
