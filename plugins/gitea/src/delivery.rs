@@ -61,9 +61,6 @@ struct User {
     id: Option<i64>,
     #[serde(default)]
     login: String,
-    /// The login, in Gogs.
-    #[serde(default)]
-    username: String,
     #[serde(default)]
     full_name: String,
 }
@@ -122,6 +119,7 @@ fn moved(push: &Push) -> Option<v1::Happening> {
     Some(happening(kind))
 }
 
+/// The server does not tell whether history was rewritten, so the paths of commits that a forced push threw away are missing.
 /// Of a new branch there are ten commits at most, and nobody knows which paths they changed compared to what; so neither their
 /// number nor their paths are those of the push.
 fn pushed(push: &Push, said: v1::Push) -> v1::Push {
@@ -228,11 +226,7 @@ fn change(change: Change) -> v1::Delivered {
 fn about(repository: Repository, actor: Option<User>) -> v1::Delivered {
     let person = |user: User| v1::Person {
         stable_id: user.id.map(|id| id.to_string()).unwrap_or_default(),
-        login: if user.login.is_empty() {
-            user.username
-        } else {
-            user.login
-        },
+        login: user.login,
         display_name: user.full_name,
     };
     v1::Delivered {

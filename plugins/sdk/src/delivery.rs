@@ -267,6 +267,21 @@ mod tests {
         assert_eq!(json::<Vec<u64>>(&body("[1]")).unwrap(), [1]);
     }
 
+    /// A member that nobody reads counts as well: the parser passes over it, and over its depth.
+    #[test]
+    fn a_deep_member_that_nobody_reads_is_refused() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Nothing {}
+        let of = |levels: usize| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            json::<Nothing>(&body(format!("{{\"x\":{open}{close}}}")))
+        };
+        assert!(of(MOST_LEVELS - 1).is_ok());
+        let failure = of(MOST_LEVELS).unwrap_err();
+        assert_eq!(failure.code(), v1::Code::MalformedResponse);
+        assert!(failure.message().contains("64 levels"));
+    }
+
     /// The limit is on levels, not on brackets in texts.
     #[test]
     fn levels_are_counted_outside_of_texts() {
