@@ -74,7 +74,7 @@ pub(crate) fn authorize<M: Governed>(
         Scope::Filtered => return Ok(()),
         Scope::Surface => None,
         Scope::Made => Some(target),
-        Scope::Across if target == EVERYWHERE => return Ok(()),
+        Scope::Across if is_everywhere(target) => return Ok(()),
         Scope::Namespaced | Scope::Across | Scope::Present => Some(namespace_of(target)?),
     };
     if caller.omnipotent() {
@@ -87,6 +87,12 @@ pub(crate) fn authorize<M: Governed>(
         }
         _ => Err(denied(row.action)),
     }
+}
+
+/// Whether a target stands for all namespaces that the caller may see, or for what is below them.
+fn is_everywhere(target: &str) -> bool {
+    let below = target.strip_prefix(EVERYWHERE);
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The refusal of a caller who may know what it is about.
@@ -195,9 +201,19 @@ table! {
         "ListLeases"(ListLeasesRequest) => Read, Across(parent);
     }
     "SourceService" {
-        later "CreateSource", "GetSource", "ListSources", "UpdateSource", "DeleteSource", "VerifySource",
-            "RepairSource", "RotateHookSecrets", "GetHookRotation", "ListHookRotationReports", "CatchUpSource",
-            "ListDeliveries", "GetDelivery", "RetryDelivery", "ListOrphanHooks", "RemoveOrphanHooks";
+        "CreateSource"(CreateSourceRequest) => Source, Namespaced(parent);
+        "GetSource"(GetSourceRequest) => Read, Namespaced(name);
+        "ListSources"(ListSourcesRequest) => Read, Across(parent);
+        "UpdateSource"(UpdateSourceRequest) => Source, Namespaced(source.name);
+        "DeleteSource"(DeleteSourceRequest) => Source, Namespaced(name);
+        "VerifySource"(VerifySourceRequest) => Source, Namespaced(name);
+        "RepairSource"(RepairSourceRequest) => Source, Namespaced(name);
+        "RotateHookSecrets"(RotateHookSecretsRequest) => Source, Across(parent);
+        "GetHookRotation"(GetHookRotationRequest) => Read, Across(name);
+        "ListHookRotationReports"(ListHookRotationReportsRequest) => Read, Across(parent);
+        "ListOrphanHooks"(ListOrphanHooksRequest) => Source, Across(parent);
+        "RemoveOrphanHooks"(RemoveOrphanHooksRequest) => Source, Across(parent);
+        later "CatchUpSource", "ListDeliveries", "GetDelivery", "RetryDelivery";
     }
     "EventService" {
         later "WatchEvents", "AckEvents", "GetEvent", "ListEvents", "ReplayEvents", "ListConsumers",

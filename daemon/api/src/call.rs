@@ -61,6 +61,31 @@ impl Call {
         Ok(all)
     }
 
+    /// One namespace, or all in which the caller has the right where none is named.
+    pub(crate) async fn namespaces(
+        &self,
+        one: Option<NamespaceName>,
+        action: Action,
+    ) -> Result<Vec<NamespaceName>, Failure> {
+        if let Some(one) = one {
+            self.engine().namespace(&one).await?;
+            return Ok(vec![one]);
+        }
+        let mut all = self.engine().namespace_names().await?;
+        all.retain(|name| self.has_right(action, name));
+        all.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        Ok(all)
+    }
+
+    /// Whether the caller has a right in a namespace.
+    pub(crate) fn has_right(&self, action: Action, name: &NamespaceName) -> bool {
+        let verdict = || {
+            self.policy()
+                .judge(&self.caller, action, Some(name.as_str()))
+        };
+        self.caller.omnipotent() || verdict() == Verdict::Allowed
+    }
+
     /// What makes a repetition of this request known; `None` without a request id.
     pub(crate) fn request_key<M: Governed + Message>(
         &self,

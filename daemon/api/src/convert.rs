@@ -8,3 +8,4 @@ pub(crate) mod namespace;
 pub(crate) mod provider;
 pub(crate) mod receipt;
 pub(crate) mod repository;
+pub(crate) mod source;

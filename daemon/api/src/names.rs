@@ -1,6 +1,9 @@
 //! Resource names: `namespaces/{namespace}/links/{link}` and the others, parsed once.
 
-use bindery_core::name::{HostName, LeaseId, LinkId, NamespaceName};
+use bindery_core::{
+    name::{HostName, LeaseId, LinkId, NamespaceName, RotationId, SourceId},
+    source::SourceName,
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::status::Failure;
@@ -44,6 +47,53 @@ pub(crate) fn link(name: &str) -> Result<(NamespaceName, LinkId), Failure> {
 pub(crate) fn receipt(name: &str) -> Result<(NamespaceName, LinkId), Failure> {
     below(name, "receipts")
         .ok_or_else(|| Failure::name(name, "namespaces/{namespace}/receipts/{receipt}"))
+}
+
+/// `namespaces/{namespace}/links/{link}/sources/{source}`.
+pub(crate) fn source(name: &str) -> Result<SourceName, Failure> {
+    let parsed = || {
+        let [namespace, link, source] = parts(name, ["namespaces", "links", "sources"])?;
+        Some(SourceName {
+            namespace: NamespaceName::parse(namespace).ok()?,
+            link: LinkId::parse(link).ok()?,
+            source: SourceId::parse(source).ok()?,
+        })
+    };
+    let pattern = "namespaces/{namespace}/links/{link}/sources/{source}";
+    parsed().ok_or_else(|| Failure::name(name, pattern))
+}
+
+/// `namespaces/{namespace}/links/{link}`, where `-` stands for any; `None` is any.
+pub(crate) fn any_link(name: &str) -> Result<(Option<NamespaceName>, Option<LinkId>), Failure> {
+    let parsed = || {
+        let [namespace, link] = parts(name, ["namespaces", "links"])?;
+        let namespace = any(namespace, |id| NamespaceName::parse(id).ok())?;
+        Some((namespace, any(link, |id| LinkId::parse(id).ok())?))
+    };
+    parsed().ok_or_else(|| Failure::name(name, "namespaces/{namespace}/links/{link}"))
+}
+
+/// `namespaces/{namespace}/hookRotations/{hook_rotation}`, where `-` stands for any namespace.
+pub(crate) fn rotation(name: &str) -> Result<(Option<NamespaceName>, RotationId), Failure> {
+    let parsed = || {
+        let [namespace, id] = parts(name, ["namespaces", "hookRotations"])?;
+        let namespace = any(namespace, |id| NamespaceName::parse(id).ok())?;
+        Some((namespace, RotationId::parse(id).ok()?))
+    };
+    let pattern = "namespaces/{namespace}/hookRotations/{hook_rotation}";
+    parsed().ok_or_else(|| Failure::name(name, pattern))
+}
+
+/// `Some(None)` for `-`, which stands for any.
+#[expect(
+    clippy::option_option,
+    reason = "any, one, and what is no id are three answers"
+)]
+fn any<T>(id: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+    match id {
+        "-" => Some(None),
+        id => parse(id).map(Some),
+    }
 }
 
 /// `namespaces/{namespace}/leases/{lease}`.

@@ -36,14 +36,17 @@ macro_rules! paged {
 
 paged!(
     ListExpiringRequest,
+    ListHookRotationReportsRequest,
     ListHostsRequest,
     ListLeasesRequest,
     ListLinksRequest,
     ListNamespacesRequest,
     ListOrganizationsRequest,
+    ListOrphanHooksRequest,
     ListReceiptsRequest,
     ListRefsRequest,
     ListRepositoriesRequest,
+    ListSourcesRequest,
 );
 
 impl Paged for v1::ListProvidersRequest {

@@ -12,6 +12,8 @@
 //! | `judge` | what is to be said of a hook, from what the provider shows and what came in |
 //! | `check` | compares a hook with what the provider has, and puts right what is safe |
 //! | `verify` | the same at once, with a ping; repair |
+//! | `rotate` | gives many hooks new secrets |
+//! | `orphans` | finds hooks of ours that belong to no source |
 //! | `watch` | when each hook is looked at by itself |
 
 mod act;
@@ -19,15 +21,17 @@ mod away;
 mod change;
 mod check;
 mod judge;
+mod orphans;
+mod rotate;
 mod settle;
 mod verify;
 mod watch;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -48,6 +52,7 @@ pub(crate) use self::{
     away::{Gone, forgotten},
     change::state_events,
 };
+pub use self::{orphans::Orphan, rotate::Rotate};
 use crate::{Engine, flight::lock, refresh::Schedule};
 
 /// Time between two looks at a hook where the operator says nothing.
@@ -73,6 +78,12 @@ pub(crate) struct Hooks {
     schedule: Schedule<HookId>,
     /// A hook was written.
     stirred: tell::Sender<()>,
+    /// Rotations that are not finished.
+    rotations: Mutex<HashSet<rotate::Whose>>,
+    /// Rotations that are gone on with at this moment.
+    rotating: Mutex<HashSet<rotate::Whose>>,
+    /// What the last stop left of rotations was looked for.
+    rotations_known: AtomicBool,
     check_ms: AtomicU64,
     reconcile_ms: AtomicU64,
 }
@@ -83,6 +94,9 @@ impl Default for Hooks {
             places: Mutex::default(),
             schedule: Schedule::default(),
             stirred: tell::Sender::new(()),
+            rotations: Mutex::default(),
+            rotating: Mutex::default(),
+            rotations_known: AtomicBool::new(false),
             check_ms: AtomicU64::new(ms(CHECK_INTERVAL)),
             reconcile_ms: AtomicU64::new(ms(RECONCILE_INTERVAL)),
         }

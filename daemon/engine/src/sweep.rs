@@ -103,6 +103,7 @@ impl Engine {
         let parts = [
             self.end_flows().await,
             self.resume_unlinks().await,
+            self.resume_rotations().await,
             self.write_leases().await,
             self.forget_leases().await,
             self.forget_requests().await,

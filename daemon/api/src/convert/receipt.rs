@@ -57,7 +57,7 @@ pub(crate) fn single(
     })
 }
 
-fn step(step: &ReceiptStep) -> wire::CleanupStep {
+pub(crate) fn step(step: &ReceiptStep) -> wire::CleanupStep {
     use cleanup_step::{Kind, Outcome as Wire};
     let kind = match step.kind {
         StepKind::StopHandOut => Kind::StopHandOut,

@@ -9,6 +9,7 @@ mod leases;
 mod life;
 mod matrix;
 mod ports;
+mod sources;
 mod surfaces;
 mod ways;
 mod world;

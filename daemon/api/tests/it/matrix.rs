@@ -13,6 +13,7 @@ use crate::{
 };
 
 const LINK: &str = "namespaces/acme/links/bound";
+const SOURCE: &str = "namespaces/acme/links/bound/sources/built";
 const REPOSITORY: &str = "namespaces/acme/links/bound/repositories/acme%2Fapi";
 
 /// A request for each served call, and how it ends for one who may.
@@ -101,12 +102,54 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "RepositoryService/GetRepository": GetRepositoryRequest { name: s(REPOSITORY) } => "OK";
         "RepositoryService/ListRefs": ListRefsRequest { parent: s(REPOSITORY) } => "OK";
         "RepositoryService/CheckAccess": CheckAccessRequest { name: s(REPOSITORY), permission: 3 } => "OK";
+        "SourceService/CreateSource": CreateSourceRequest { parent: s(LINK), source: Some(built()) } => "SOURCE_EXISTS";
+        "SourceService/GetSource": GetSourceRequest { name: s(SOURCE) } => "OK";
+        "SourceService/ListSources": ListSourcesRequest { parent: s(LINK) } => "OK";
+        "SourceService/UpdateSource": UpdateSourceRequest {
+            source: Some(wire::Source { name: s(SOURCE), paused: true, ..Default::default() })
+        } => "OK";
+        "SourceService/DeleteSource": DeleteSourceRequest { name: s(SOURCE) } => "OK";
+        "SourceService/VerifySource": VerifySourceRequest { name: s(SOURCE) } => "OK";
+        "SourceService/RepairSource": RepairSourceRequest { name: s(SOURCE) } => "OK";
+        "SourceService/RotateHookSecrets": RotateHookSecretsRequest { parent: s("namespaces/acme") } => "OK";
+        "SourceService/GetHookRotation": GetHookRotationRequest {
+            name: s("namespaces/acme/hookRotations/absent")
+        } => "NOT_FOUND";
+        "SourceService/ListHookRotationReports": ListHookRotationReportsRequest {
+            parent: s("namespaces/acme/hookRotations/absent")
+        } => "NOT_FOUND";
+        "SourceService/ListOrphanHooks": ListOrphanHooksRequest { parent: s(LINK) } => "OK";
+        "SourceService/RemoveOrphanHooks": RemoveOrphanHooksRequest { parent: s("namespaces/acme") } => "OK";
         "CredentialService/FetchReadCredential": FetchReadCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/RevokeLease": RevokeLeaseRequest { name: s("namespaces/acme/leases/held") } => "OK";
         "CredentialService/ListLeases": ListLeasesRequest { parent: s("namespaces/acme") } => "OK";
     }
     all
+}
+
+/// A repository that can be connected.
+fn built() -> wire::Source {
+    wire::Source {
+        repository: "acme/built".to_owned(),
+        ..Default::default()
+    }
+}
+
+/// Connects it, where a call is about sources: links alone are the world of all others.
+async fn connect(world: &World, row: &Row) {
+    if !row.method.starts_with("/bindery.v1.SourceService/") {
+        return;
+    }
+    let request = wire::CreateSourceRequest {
+        parent: LINK.to_owned(),
+        source_id: "built".to_owned(),
+        source: Some(built()),
+        ..Default::default()
+    };
+    let method = "/bindery.v1.SourceService/CreateSource";
+    let made = raw(&world.admin(), method, request.encode_to_vec()).await;
+    made.expect("source");
 }
 
 /// How a call must end for a caller, given how it ends for one who may.
@@ -136,6 +179,7 @@ async fn g1_every_call_as_every_caller() {
         let (message, end) = &requests[row.method];
         // Who may not comes first, so that all of them meet the same world.
         let world = World::new().await;
+        connect(&world, row).await;
         for role in ["nobody", "other", "reader", "owner"] {
             let caller = world.caller(role).await;
             cells += check(
@@ -146,6 +190,7 @@ async fn g1_every_call_as_every_caller() {
             );
         }
         let fresh = World::new().await;
+        connect(&fresh, row).await;
         cells += check(
             "admin",
             row,

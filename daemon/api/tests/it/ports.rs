@@ -20,9 +20,10 @@ use bindery_core::{
     problem::{Problem, Reason},
     provider::{
         AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, FailureCode,
-        HookSupport, Identity, Input, OperationKind, Organization, OrganizationAccess, Output,
-        Permission, PermissionScopes, RateLimitHeaders, Ref, RefKind, Repository, Revocation,
-        RevocationOutcome, RevocationSupport, Rotation, ServerFacts, TokenFacts, TokenKind,
+        HookFacts, HookSupport, Identity, Input, OperationKind, Organization, OrganizationAccess,
+        Output, Permission, PermissionScopes, RateLimitHeaders, Ref, RefKind, Repository,
+        Revocation, RevocationOutcome, RevocationSupport, Rotation, ServerFacts, SignatureKind,
+        SignatureScheme, TokenFacts, TokenKind,
     },
     secret::Secret,
     time::Timestamp,
@@ -62,6 +63,8 @@ impl Entropy for SystemEntropy {
 pub(crate) struct Forge {
     /// Operations that were asked for.
     pub(crate) asked: Mutex<Vec<OperationKind>>,
+    /// The webhooks of its one repository that has any.
+    pub(crate) hooks: Mutex<Vec<HookFacts>>,
 }
 
 impl Egress for Forge {
@@ -149,7 +152,9 @@ impl Providers for Forge {
         call: Call,
     ) -> BoxFuture<'a, Result<Started, Failure>> {
         self.asked.lock().expect("lock").push(call.input.kind());
-        let answer = answer(call.input).map(|output| Started {
+        let answer = self.hook_answer(&call.input);
+        let answer = answer.unwrap_or_else(|| answer_of(call.input));
+        let answer = answer.map(|output| Started {
             operation: Box::new(Over),
             step: Step {
                 partial: Vec::new(),
@@ -172,7 +177,60 @@ impl Operation for Over {
     }
 }
 
-fn answer(input: Input) -> Result<Output, Failure> {
+impl Forge {
+    /// What it says about the webhooks of `acme/built`; `None` for all else.
+    fn hook_answer(&self, input: &Input) -> Option<Result<Output, Failure>> {
+        let mut hooks = self.hooks.lock().expect("lock");
+        let output = match input {
+            Input::GetRepository { repository: name }
+                if name == "acme/built" || name == "id:built" =>
+            {
+                Output::Repository(Repository {
+                    can_administer: true,
+                    ..repository("built")
+                })
+            }
+            Input::ListHooks { .. } => Output::Hooks(hooks.clone()),
+            Input::CreateHook { hook, .. } => {
+                let facts = HookFacts {
+                    hook_id: format!("hook-{}", hooks.len()),
+                    url: hook.url.clone(),
+                    active: true,
+                    web_uri: "https://forge.example/acme/built/hooks".into(),
+                    ..HookFacts::default()
+                };
+                hooks.push(facts.clone());
+                Output::Hook(facts)
+            }
+            Input::UpdateHook { hook_id, hook, .. } => {
+                let known = hooks.iter_mut().find(|facts| facts.hook_id == *hook_id);
+                let Some(known) = known else {
+                    return Some(Err(missing()));
+                };
+                known.url.clone_from(&hook.url);
+                Output::Hook(known.clone())
+            }
+            Input::DeleteHook { hook_id, .. } => {
+                let before = hooks.len();
+                hooks.retain(|facts| facts.hook_id != *hook_id);
+                let outcome = if hooks.len() < before {
+                    RevocationOutcome::Done
+                } else {
+                    RevocationOutcome::AlreadyAbsent
+                };
+                Output::Revocation(Revocation {
+                    outcome,
+                    message: String::new(),
+                    action_uri: String::new(),
+                })
+            }
+            _ => return None,
+        };
+        Some(Ok(output))
+    }
+}
+
+fn answer_of(input: Input) -> Result<Output, Failure> {
     Ok(match input {
         Input::Identify => Output::Identity(Identity {
             stable_id: "7".into(),
@@ -313,7 +371,14 @@ fn description() -> Description {
         display_name: "Gitea".into(),
         platform_versions: "1.20 and later".into(),
         trigger_limits: "None".into(),
-        operations: vec![OperationKind::Identify, OperationKind::Revoke],
+        operations: vec![
+            OperationKind::Identify,
+            OperationKind::Revoke,
+            OperationKind::ListHooks,
+            OperationKind::CreateHook,
+            OperationKind::UpdateHook,
+            OperationKind::DeleteHook,
+        ],
         endpoints: Endpoints {
             api_from_web: "{web}/api/v1".into(),
             authorize: "{web}/login/oauth/authorize".into(),
@@ -345,7 +410,17 @@ fn description() -> Description {
         sha256: "00".into(),
         edition: String::new(),
         edition_webs: Vec::new(),
-        hooks: HookSupport::default(),
+        hooks: HookSupport {
+            schemes: vec![SignatureScheme {
+                name: "hmac-sha256".into(),
+                kind: SignatureKind::BodyHmacSha256,
+                header: "x-gitea-signature".into(),
+                prefix: String::new(),
+                timestamp_header: String::new(),
+                weak: false,
+            }],
+            ..HookSupport::default()
+        },
         editions: Vec::new(),
         app_install_uri: String::new(),
     }

@@ -47,6 +47,7 @@ impl Engine {
         if hook.step.is_some() {
             return self.settle(&hook.id, OVERLAP).await;
         }
+        self.drop_old_secret(hook).await?;
         self.follow_name(hook).await?;
         let description = self.hook_description(hook).await?;
         if !description.operations.contains(&OperationKind::ListHooks) {
