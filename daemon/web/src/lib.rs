@@ -1,12 +1,13 @@
-//! The HTTP listener: start, callback and confirm pages, health, metrics.
+//! The HTTP listener: start, callback and confirm pages, deliveries of webhooks, health, metrics.
 //!
-//! Everything that a person's browser touches. The pages are rendered here and need no script; who asks for what, and
+//! Everything that a person's browser touches, and what providers send. The pages are rendered here and need no script; who asks for what, and
 //! whether it may go on, is the engine's business.
 //!
 //! | Module | What it does |
 //! |---|---|
 //! | [`mod@serve`] | accepts connections, and ends those that idle |
 //! | `flow` | the pages of an authorization |
+//! | `hooks` | deliveries of webhooks |
 //! | `ops` | `/healthz`, `/readyz`, `/metrics`, `/version` |
 //! | `pages`, `failure` | what the pages say |
 //! | `headers`, `cookie`, `same_site`, `query` | what browsers are told, and what is believed of what they send |
@@ -19,6 +20,7 @@ mod cookie;
 mod failure;
 mod flow;
 mod headers;
+mod hooks;
 mod limit;
 mod ops;
 mod pages;
@@ -39,14 +41,15 @@ pub use crate::{
     state::WebState,
 };
 
-/// Pages and operational paths on one listener.
+/// Pages, deliveries and operational paths on one listener.
 pub fn router(state: WebState) -> Router {
-    finish(pages(&state).merge(ops::routes()), state)
+    let routes = pages(&state).merge(hooks::routes());
+    finish(routes.merge(ops::routes()), state)
 }
 
-/// The pages alone, for a listener that browsers reach.
+/// The pages, and where deliveries come in, for a listener that browsers and providers reach.
 pub fn public_router(state: WebState) -> Router {
-    finish(pages(&state), state)
+    finish(pages(&state).merge(hooks::routes()), state)
 }
 
 /// `/healthz`, `/readyz`, `/metrics` and `/version` alone, for a listener that only the operator reaches.

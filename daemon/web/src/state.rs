@@ -16,6 +16,7 @@ use prometheus_client::{
 use ring::rand::SystemRandom;
 
 use crate::{
+    hooks::Room,
     limit::{Limiter, Rates},
     ops::Readiness,
     public_url::{InvalidPublicUrl, PublicUrl},
@@ -33,6 +34,7 @@ pub struct WebState {
     pub(crate) limiter: Arc<Limiter>,
     pub(crate) trusted_proxies: Arc<[IpNet]>,
     pub(crate) random: SystemRandom,
+    pub(crate) room: Room,
     requests: Requests,
 }
 
@@ -73,6 +75,7 @@ impl WebState {
             limiter: Arc::new(Limiter::new(Rates::default())),
             trusted_proxies: Arc::from([]),
             random: SystemRandom::new(),
+            room: Room::default(),
             requests,
         })
     }

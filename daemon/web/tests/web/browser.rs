@@ -114,7 +114,7 @@ impl Browser {
     }
 }
 
-fn parse(answer: &str) -> Reply {
+pub fn parse(answer: &str) -> Reply {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a response");
     let mut lines = head.lines();
     let status = lines

@@ -71,6 +71,7 @@ pub struct World {
     pub address: SocketAddr,
     pub engine: Engine,
     pub forge: Arc<Forge>,
+    pub vault: Arc<MemoryVault>,
     pub clock: Arc<FixedClock>,
     /// Path of the start page.
     pub start: String,
@@ -110,6 +111,7 @@ impl World {
             address,
             engine,
             forge,
+            vault,
             clock,
             start: start.trim_start_matches(setting.public_url).to_owned(),
             callback,

@@ -17,7 +17,8 @@ use bindery_core::{
     provider::{
         AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, HookSupport,
         Identity, Input, OperationKind, Output, Permission, PermissionScopes, RateLimitHeaders,
-        Revocation, RevocationOutcome, RevocationSupport, Rotation, TokenFacts, TokenKind,
+        Revocation, RevocationOutcome, RevocationSupport, Rotation, SignatureKind, SignatureScheme,
+        TokenFacts, TokenKind,
     },
     secret::Secret,
     time::Timestamp,
@@ -211,7 +212,19 @@ fn description() -> Description {
         sha256: "0".repeat(64),
         edition: String::new(),
         edition_webs: Vec::new(),
-        hooks: HookSupport::default(),
+        hooks: HookSupport {
+            schemes: vec![SignatureScheme {
+                name: "hmac-sha256".to_owned(),
+                kind: SignatureKind::BodyHmacSha256,
+                header: "x-hub-signature-256".to_owned(),
+                prefix: "sha256=".to_owned(),
+                timestamp_header: String::new(),
+                weak: false,
+            }],
+            event_header: "x-github-event".to_owned(),
+            id_headers: vec!["x-github-delivery".to_owned()],
+            ..HookSupport::default()
+        },
         editions: Vec::new(),
         app_install_uri: String::new(),
     }
