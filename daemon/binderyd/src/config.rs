@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) return_addresses: BTreeMap<String, String>,
     /// Time between two checks of a link; zero for none.
     pub(crate) check_interval: Duration,
+    /// Webhooks.
+    pub(crate) hooks: Hooks,
     /// Space that is kept in reserve for the store, in bytes.
     pub(crate) ballast_bytes: u64,
     /// Below this much free space no new link is taken, in bytes.
@@ -86,6 +88,17 @@ pub(crate) struct Web {
     pub(crate) public_url: String,
     /// Proxies whose `X-Forwarded-For` is believed, for rate limits by address.
     pub(crate) trusted_proxies: Vec<IpNet>,
+}
+
+/// Webhooks and their deliveries.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Hooks {
+    /// What deliveries may take.
+    pub(crate) limits: bindery_engine::intake::Limits,
+    /// Time between two looks at a hook; zero for none.
+    pub(crate) check_interval: Duration,
+    /// Time between two comparisons of refs for sources that say nothing; zero for none.
+    pub(crate) reconcile_interval: Duration,
 }
 
 /// Sources of root keys. Each one that is given is tried.
@@ -195,7 +208,8 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
             .policy
             .file
             .map(|path| absolute("policy.file", path, errors)),
-        check_interval: Duration::from_secs(60 * u64::from(raw.linking.check_interval_minutes)),
+        check_interval: minutes(raw.linking.check_interval_minutes),
+        hooks: hooks(&raw.hooks, errors),
         return_addresses: return_addresses(raw.linking.return_addresses, errors),
         ballast_bytes: mebibytes(raw.store.ballast_mib),
         floor_bytes: mebibytes(raw.store.floor_mib),
@@ -207,6 +221,41 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
         },
         allow_root: raw.dangerous.run_as_root,
         data_dir,
+    }
+}
+
+fn minutes(count: u32) -> Duration {
+    Duration::from_secs(60 * u64::from(count))
+}
+
+fn hooks(raw: &raw::Hooks, errors: &mut Vec<String>) -> Hooks {
+    let least = [
+        ("max_body_mib", u32::from(raw.max_body_mib)),
+        ("deliveries_per_second", raw.deliveries_per_second),
+        (
+            "deliveries_per_second_in_all",
+            raw.deliveries_per_second_in_all,
+        ),
+        ("max_waiting", raw.max_waiting),
+        ("keep_days", u32::from(raw.keep_days)),
+    ];
+    for (key, _) in least.iter().filter(|(_, value)| *value == 0) {
+        errors.push(format!("hooks.{key} must be at least 1"));
+    }
+    // All bodies that are being taken share 64 MiB of memory.
+    if raw.max_body_mib > 32 {
+        errors.push("hooks.max_body_mib must be at most 32".to_owned());
+    }
+    Hooks {
+        limits: bindery_engine::intake::Limits {
+            body_bytes: usize::from(raw.max_body_mib) << 20,
+            per_hook: raw.deliveries_per_second,
+            in_all: raw.deliveries_per_second_in_all,
+            waiting: usize::try_from(raw.max_waiting).unwrap_or(usize::MAX),
+            kept: Duration::from_secs(86_400 * u64::from(raw.keep_days)),
+        },
+        check_interval: minutes(raw.check_interval_minutes),
+        reconcile_interval: minutes(raw.reconcile_interval_minutes),
     }
 }
 
@@ -402,6 +451,24 @@ mod tests {
             .expect_err("unknown key");
         assert!(error.to_string().starts_with("line 3: "), "{error}");
         assert!(error.to_string().contains("listen_adress"), "{error}");
+    }
+
+    /// Limits of webhooks are read, and one that would stop them all is refused.
+    #[test]
+    fn limits_of_webhooks_are_read() {
+        let text = format!(
+            "{LEAST}[hooks]\nmax_body_mib = 2\nkeep_days = 1\nreconcile_interval_minutes = 0\n"
+        );
+        let hooks = Config::parse(&text).expect("parses").hooks;
+        assert_eq!(hooks.limits.body_bytes, 2 << 20);
+        assert_eq!(hooks.limits.kept, Duration::from_secs(86_400));
+        assert_eq!(hooks.reconcile_interval, Duration::ZERO);
+        for wrong in ["max_body_mib = 0", "max_body_mib = 33", "max_waiting = 0"] {
+            assert!(
+                Config::parse(&format!("{LEAST}[hooks]\n{wrong}\n")).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     /// All errors are told together.

@@ -99,6 +99,9 @@ fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine 
     };
     let engine = Engine::new(seam::ports(ports, &config.data_dir), linking);
     engine.set_check_interval(config.check_interval);
+    engine.set_hook_check_interval(config.hooks.check_interval);
+    engine.set_reconcile_interval(config.hooks.reconcile_interval);
+    engine.set_intake_limits(config.hooks.limits.clone());
     engine
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) linking: Linking,
     #[serde(default)]
+    pub(crate) hooks: Hooks,
+    #[serde(default)]
     pub(crate) store: Store,
     #[serde(default)]
     pub(crate) log: Log,
@@ -163,6 +165,36 @@ impl Default for Linking {
         Self {
             check_interval_minutes: u32::try_from(minutes).unwrap_or(u32::MAX),
             return_addresses: BTreeMap::new(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Hooks {
+    pub(crate) max_body_mib: u16,
+    pub(crate) deliveries_per_second: u32,
+    pub(crate) deliveries_per_second_in_all: u32,
+    pub(crate) max_waiting: u32,
+    pub(crate) keep_days: u16,
+    pub(crate) check_interval_minutes: u32,
+    pub(crate) reconcile_interval_minutes: u32,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        let limits = bindery_engine::intake::Limits::default();
+        let minutes = |time: std::time::Duration| u32::try_from(time.as_secs() / 60);
+        let check = minutes(bindery_engine::hooks::CHECK_INTERVAL);
+        let reconcile = minutes(bindery_engine::hooks::RECONCILE_INTERVAL);
+        Self {
+            max_body_mib: u16::try_from(limits.body_bytes >> 20).unwrap_or(u16::MAX),
+            deliveries_per_second: limits.per_hook,
+            deliveries_per_second_in_all: limits.in_all,
+            max_waiting: u32::try_from(limits.waiting).unwrap_or(u32::MAX),
+            keep_days: u16::try_from(limits.kept.as_secs() / 86_400).unwrap_or(u16::MAX),
+            check_interval_minutes: check.unwrap_or(u32::MAX),
+            reconcile_interval_minutes: reconcile.unwrap_or(u32::MAX),
         }
     }
 }
