@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, ChildStdout, Stdio},
+    time::SystemTime,
 };
 
 use bindery_client::{
@@ -238,10 +239,51 @@ async fn events_are_listed_and_shown() {
     let payload = scene.run(&["events", "show", "acme/4", "--payload"]);
     assert_eq!(payload.out, "{\"signed\": true}");
     assert_eq!(scene.run(&["events", "show", "acme/9"]).exit, 3);
-    let since = [
-        "events", "watch", "acme", "--since", "1h", "--count", "1", "-o", "name",
+}
+
+/// A start in time is the first event that came then, also for a consumer with a later place; where none
+/// came, it is what comes next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_is_a_time() {
+    let (scene, source) = scene(0).await;
+    let old = Event {
+        receive_time: Some(SystemTime::UNIX_EPOCH.into()),
+        ..Event::default()
+    };
+    scene.bindery.publish("acme", old.clone());
+    scene.bindery.publish("acme", old);
+    for _ in 0..2 {
+        scene.bindery.push(&source, "refs/heads/main", "1f7a");
+    }
+    let names = |more: &[&str]| scene.run(&[more, &["-o", "name"]].concat()).out;
+    let list = ["events", "list", "acme"];
+    let (third, fourth) = ("namespaces/acme/events/3\n", "namespaces/acme/events/4\n");
+    let recent = names(&[&list[..], &["--since", "1h"]].concat());
+    assert_eq!(recent, format!("{third}{fourth}"));
+    let early = names(&[&list[..], &["--until", "1970-01-01T00:00:01Z"]].concat());
+    assert_eq!(early.lines().count(), 2);
+    let watch = [
+        "events",
+        "watch",
+        "acme",
+        "--consumer",
+        "builder",
+        "--count",
+        "1",
     ];
-    assert_eq!(scene.run(&since).out, "namespaces/acme/events/1\n");
+    assert_eq!(
+        names(&[&watch[..], &["--since", "1h", "--ack"]].concat()),
+        third
+    );
+    assert_eq!(names(&[&watch[..], &["--ack"]].concat()), fourth);
+    assert_eq!(names(&[&watch[..], &["--since", "1h"]].concat()), third);
+    let mut later = Watch::start(&scene, &["--since", "2999-01-01T00:00:00Z", "-o", "name"]);
+    while scene.bindery.calls("WatchEvents").len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    scene.bindery.push(&source, "refs/heads/main", "1f7a");
+    assert_eq!(later.line(), "namespaces/acme/events/5\n");
+    later.interrupt();
 }
 
 /// A replay says how much it sends again, and a dry run sends nothing.

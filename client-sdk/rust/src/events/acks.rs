@@ -159,11 +159,7 @@ impl Acks {
 
     /// Events after this one are sent again: what was acknowledged of them does not count.
     pub(super) fn set_back(&self, sequence: i64) {
-        let mut ledger = self.ledger();
-        ledger.epoch += 1;
-        ledger.wanted = ledger.wanted.min(sequence);
-        ledger.durable = ledger.durable.min(sequence);
-        ledger.kept = ledger.kept.min(sequence);
+        self.ledger().set_back(sequence);
     }
 
     /// Waits for a failure that nobody waited for.
@@ -210,7 +206,8 @@ impl Acks {
                 Ok(answer) => {
                     failures = 0;
                     let consumer = answer.consumer.unwrap_or_default();
-                    self.succeed(sequence, consumer.acknowledged_sequence, epoch);
+                    let kept = consumer.acknowledged_sequence;
+                    self.ledger().succeed(sequence, kept, epoch);
                 }
                 Err(error) if will_pass(&error) && !self.ledger().closed => {
                     failures += 1;
@@ -247,15 +244,6 @@ impl Acks {
         )
     }
 
-    fn succeed(&self, sequence: i64, kept: i64, epoch: u64) {
-        let mut ledger = self.ledger();
-        if ledger.epoch == epoch {
-            ledger.durable = ledger.durable.max(sequence);
-            ledger.kept = kept.max(sequence);
-        }
-        ledger.settle(sequence, &Ok(()));
-    }
-
     fn fail(&self, sequence: i64, error: &Error) {
         let mut ledger = self.ledger();
         ledger.sending = false;
@@ -272,6 +260,22 @@ impl Acks {
 }
 
 impl Ledger {
+    /// The daemon has written down `sequence`, and keeps `kept`.
+    fn succeed(&mut self, sequence: i64, kept: i64, epoch: u64) {
+        if self.epoch == epoch {
+            self.durable = self.durable.max(sequence);
+            self.kept = kept.max(sequence);
+        }
+        self.settle(sequence, &Ok(()));
+    }
+
+    fn set_back(&mut self, sequence: i64) {
+        self.epoch += 1;
+        self.wanted = self.wanted.min(sequence);
+        self.durable = self.durable.min(sequence);
+        self.kept = self.kept.min(sequence);
+    }
+
     /// Tells all that wait for an event up to this one; true where somebody did.
     fn settle(&mut self, sequence: i64, outcome: &Outcome) -> bool {
         let mut heard = false;
@@ -300,5 +304,36 @@ impl fmt::Debug for Acker {
             .debug_struct("Acker")
             .field("consumer", &consumer)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ledger;
+
+    /// An acknowledgement that was under way when its events were replayed does not count for the replay.
+    #[test]
+    fn what_began_before_a_replay_does_not_count_after_it() {
+        let mut ledger = Ledger {
+            wanted: 5,
+            ..Ledger::default()
+        };
+        ledger.succeed(4, 4, ledger.epoch);
+        assert_eq!((ledger.durable, ledger.kept), (4, 4));
+        let under_way = ledger.epoch;
+        ledger.set_back(2);
+        assert_eq!((ledger.wanted, ledger.durable, ledger.kept), (2, 2, 2));
+        ledger.succeed(5, 5, under_way);
+        assert_eq!((ledger.durable, ledger.kept), (2, 2));
+        ledger.succeed(3, 3, ledger.epoch);
+        assert_eq!((ledger.durable, ledger.kept), (3, 3));
+    }
+
+    /// Where the daemon would go on is the daemon's to say.
+    #[test]
+    fn a_place_ahead_is_remembered() {
+        let mut ledger = Ledger::default();
+        ledger.succeed(3, 8, 0);
+        assert_eq!((ledger.durable, ledger.kept), (3, 8));
     }
 }

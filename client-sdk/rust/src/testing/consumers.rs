@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bindery_proto::v1::{self as proto, Consumer, Event, event, replay_events_request::Target};
+use prost_types::Timestamp;
 use tonic::{Code, Status};
 
 use super::{
@@ -139,12 +140,8 @@ impl State {
     ) -> Result<proto::ReplayEventsResponse, Status> {
         let log = self.log(&request.parent)?;
         let asked = |event: &&Event| {
-            let time =
-                |time: &Option<prost_types::Timestamp>| time.map(|time| (time.seconds, time.nanos));
-            let received = time(&event.receive_time);
             event.sequence >= request.since_sequence
-                && (request.since_time.is_none() || received >= time(&request.since_time))
-                && (request.until_time.is_none() || received < time(&request.until_time))
+                && received(event, request.since_time, request.until_time)
         };
         if request.since_sequence == 0 && request.since_time.is_none() {
             return Err(wrong("INVALID_ARGUMENT", "since_sequence"));
@@ -196,6 +193,14 @@ impl State {
             None => Err(wrong("INVALID_ARGUMENT", "target")),
         }
     }
+}
+
+/// Whether an event came at `since` or later, and before `until`.
+pub(super) fn received(event: &Event, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+    let order = |time: Timestamp| (time.seconds, time.nanos);
+    let received = event.receive_time.map(order);
+    (since.is_none() || received >= since.map(order))
+        && (until.is_none() || received < until.map(order))
 }
 
 pub(super) fn consumer_name(namespace: &str, id: &str) -> String {

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use tonic::{Request, Response, Status};
 
 use super::{
-    consumers::matches,
+    consumers::{matches, received},
     refusal::not_found,
     world::{Keyed, World, keyed},
 };
@@ -81,7 +81,10 @@ impl EventService for World {
         let state = self.lock();
         let log = state.log(&request.parent)?;
         let asked = log.events.values();
-        let asked = asked.filter(|event| matches(&request.filter, event));
+        let asked = asked.filter(|event| {
+            matches(&request.filter, event)
+                && received(event, request.since_time, request.until_time)
+        });
         let mut all: Vec<_> = asked
             .map(|event| shown(event.clone(), request.include_payload))
             .collect();
