@@ -119,6 +119,12 @@ async fn an_outage_is_waited_out() {
     );
     assert!(started.elapsed() <= Duration::from_secs(180));
     assert_eq!(reasons.lock().unwrap().len(), 12);
+    // What was heard since makes the next pause a short one.
+    bindery.cut_connections();
+    publish(&bindery, 1);
+    let started = Instant::now();
+    assert_eq!(watch.next().await.unwrap().sequence, 5);
+    assert!(started.elapsed() <= Duration::from_secs(1));
 }
 
 /// A connection that gives no sign of life for two and a half heartbeats is dead; one that gives heartbeats
