@@ -193,11 +193,13 @@ impl Engine {
         Ok(id)
     }
 
-    /// When a credential of a link was last handed out: what its record says, or memory, which knows it to the minute.
+    /// When a credential of a link was last handed out: what its record says, or memory, which knows it to the minute,
+    /// but never before the link was made.
     #[must_use]
     pub fn last_hand_out(&self, link: &Link) -> Option<Timestamp> {
         let lately = self.shared().last_use(&link.namespace, &link.id);
-        lately.max(link.upkeep.handed_out)
+        let last = lately.max(link.upkeep.handed_out)?;
+        Some(last.max(link.created))
     }
 
     async fn refreshed_grant(

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::proto::v1::{
-    CheckLinkResponse, ObservedState,
+    CheckLinkResponse, Namespace, ObservedState, namespace,
     observed_state::{Cause, Stage},
 };
 use bindery_tests::{
@@ -109,4 +109,41 @@ async fn a_lost_organization_is_seen() -> Result<()> {
     let message = found(&checked, "ORGANIZATION_LOST")?;
     ensure!(message.contains("acme"), "{message}");
     Ok(())
+}
+
+/// GitHub keeps ten tokens for a person, an app and the same scopes: the eleventh ends the first, and its link says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn trap_2_the_eleventh_token_ends_the_first() -> Result<()> {
+    let (mut world, first) = linked().await?;
+    for n in 2..=10 {
+        link_in(&mut world, n).await?;
+    }
+    let (_, shown) = check(&world, &first).await?;
+    ensure!(shown.stage() == Stage::Bound, "{shown:?}");
+    let last = link_in(&mut world, 11).await?;
+    let (_, shown) = check(&world, &first).await?;
+    ensure!(shown.stage() == Stage::NeedsReauthorization, "{shown:?}");
+    ensure!(
+        world.fetch(&first).await.is_err(),
+        "a dead token is handed out"
+    );
+    let (_, shown) = check(&world, &last).await?;
+    ensure!(shown.stage() == Stage::Bound, "{shown:?}");
+    Ok(())
+}
+
+/// One more registry links the same person.
+async fn link_in(world: &mut GitHubWorld, n: u32) -> Result<String> {
+    let id = format!("registry-{n}");
+    let organization = Namespace {
+        kind: namespace::Kind::Organization.into(),
+        ..Namespace::default()
+    };
+    world
+        .client
+        .create_namespace(&id, organization)
+        .await?;
+    let (link, uri) = world.start_link_in(&format!("namespaces/{id}")).await?;
+    world.person_links(&uri).await?;
+    Ok(link)
 }

@@ -69,8 +69,11 @@ async fn hand_outs_are_listed() {
     let link = LinkServiceClient::new(owner)
         .get_link(wire::GetLinkRequest { name: LINK.into() })
         .await;
-    let token = link.expect("link").into_inner().token.expect("token");
-    assert!(token.last_fetch_time.is_some());
+    let link = link.expect("link").into_inner();
+    let (made, token) = (link.create_time.expect("time"), link.token.expect("token"));
+    // It is told to the minute, which may have begun before the link.
+    let fetched = token.last_fetch_time.expect("time");
+    assert!((fetched.seconds, fetched.nanos) >= (made.seconds, made.nanos));
 }
 
 /// G1: over all namespaces a caller is told of those only that it may see.
