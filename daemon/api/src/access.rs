@@ -216,8 +216,14 @@ table! {
         later "CatchUpSource", "ListDeliveries", "GetDelivery", "RetryDelivery";
     }
     "EventService" {
-        later "WatchEvents", "AckEvents", "GetEvent", "ListEvents", "ReplayEvents", "ListConsumers",
-            "DeleteConsumer", "CreateTrigger", "GetTrigger", "ListTriggers", "UpdateTrigger",
+        "WatchEvents"(WatchEventsRequest) => Event, Namespaced(parent);
+        "AckEvents"(AckEventsRequest) => Event, Namespaced(parent);
+        "GetEvent"(GetEventRequest) => Event, Namespaced(name);
+        "ListEvents"(ListEventsRequest) => Event, Namespaced(parent);
+        "ReplayEvents"(ReplayEventsRequest) => Event, Namespaced(parent);
+        "ListConsumers"(ListConsumersRequest) => Event, Namespaced(parent);
+        "DeleteConsumer"(DeleteConsumerRequest) => Event, Namespaced(name);
+        later "CreateTrigger", "GetTrigger", "ListTriggers", "UpdateTrigger",
             "RotateTriggerToken", "DeleteTrigger", "FireTrigger", "CreateSubscription", "GetSubscription",
             "ListSubscriptions", "UpdateSubscription", "RotateSubscriptionSecret", "DeleteSubscription",
             "ListDeadLetters";

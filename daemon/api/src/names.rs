@@ -1,7 +1,7 @@
 //! Resource names: `namespaces/{namespace}/links/{link}` and the others, parsed once.
 
 use bindery_core::{
-    name::{HostName, LeaseId, LinkId, NamespaceName, RotationId, SourceId},
+    name::{ConsumerId, HostName, LeaseId, LinkId, NamespaceName, RotationId, SourceId},
     source::SourceName,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -104,6 +104,28 @@ pub(crate) fn lease(name: &str) -> Result<(NamespaceName, LeaseId), Failure> {
         Some((namespace, LeaseId::parse(id).ok()?))
     };
     parsed().ok_or_else(|| Failure::name(name, "namespaces/{namespace}/leases/{lease}"))
+}
+
+/// `namespaces/{namespace}/events/{event}`.
+pub(crate) fn event(name: &str) -> Result<(NamespaceName, u64), Failure> {
+    let parsed = || {
+        let [namespace, sequence] = parts(name, ["namespaces", "events"])?;
+        let number: u64 = sequence.parse().ok()?;
+        // One event, one name: no leading zeros or signs.
+        (number > 0 && number.to_string() == sequence).then_some(())?;
+        Some((NamespaceName::parse(namespace).ok()?, number))
+    };
+    parsed().ok_or_else(|| Failure::name(name, "namespaces/{namespace}/events/{event}"))
+}
+
+/// `namespaces/{namespace}/consumers/{consumer}`.
+pub(crate) fn consumer(name: &str) -> Result<(NamespaceName, ConsumerId), Failure> {
+    let parsed = || {
+        let [namespace, id] = parts(name, ["namespaces", "consumers"])?;
+        let namespace = NamespaceName::parse(namespace).ok()?;
+        Some((namespace, ConsumerId::parse(id).ok()?))
+    };
+    parsed().ok_or_else(|| Failure::name(name, "namespaces/{namespace}/consumers/{consumer}"))
 }
 
 fn below(name: &str, collection: &'static str) -> Option<(NamespaceName, LinkId)> {

@@ -35,6 +35,8 @@ macro_rules! paged {
 }
 
 paged!(
+    ListConsumersRequest,
+    ListEventsRequest,
     ListExpiringRequest,
     ListHookRotationReportsRequest,
     ListHostsRequest,

@@ -1,5 +1,6 @@
 //! The calls: each takes a message, asks the engine, and answers with a message.
 
+mod consumer;
 pub(crate) mod credential;
 pub(crate) mod event;
 mod expiring;
@@ -12,6 +13,7 @@ pub(crate) mod receipt;
 pub(crate) mod repository;
 pub(crate) mod source;
 mod watch;
+mod watch_events;
 
 use std::pin::Pin;
 

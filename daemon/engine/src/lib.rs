@@ -59,7 +59,7 @@ use tokio::sync::broadcast;
 use crate::{
     budget::Budgeted,
     deliveries::Deliveries,
-    events::Heads,
+    events::{Followers, Heads, Kept},
     flight::Flights,
     hooks::Hooks,
     hosts::Verdicts,
@@ -136,6 +136,8 @@ struct Inner {
     checks: Checks,
     verdicts: Verdicts,
     heads: Heads,
+    followers: Followers,
+    kept: Kept,
     hooks: Hooks,
     intake: Intake,
     deliveries: Deliveries,
@@ -183,6 +185,8 @@ impl Engine {
                 checks: Checks::default(),
                 verdicts: Verdicts::default(),
                 heads: Heads::default(),
+                followers: Followers::default(),
+                kept: Kept::default(),
                 hooks: Hooks::default(),
                 intake: Intake::default(),
                 deliveries: Deliveries::default(),
@@ -230,6 +234,12 @@ impl Engine {
 
     pub(crate) fn ports(&self) -> &Ports {
         &self.inner.ports
+    }
+
+    /// The daemon's clock.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.now()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -288,6 +298,14 @@ impl Engine {
 
     pub(crate) fn heads(&self) -> &Heads {
         &self.inner.heads
+    }
+
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.inner.followers
+    }
+
+    pub(crate) fn event_kept(&self) -> &Kept {
+        &self.inner.kept
     }
 
     pub(crate) fn hooks(&self) -> &Hooks {

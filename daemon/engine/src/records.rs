@@ -2,13 +2,13 @@
 
 use bindery_core::{
     delivery::{Delivery, DeliveryHead, DeliveryMark},
-    event::{Event, EventHead},
+    event::{Consumer, Event, EventHead},
     flow::Flow,
     hook::{Hook, HookPlace, HookSecrets, KnownRefs},
     host::{Host, HostSecrets},
     lease::{Lease, LeaseToken},
     link::{Grant, Link, Stage},
-    name::{FlowId, HookId, HostName, LeaseId, LinkId, NamespaceName, RotationId},
+    name::{ConsumerId, FlowId, HookId, HostName, LeaseId, LinkId, NamespaceName, RotationId},
     namespace::Namespace,
     origin::OriginSet,
     port::{Change, Entry, Expect, Key, Listing, Record, RequestMemory, VaultError},
@@ -108,6 +108,11 @@ impl Engine {
     reader!(
         /// How far the events of a namespace are numbered; `None` before the first.
         find_event_head(namespace: &NamespaceName) -> EventHead, Key::EventHead(namespace.clone())
+    );
+    reader!(
+        /// A consumer of events, if there is one.
+        find_consumer(namespace: &NamespaceName, id: &ConsumerId) -> Consumer,
+        Key::Consumer(namespace.clone(), id.clone())
     );
     reader!(
         /// An event, if it is kept.

@@ -109,6 +109,7 @@ impl Engine {
             self.forget_requests().await,
             self.write_rejections().await,
             self.forget_deliveries().await,
+            self.forget_events().await,
         ];
         parts.into_iter().collect()
     }

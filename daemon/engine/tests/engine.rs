@@ -15,6 +15,8 @@ mod choosing;
 mod deliveries;
 #[path = "engine/device.rs"]
 mod device;
+#[path = "engine/events.rs"]
+mod events;
 #[path = "engine/headless.rs"]
 mod headless;
 #[path = "engine/hosts.rs"]

@@ -139,10 +139,7 @@ async fn link_in(world: &mut GitHubWorld, n: u32) -> Result<String> {
         kind: namespace::Kind::Organization.into(),
         ..Namespace::default()
     };
-    world
-        .client
-        .create_namespace(&id, organization)
-        .await?;
+    world.client.create_namespace(&id, organization).await?;
     let (link, uri) = world.start_link_in(&format!("namespaces/{id}")).await?;
     world.person_links(&uri).await?;
     Ok(link)

@@ -17,6 +17,16 @@ pub(crate) fn time(when: Timestamp) -> prost_types::Timestamp {
     }
 }
 
+/// A point in time; `None` for one that is malformed, or before the epoch.
+pub(crate) fn moment(wire: &prost_types::Timestamp) -> Option<Timestamp> {
+    let seconds = u64::try_from(wire.seconds).ok()?;
+    let nanos = u64::try_from(wire.nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000)?;
+    let ms = seconds.checked_mul(1000)?.checked_add(nanos / 1_000_000)?;
+    Some(Timestamp::from_unix_ms(ms))
+}
+
 /// A duration that is not negative; `None` for one that is, or that is malformed.
 pub(crate) fn duration(wire: prost_types::Duration) -> Option<Duration> {
     Duration::try_from(wire).ok()

@@ -1,19 +1,33 @@
-//! Events and triggers. They come with a later release.
+//! Events: one by one, by pages, and again.
 
-use bindery_proto::v1::{self as wire, event_service_server::EventService};
+use bindery_core::{event::Event, name::NamespaceName, time::Timestamp};
+use bindery_proto::v1::{
+    self as wire, ErrorReason, event_service_server::EventService, replay_events_request::Target,
+};
 
-use super::Nothing;
-use crate::call::service;
+use super::{Answers, consumer, watch_events};
+use crate::{
+    call::{Call, service},
+    convert, fields,
+    filter::Filter,
+    names, pages,
+    status::Failure,
+};
+
+/// What a filter of events can ask for.
+pub(super) const FIELDS: [&str; 6] = ["link", "source", "repository", "change", "ref", "verdict"];
+/// How many events are looked at for one page; a page may be short, and says where the next one begins.
+const LOOKED_AT: usize = 5_000;
 
 service! {
     EventService, run;
-    later watch_events(wire::WatchEventsRequest) -> Self::WatchEventsStream;
-    later ack_events(wire::AckEventsRequest) -> wire::AckEventsResponse;
-    later get_event(wire::GetEventRequest) -> wire::Event;
-    later list_events(wire::ListEventsRequest) -> wire::ListEventsResponse;
-    later replay_events(wire::ReplayEventsRequest) -> wire::ReplayEventsResponse;
-    later list_consumers(wire::ListConsumersRequest) -> wire::ListConsumersResponse;
-    later delete_consumer(wire::DeleteConsumerRequest) -> ();
+    serve watch_events(wire::WatchEventsRequest) -> Self::WatchEventsStream = watch_events::watch;
+    serve ack_events(wire::AckEventsRequest) -> wire::AckEventsResponse = consumer::acknowledge;
+    serve get_event(wire::GetEventRequest) -> wire::Event = get;
+    serve list_events(wire::ListEventsRequest) -> wire::ListEventsResponse = list;
+    serve replay_events(wire::ReplayEventsRequest) -> wire::ReplayEventsResponse = replay;
+    serve list_consumers(wire::ListConsumersRequest) -> wire::ListConsumersResponse = consumer::list;
+    serve delete_consumer(wire::DeleteConsumerRequest) -> () = consumer::delete;
     later create_trigger(wire::CreateTriggerRequest) -> wire::CreateTriggerResponse;
     later get_trigger(wire::GetTriggerRequest) -> wire::Trigger;
     later list_triggers(wire::ListTriggersRequest) -> wire::ListTriggersResponse;
@@ -29,6 +43,215 @@ service! {
     later delete_subscription(wire::DeleteSubscriptionRequest) -> ();
     later list_dead_letters(wire::ListDeadLettersRequest) -> wire::ListDeadLettersResponse;
     also {
-        type WatchEventsStream = Nothing<wire::WatchEventsResponse>;
+        type WatchEventsStream = Answers<wire::WatchEventsResponse>;
     }
+}
+
+/// An event as it is shown, with the provider's body where it is asked for.
+pub(super) async fn shown(
+    call: &Call,
+    event: &Event,
+    payload: bool,
+) -> Result<wire::Event, Failure> {
+    let mut shown = convert::event::event(event);
+    if payload {
+        shown.payload = call.engine().event_payload(event).await?;
+    }
+    Ok(shown)
+}
+
+/// The provider's body may hold more than the event tells, so it needs the right to the sources.
+pub(super) fn may_see_payloads(
+    call: &Call,
+    namespace: &NamespaceName,
+    asked: bool,
+) -> Result<(), Failure> {
+    use crate::policy::{Action, Verdict};
+    let allowed = || {
+        call.policy()
+            .judge(&call.caller, Action::Source, Some(namespace.as_str()))
+    };
+    if !asked || call.caller.omnipotent() || allowed() == Verdict::Allowed {
+        return Ok(());
+    }
+    Err(crate::access::denied(Action::Source))
+}
+
+async fn get(call: Call, request: wire::GetEventRequest) -> Result<wire::Event, Failure> {
+    let (namespace, sequence) = names::event(&request.name)?;
+    may_see_payloads(&call, &namespace, request.include_payload)?;
+    let event = call.engine().event(&namespace, sequence).await?;
+    shown(&call, &event, request.include_payload).await
+}
+
+async fn list(
+    call: Call,
+    request: wire::ListEventsRequest,
+) -> Result<wire::ListEventsResponse, Failure> {
+    let (namespace, size) = (
+        names::namespace(&request.parent)?,
+        pages::size(&request, 1000)?,
+    );
+    call.engine().namespace(&namespace).await?;
+    may_see_payloads(&call, &namespace, request.include_payload)?;
+    let filter = Filter::parse(&request.filter, &FIELDS)?;
+    let range = range(&call, &request, &namespace).await?;
+    let mut events = Vec::new();
+    let (mut next, mut looked_at) = (range.start(&call, &request)?, 0);
+    while let Some(number) = next.filter(|number| range.holds(*number)) {
+        if events.len() >= size as usize || looked_at >= LOOKED_AT {
+            break;
+        }
+        looked_at += 1;
+        next = range.after(number);
+        // One that was forgotten meanwhile is left out.
+        let Ok(event) = call.engine().event(&namespace, number).await else {
+            continue;
+        };
+        if filter.admits(|field| convert::event::field(&event, field)) {
+            events.push(shown(&call, &event, request.include_payload).await?);
+        }
+    }
+    let next = next.filter(|number| range.holds(*number));
+    let next = next.map(|number| number.to_string()).unwrap_or_default();
+    Ok(wire::ListEventsResponse {
+        events,
+        next_page_token: call.next_cursor(&request, &next),
+        oldest_sequence: convert::event::number(range.oldest),
+    })
+}
+
+/// Which numbers a listing goes through.
+struct Range {
+    first: u64,
+    last: u64,
+    oldest: u64,
+    backwards: bool,
+}
+
+impl Range {
+    const fn holds(&self, number: u64) -> bool {
+        self.first <= number && number <= self.last
+    }
+
+    const fn after(&self, number: u64) -> Option<u64> {
+        match self.backwards {
+            true => number.checked_sub(1),
+            false => number.checked_add(1),
+        }
+    }
+
+    fn start(
+        &self,
+        call: &Call,
+        request: &wire::ListEventsRequest,
+    ) -> Result<Option<u64>, Failure> {
+        let place = call.cursor(request)?;
+        let begin = match self.backwards {
+            true => self.last,
+            false => self.first,
+        };
+        Ok(place.parse().ok().or(Some(begin)))
+    }
+}
+
+async fn range(
+    call: &Call,
+    request: &wire::ListEventsRequest,
+    namespace: &NamespaceName,
+) -> Result<Range, Failure> {
+    let numbers = call.engine().event_numbers(namespace).await?;
+    let (mut first, mut last) = (numbers.first, numbers.last);
+    if let Some(since) = time(request.since_time, "since_time")? {
+        first = first.max(call.engine().event_at(namespace, since).await?);
+    }
+    if let Some(until) = time(request.until_time, "until_time")? {
+        last = last.min(
+            call.engine()
+                .event_at(namespace, until)
+                .await?
+                .saturating_sub(1),
+        );
+    }
+    let oldest = if numbers.first <= numbers.last {
+        numbers.first
+    } else {
+        0
+    };
+    Ok(Range {
+        first,
+        last,
+        oldest,
+        backwards: request.newest_first,
+    })
+}
+
+fn time(
+    time: Option<prost_types::Timestamp>,
+    field: &'static str,
+) -> Result<Option<Timestamp>, Failure> {
+    time.map(|time| convert::common::moment(&time))
+        .map(|time| time.ok_or_else(|| fields::wrong(field, "is no time")))
+        .transpose()
+}
+
+/// Sets a consumer back. What its watcher gets again is told.
+async fn replay(
+    call: Call,
+    request: wire::ReplayEventsRequest,
+) -> Result<wire::ReplayEventsResponse, Failure> {
+    let namespace = names::namespace(&request.parent)?;
+    let Some(Target::ConsumerId(id)) = &request.target else {
+        let message = "subscriptions come with a later release; name a consumer_id";
+        return Err(Failure::new(ErrorReason::NotServedYet, message));
+    };
+    let consumer = consumer::id(id)?;
+    call.engine().consumer(&namespace, &consumer).await?;
+    let first = replay_from(&call, &request, &namespace).await?;
+    if !request.validate_only {
+        call.engine().rewind(&namespace, &consumer, first).await?;
+    }
+    let last = call.engine().event_numbers(&namespace).await?.last;
+    let some = first <= last;
+    Ok(wire::ReplayEventsResponse {
+        first_sequence: if some {
+            convert::event::number(first)
+        } else {
+            0
+        },
+        last_sequence: if some {
+            convert::event::number(last)
+        } else {
+            0
+        },
+        event_count: convert::event::number((last + 1).saturating_sub(first)),
+    })
+}
+
+async fn replay_from(
+    call: &Call,
+    request: &wire::ReplayEventsRequest,
+    namespace: &NamespaceName,
+) -> Result<u64, Failure> {
+    let oldest = call.engine().event_numbers(namespace).await?.first;
+    let first = match (
+        time(request.since_time, "since_time")?,
+        request.since_sequence,
+    ) {
+        (Some(since), _) => call.engine().event_at(namespace, since).await?,
+        (None, 0) => {
+            return Err(fields::wrong(
+                "since_sequence",
+                "is required, or since_time",
+            ));
+        }
+        (None, number) => u64::try_from(number)
+            .map_err(|_| fields::wrong("since_sequence", "must not be negative"))?,
+    };
+    if first < oldest {
+        let message = format!("the oldest event that is kept is {oldest}; begin there");
+        return Err(Failure::new(ErrorReason::CursorTooOld, message)
+            .with("oldest_sequence", oldest.to_string()));
+    }
+    Ok(first)
 }

@@ -70,12 +70,12 @@ async fn follow(
 }
 
 /// Resolves when the daemon stops.
-async fn stop(stopping: &mut watch::Receiver<bool>) {
+pub(super) async fn stop(stopping: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a stop as well.
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-fn stopped() -> Failure {
+pub(super) fn stopped() -> Failure {
     Failure::new(ErrorReason::ShuttingDown, "the daemon stops; connect again")
 }
 
