@@ -19,6 +19,8 @@ mod device;
 mod events;
 #[path = "engine/headless.rs"]
 mod headless;
+#[path = "engine/hooks.rs"]
+mod hooks;
 #[path = "engine/hosts.rs"]
 mod hosts;
 #[path = "engine/installations.rs"]
@@ -39,6 +41,10 @@ mod reconcile;
 mod refresh;
 #[path = "engine/replaced.rs"]
 mod replaced;
+#[path = "engine/rotation.rs"]
+mod rotation;
+#[path = "engine/sources.rs"]
+mod sources;
 #[path = "engine/support.rs"]
 mod support;
 #[path = "engine/unlink.rs"]

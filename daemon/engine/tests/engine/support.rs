@@ -6,6 +6,8 @@ mod app;
 mod forge;
 #[path = "support/hooked.rs"]
 mod hooked;
+#[path = "support/hooks.rs"]
+mod hooks;
 #[path = "support/plugin.rs"]
 mod plugin;
 
@@ -42,6 +44,7 @@ use tokio::sync::watch;
 pub(crate) use self::{
     forge::{ScriptedForge, pair},
     hooked::{Hooked, SECRET, hook_id, incoming, signed, source_name, weakly_signed},
+    hooks::{HookForge, new_source, source_of},
     plugin::{ScriptedPlugin, failure, installation, octo},
 };
 

@@ -45,6 +45,8 @@ pub(crate) struct ScriptedForge {
     pub(crate) minted: AtomicU64,
     /// Names of the secrets that each request could use.
     pub(crate) named: Mutex<Vec<Vec<String>>>,
+    /// The secrets of hooks that requests brought, in order.
+    pub(crate) hook_secrets: Mutex<Vec<String>>,
     pub(crate) released: Notify,
     held: std::sync::atomic::AtomicBool,
 }
@@ -63,6 +65,7 @@ impl ScriptedForge {
             revocations: Mutex::default(),
             minted: AtomicU64::new(0),
             named: Mutex::default(),
+            hook_secrets: Mutex::default(),
             released: Notify::new(),
             held: false.into(),
         }
@@ -106,6 +109,13 @@ impl Egress for ScriptedForge {
     ) -> BoxFuture<'a, Result<Exchanged, Problem>> {
         let used = route.secrets.iter().map(|(name, _)| name.to_owned());
         self.named.lock().expect("lock").push(used.collect());
+        if let Some(secret) = route.secrets.get("hook_secret") {
+            let secret = secret.expose().to_owned();
+            self.hook_secrets.lock().expect("lock").push(secret);
+            let response = HttpResponse::default();
+            let captured = SecretSet::new();
+            return Box::pin(async { Ok(Exchanged { response, captured }) });
+        }
         let n = self.minted.fetch_add(1, Ordering::SeqCst) + 1;
         let mut captured = SecretSet::new();
         for capture in &request.capture {
