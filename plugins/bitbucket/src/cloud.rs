@@ -10,11 +10,14 @@
 //! | `page` | pages, and `next` as a cursor |
 //! | `place` | what an access token of a workspace, project or repository is bound to |
 //! | `rights` | what the token may do to repositories |
-//! | `account`, `organizations`, `repositories`, `refs`, `revoke`, `probe` | the operations |
+//! | `account`, `organizations`, `repositories`, `refs`, `revoke`, `probe`, `hooks` | the operations |
+//! | `delivery` | what a delivery of a hook says |
 
 pub(crate) mod account;
 mod call;
+pub(crate) mod delivery;
 pub(crate) mod describe;
+pub(crate) mod hooks;
 pub(crate) mod organizations;
 mod page;
 mod place;

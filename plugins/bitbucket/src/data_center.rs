@@ -8,12 +8,15 @@
 //! | `describe` | all that is data |
 //! | `call` | sending, and what an error means |
 //! | `page` | pages, by the number of the first item |
-//! | `account`, `organizations`, `repositories`, `refs`, `revoke`, `probe` | the operations |
+//! | `account`, `organizations`, `repositories`, `refs`, `revoke`, `probe`, `hooks` | the operations |
+//! | `delivery` | what a delivery of a hook says |
 //! | `rights` | what the token may do to repositories |
 
 pub(crate) mod account;
 mod call;
+pub(crate) mod delivery;
 pub(crate) mod describe;
+pub(crate) mod hooks;
 pub(crate) mod organizations;
 mod page;
 pub(crate) mod probe;

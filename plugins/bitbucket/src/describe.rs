@@ -12,7 +12,7 @@ pub(crate) fn description() -> Description {
         provider: "bitbucket".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         operations: operations(),
-        secrets: vec!["access_token".to_owned()],
+        secrets: vec!["access_token".to_owned(), "hook_secret".to_owned()],
         editions: vec![cloud::describe::edition()],
         ..data_center::describe::description()
     }
@@ -28,6 +28,12 @@ fn operations() -> Vec<i32> {
         Operation::ListRefs,
         Operation::Revoke,
         Operation::Probe,
+        Operation::ListHooks,
+        Operation::CreateHook,
+        Operation::UpdateHook,
+        Operation::DeleteHook,
+        Operation::PingHook,
+        Operation::ParseDelivery,
     ];
     all.map(i32::from).to_vec()
 }

@@ -7,7 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `describe` | what is data about both |
-//! | `common` | the little that both editions need |
+//! | `common`, `webhooks` | the little that both editions need |
 //! | `cloud` | Bitbucket Cloud: `https://bitbucket.org` and its stand-ins |
 //! | `data_center` | Bitbucket Data Center |
 
@@ -21,6 +21,7 @@ mod data_center;
 mod describe;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 #[cfg(feature = "export")]
 bindery_plugin_sdk::export_provider!(Bitbucket);
@@ -79,5 +80,33 @@ impl Provider for Bitbucket {
 
     async fn probe(&self, cx: &Cx, _: v1::Probe) -> Result<v1::ServerFacts> {
         by_edition!(cx, probe::probe(cx))
+    }
+
+    async fn list_hooks(&self, cx: &Cx, input: v1::ListHooks) -> Result<()> {
+        by_edition!(cx, hooks::list(cx, &input))
+    }
+
+    async fn create_hook(&self, cx: &Cx, input: v1::CreateHook) -> Result<v1::HookFacts> {
+        by_edition!(cx, hooks::create(cx, &input))
+    }
+
+    async fn update_hook(&self, cx: &Cx, input: v1::UpdateHook) -> Result<v1::HookFacts> {
+        by_edition!(cx, hooks::update(cx, &input))
+    }
+
+    async fn delete_hook(&self, cx: &Cx, input: v1::DeleteHook) -> Result<v1::Revocation> {
+        by_edition!(cx, hooks::delete(cx, &input))
+    }
+
+    async fn ping_hook(&self, cx: &Cx, input: v1::PingHook) -> Result<()> {
+        by_edition!(cx, hooks::ping(cx, &input))
+    }
+
+    async fn parse_delivery(&self, cx: &Cx, input: v1::ParseDelivery) -> Result<v1::Delivered> {
+        if cx.edition() == describe::CLOUD {
+            cloud::delivery::parse(&input)
+        } else {
+            data_center::delivery::parse(&input)
+        }
     }
 }

@@ -111,6 +111,13 @@ fn names(list: Option<&Value>) -> Vec<String> {
     items.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
+/// Whether the text of an error has one of these words.
+pub(crate) fn says(response: &Response, words: &[&str]) -> bool {
+    let problem = problem(response);
+    let text = format!("{} {}", problem.message, problem.detail).to_lowercase();
+    words.iter().any(|word| text.contains(word))
+}
+
 /// Some errors are text, and then say nothing that could be acted upon.
 fn problem(response: &Response) -> Problem {
     response.json::<Envelope>().unwrap_or_default().error

@@ -6,6 +6,7 @@ use bindery_plugin_sdk::v1::{
     RevocationSupport, TokenKind, UserName,
 };
 
+use super::hooks;
 use crate::describe::{CLOUD, row};
 
 /// An API token of an Atlassian account, which goes with the account's e-mail address.
@@ -38,6 +39,7 @@ pub(crate) fn edition() -> Description {
             ..RateLimitHeaders::default()
         }),
         revocation: Some(revocation()),
+        hooks: Some(hooks::support()),
         ..Description::default()
     }
 }

@@ -263,6 +263,13 @@ pub(crate) async fn get(cx: &Cx, repository: &str) -> Result<v1::Repository> {
     found.into_message(cx, rights)
 }
 
+/// The name that a repository has now.
+pub(crate) async fn full_name(cx: &Cx, repository: &str) -> Result<String> {
+    let (workspace, name) = segments(repository)?;
+    let response = call::get(cx, cx.api(&["repositories", workspace, name])?).await?;
+    Ok(response.json::<Repository>()?.full_name)
+}
+
 /// The segments of a repository's path.
 pub(crate) fn segments(repository: &str) -> Result<(&str, &str)> {
     match repository.strip_prefix("id:") {

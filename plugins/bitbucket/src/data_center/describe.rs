@@ -6,6 +6,7 @@ use bindery_plugin_sdk::v1::{
     RevocationSupport, TokenKind,
 };
 
+use super::hooks;
 use crate::describe::row;
 
 /// Page where a person makes and deletes HTTP access tokens.
@@ -32,6 +33,7 @@ pub(crate) fn description() -> Description {
             ..RateLimitHeaders::default()
         }),
         revocation: Some(revocation()),
+        hooks: Some(hooks::support()),
         ..Description::default()
     }
 }

@@ -199,6 +199,11 @@ async fn by_id(cx: &Cx, id: &str) -> Result<Repository> {
     }
 }
 
+/// The name that a repository has now.
+pub(crate) async fn current_name(cx: &Cx, repository: &str) -> Result<String> {
+    Ok(find(cx, repository).await?.full_name())
+}
+
 /// Project and slug of a repository that may be named by id.
 pub(crate) async fn full_name(cx: &Cx, repository: &str) -> Result<String> {
     if repository.starts_with("id:") {

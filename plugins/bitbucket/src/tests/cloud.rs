@@ -3,6 +3,8 @@
 use super::*;
 
 mod account;
+mod delivery;
+mod hooks;
 mod lists;
 mod organizations;
 mod single;
