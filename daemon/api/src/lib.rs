@@ -53,7 +53,7 @@ pub use crate::{
 use crate::{metrics::Metrics, pages::PageKey};
 
 /// Streams that are open at the same time, over all callers; each one holds a task.
-const STREAMS: usize = 1024;
+const STREAMS: usize = 8192;
 
 /// Which services a listener has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -143,6 +143,11 @@ pub struct EventHead {
     pub last: u64,
 }
 
+impl EventHead {
+    /// Of a namespace without events.
+    pub const EMPTY: Self = Self { first: 1, last: 0 };
+}
+
 /// One who follows the events of a namespace and acknowledges them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Consumer {
@@ -152,10 +157,21 @@ pub struct Consumer {
     pub id: ConsumerId,
     /// The last event that it acknowledged; `None` before the first.
     pub acknowledged: Option<u64>,
+    /// The last event before those that it was to get when it first watched. Until it acknowledges one, it starts after it, so
+    /// that what was sent and not acknowledged is sent again.
+    pub started: u64,
     /// The last event that was sent to it, as last written.
     pub sent: u64,
     /// Who watched the last time.
     pub principal: String,
     /// When it last watched or acknowledged.
     pub active: Timestamp,
+}
+
+impl Consumer {
+    /// The last event that it need not get any more.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.acknowledged.unwrap_or(self.started)
+    }
 }

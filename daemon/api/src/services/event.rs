@@ -1,6 +1,6 @@
 //! Events: one by one, by pages, and again.
 
-use bindery_core::{event::Event, name::NamespaceName, time::Timestamp};
+use bindery_core::{event::Event, name::NamespaceName, problem::Reason, time::Timestamp};
 use bindery_proto::v1::{
     self as wire, ErrorReason, event_service_server::EventService, replay_events_request::Target,
 };
@@ -104,9 +104,11 @@ async fn list(
         }
         looked_at += 1;
         next = range.after(number);
-        // One that was forgotten meanwhile is left out.
-        let Ok(event) = call.engine().event(&namespace, number).await else {
-            continue;
+        let event = match call.engine().event(&namespace, number).await {
+            Ok(event) => event,
+            // One that was forgotten meanwhile is left out.
+            Err(problem) if problem.reason == Reason::NotFound => continue,
+            Err(problem) => return Err(problem.into()),
         };
         if filter.admits(|field| convert::event::field(&event, field)) {
             events.push(shown(&call, &event, request.include_payload).await?);
@@ -147,11 +149,12 @@ impl Range {
         request: &wire::ListEventsRequest,
     ) -> Result<Option<u64>, Failure> {
         let place = call.cursor(request)?;
-        let begin = match self.backwards {
-            true => self.last,
-            false => self.first,
-        };
-        Ok(place.parse().ok().or(Some(begin)))
+        let place: Option<u64> = place.parse().ok();
+        // What was forgotten since the page before is no end.
+        Ok(Some(match self.backwards {
+            true => place.unwrap_or(self.last),
+            false => place.unwrap_or(self.first).max(self.first),
+        }))
     }
 }
 

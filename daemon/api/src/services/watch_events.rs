@@ -3,13 +3,13 @@
 //! Nothing is queued for a watcher but a handful of messages: events are read by number when there is room. So a slow
 //! watcher falls behind, and costs nothing.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use bindery_core::{
     event::Event,
     name::{ConsumerId, NamespaceName},
 };
-use bindery_engine::events::{ConsumerState, Following};
+use bindery_engine::events::Following;
 use bindery_proto::v1::{
     self as wire, ErrorReason,
     watch_events_response::{Heartbeat, Message},
@@ -38,7 +38,7 @@ use crate::{
 const WAITING: usize = 16;
 const USUAL_HEARTBEAT: Duration = Duration::from_secs(30);
 const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(1);
-const USUAL_WINDOW: u64 = 1_000;
+const USUAL_WINDOW: usize = 1_000;
 const LARGEST_WINDOW: i32 = 10_000;
 
 type Sink = mpsc::Sender<Result<wire::WatchEventsResponse, Status>>;
@@ -50,11 +50,14 @@ struct Watch {
     namespace: NamespaceName,
     filter: Filter,
     heartbeat: Duration,
-    window: u64,
+    window: usize,
     following: Option<Following>,
     rewinds: u64,
     /// All events up to this one were sent or left out.
     position: u64,
+    /// Numbers of the events that were sent and are not acknowledged, at most as many as the window; what the filter leaves out
+    /// needs no acknowledgement.
+    unacknowledged: VecDeque<u64>,
     sink: Sink,
 }
 
@@ -96,6 +99,7 @@ pub(super) async fn watch(
         following,
         rewinds: 0,
         position,
+        unacknowledged: VecDeque::new(),
         sink,
     };
     tokio::spawn(async move {
@@ -114,10 +118,12 @@ fn heartbeat(request: &wire::WatchEventsRequest) -> Result<Duration, Failure> {
         .ok_or_else(|| fields::wrong("heartbeat_interval", "must be one second at least"))
 }
 
-fn window(request: &wire::WatchEventsRequest) -> Result<u64, Failure> {
+fn window(request: &wire::WatchEventsRequest) -> Result<usize, Failure> {
     match request.max_unacknowledged {
         0 => Ok(USUAL_WINDOW),
-        asked if (1..=LARGEST_WINDOW).contains(&asked) => Ok(u64::from(asked.unsigned_abs())),
+        asked if (1..=LARGEST_WINDOW).contains(&asked) => {
+            Ok(usize::try_from(asked).unwrap_or(USUAL_WINDOW))
+        }
         _ => Err(fields::wrong("max_unacknowledged", "must be 0 to 10,000")),
     }
 }
@@ -131,27 +137,35 @@ async fn place(
 ) -> Result<(u64, Option<Following>), Failure> {
     let engine = call.engine();
     let numbers = engine.event_numbers(namespace).await?;
-    let (acknowledged, following) = match &id {
-        Some(id) => {
-            let who = call.caller.name();
-            let (consumer, following) = engine.follow_as(namespace, id, who).await?;
-            (consumer.acknowledged, Some(following))
-        }
-        None => (None, None),
+    let asked = match request.after_sequence {
+        Some(0) => Some(numbers.first.saturating_sub(1)),
+        Some(number) => Some(given(number, numbers.last)?),
+        None => None,
     };
-    let position = match request.after_sequence {
-        Some(0) => numbers.first.saturating_sub(1),
-        Some(number) => u64::try_from(number)
-            .map_err(|_| fields::wrong("after_sequence", "must not be negative"))?,
-        None => acknowledged.unwrap_or(numbers.last),
+    // What is not kept any more is said at once, before another watcher is told to end.
+    engine
+        .event_after(namespace, asked.unwrap_or(numbers.last))
+        .await?;
+    let Some(id) = &id else {
+        return Ok((asked.unwrap_or(numbers.last), None));
     };
-    if position > numbers.last {
-        let message = format!("does not exist yet; the last event is {}", numbers.last);
-        return Err(fields::wrong("after_sequence", message));
-    }
-    // What is not kept any more is said at once.
+    let start = asked.unwrap_or(numbers.last);
+    let who = call.caller.name();
+    let (consumer, following) = engine.follow_as(namespace, id, who, start).await?;
+    let position = asked.unwrap_or_else(|| consumer.settled());
     engine.event_after(namespace, position).await?;
-    Ok((position, following))
+    Ok((position, Some(following)))
+}
+
+fn given(number: i64, last: u64) -> Result<u64, Failure> {
+    let wrong = |why: String| fields::wrong("after_sequence", why);
+    match u64::try_from(number) {
+        Err(_) => Err(wrong("must not be negative".to_owned())),
+        Ok(number) if number > last => Err(wrong(format!(
+            "does not exist yet; the last event is {last}"
+        ))),
+        Ok(number) => Ok(number),
+    }
 }
 
 impl Watch {
@@ -184,7 +198,7 @@ impl Watch {
         }
         loop {
             match self.standing() {
-                Ok(Some(state)) if self.is_full(state) => return Turn::Go,
+                Ok(()) if self.is_full() => return Turn::Go,
                 Ok(_) => {}
                 Err(failure) => return Turn::Over(failure),
             }
@@ -204,21 +218,36 @@ impl Watch {
         }
     }
 
-    /// How the consumer stands, after it was set back where somebody asked for that.
-    fn standing(&mut self) -> Result<Option<ConsumerState>, Failure> {
+    /// Looks how the consumer stands, and goes back where somebody set it back.
+    fn standing(&mut self) -> Result<(), Failure> {
         let Some(following) = &mut self.following else {
-            return Ok(None);
+            return Ok(());
         };
         let state = following.state().ok_or_else(taken_over)?;
         if state.rewinds != self.rewinds {
             self.rewinds = state.rewinds;
             self.position = self.position.min(state.acknowledged);
         }
-        Ok(Some(state))
+        let (done, sent) = (state.acknowledged, self.position);
+        while self
+            .unacknowledged
+            .front()
+            .is_some_and(|number| *number <= done)
+        {
+            self.unacknowledged.pop_front();
+        }
+        while self
+            .unacknowledged
+            .back()
+            .is_some_and(|number| *number > sent)
+        {
+            self.unacknowledged.pop_back();
+        }
+        Ok(())
     }
 
-    const fn is_full(&self, state: ConsumerState) -> bool {
-        self.position.saturating_sub(state.acknowledged) >= self.window
+    fn is_full(&self) -> bool {
+        self.following.is_some() && self.unacknowledged.len() >= self.window
     }
 
     async fn send_event(&mut self, event: &Event, told: &mut Instant) -> Turn {
@@ -235,6 +264,9 @@ impl Watch {
                 return Turn::Gone;
             }
             *told = Instant::now();
+            if self.following.is_some() {
+                self.unacknowledged.push_back(event.sequence);
+            }
         }
         self.position = event.sequence;
         if let Some(following) = &self.following {

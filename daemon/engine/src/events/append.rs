@@ -1,7 +1,7 @@
 //! Numbers events and stores them.
 //!
 //! Numbers have no gaps: the head of a namespace and the events are written in one transaction, and one at a time appends to
-//! a namespace. Whatever else must become true together with the events goes into the same transaction.
+//! a namespace. Times of receipt never go back from one number to the next. Whatever else must become true together with the events goes into the same transaction.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,10 +10,11 @@ use bindery_core::{
     name::NamespaceName,
     port::{Change, Expect, Key, Record},
     problem::{Problem, Reason},
+    time::Timestamp,
 };
 use tokio::sync::OwnedMutexGuard;
 
-use super::heads::Head;
+use super::heads::{Head, Latest};
 use crate::{Engine, Versioned, records::change};
 
 /// An event that has no number yet: the one in it does not count.
@@ -29,9 +30,10 @@ impl From<Event> for Draft {
 /// A namespace while it is this caller's turn to append.
 struct Turn {
     head: Arc<Head>,
-    _turn: OwnedMutexGuard<()>,
+    latest: OwnedMutexGuard<Latest>,
     expect: Expect,
     numbers: EventHead,
+    received: Timestamp,
 }
 
 type Turns = BTreeMap<NamespaceName, Turn>;
@@ -56,7 +58,7 @@ impl Engine {
         // A task of its own: a caller that goes away must not give the turn to the next one while the commit is under way.
         let written = tokio::spawn(async move {
             engine.commit(changes).await?;
-            turns.values().for_each(|turn| turn.head.stir());
+            turns.into_values().for_each(Turn::over);
             Ok(())
         });
         written.await.map_err(|_| cut_off())??;
@@ -80,17 +82,46 @@ impl Engine {
 
     async fn turn(&self, namespace: &NamespaceName) -> Result<Turn, Problem> {
         let head = self.heads().of(namespace);
-        let turn = head.turn().await;
+        let latest = head.turn().await;
         let (expect, numbers) = match self.find_event_head(namespace).await? {
             Some(Versioned { record, version }) => (Expect::Version(version), record),
-            None => (Expect::Absent, EventHead { first: 1, last: 0 }),
+            None => (Expect::Absent, EventHead::EMPTY),
+        };
+        let received = match *latest {
+            Some(received) => received,
+            None => self.received(namespace, numbers.last).await?,
         };
         Ok(Turn {
             head,
-            _turn: turn,
+            latest,
             expect,
             numbers,
+            received,
         })
+    }
+
+    /// When an event was received; the epoch where it is not kept.
+    async fn received(
+        &self,
+        namespace: &NamespaceName,
+        sequence: u64,
+    ) -> Result<Timestamp, Problem> {
+        let event = self.find_event(namespace, sequence).await?;
+        Ok(event.map_or(Timestamp::default(), |event| event.record.received))
+    }
+}
+
+impl Turn {
+    /// The events are stored: the next one may append, and followers look.
+    fn over(mut self) {
+        *self.latest = Some(self.received);
+        self.head.stir();
+    }
+
+    fn number(&mut self, event: &mut Event) {
+        self.numbers.last += 1;
+        self.received = self.received.max(event.received);
+        (event.sequence, event.received) = (self.numbers.last, self.received);
     }
 }
 
@@ -101,8 +132,7 @@ fn number(drafts: Vec<Draft>, turns: &mut Turns) -> (Vec<(NamespaceName, u64)>, 
         let Some(turn) = turns.get_mut(&event.namespace) else {
             continue;
         };
-        turn.numbers.last += 1;
-        event.sequence = turn.numbers.last;
+        turn.number(&mut event);
         numbers.push((event.namespace.clone(), event.sequence));
         let key = Key::Event(event.namespace.clone(), event.sequence);
         changes.push(change(key, Expect::Absent, Some(Record::Event(event))));

@@ -31,7 +31,8 @@ impl Engine {
         self.heads().of(namespace).stirred()
     }
 
-    /// Begins to follow as a consumer, which comes into being with it. Whoever followed as it before is told to end.
+    /// Begins to follow as a consumer, which comes into being with it and then gets what comes after `started`. Whoever
+    /// followed as it before is told to end.
     ///
     /// # Errors
     ///
@@ -41,17 +42,17 @@ impl Engine {
         namespace: &NamespaceName,
         id: &ConsumerId,
         principal: &str,
+        started: u64,
     ) -> Result<(Consumer, Following), Problem> {
         let now = self.now();
         let consumer = self
-            .change_consumer(namespace, id, true, |consumer| {
+            .change_consumer(namespace, id, Some(started), |consumer| {
                 principal.clone_into(&mut consumer.principal);
                 consumer.active = now;
             })
             .await?;
         let name = (namespace.clone(), id.clone());
-        let acknowledged = consumer.acknowledged.unwrap_or_default();
-        let following = self.followers().take_over(name, acknowledged);
+        let following = self.followers().take_over(name, consumer.settled());
         Ok((consumer, following))
     }
 
@@ -75,7 +76,7 @@ impl Engine {
         }
         let now = self.now();
         let consumer = self
-            .change_consumer(namespace, id, false, |consumer| {
+            .change_consumer(namespace, id, None, |consumer| {
                 consumer.acknowledged = consumer.acknowledged.max(Some(sequence));
                 consumer.sent = consumer.sent.max(sequence);
                 consumer.active = now;
@@ -99,8 +100,8 @@ impl Engine {
     ) -> Result<(), Problem> {
         let before = first.saturating_sub(1);
         let consumer = self
-            .change_consumer(namespace, id, false, |consumer| {
-                let known = consumer.acknowledged.unwrap_or(before);
+            .change_consumer(namespace, id, None, |consumer| {
+                let known = consumer.settled();
                 consumer.acknowledged = Some(known.min(before));
             })
             .await?;
@@ -159,8 +160,7 @@ impl Engine {
 
     fn tell_follower(&self, consumer: &Consumer) {
         let name = (consumer.namespace.clone(), consumer.id.clone());
-        let acknowledged = consumer.acknowledged.unwrap_or_default();
-        self.followers().acknowledged(&name, acknowledged);
+        self.followers().acknowledged(&name, consumer.settled());
     }
 
     async fn consumer_now(&self, consumer: Consumer) -> Result<ConsumerNow, Problem> {
@@ -168,27 +168,30 @@ impl Engine {
         let name = (consumer.namespace.clone(), consumer.id.clone());
         let sent = self.followers().sent(&name);
         Ok(ConsumerNow {
-            backlog: last.saturating_sub(consumer.acknowledged.unwrap_or_default()),
+            backlog: last.saturating_sub(consumer.settled()),
             sent: sent.unwrap_or_default().max(consumer.sent),
             connected: sent.is_some(),
             consumer,
         })
     }
 
-    /// Changes a consumer, again and again until no other writer is in between.
+    /// Changes a consumer, again and again until no other writer is in between. One that is not there is made where `started`
+    /// says what it gets.
     async fn change_consumer(
         &self,
         namespace: &NamespaceName,
         id: &ConsumerId,
-        make: bool,
+        started: Option<u64>,
         write: impl Fn(&mut Consumer),
     ) -> Result<Consumer, Problem> {
         loop {
             let found = self.find_consumer(namespace, id).await?;
             let (expect, mut consumer) = match found {
                 Some(Entry { record, version }) => (Expect::Version(version), record),
-                None if make => (Expect::Absent, new(namespace, id)),
-                None => return Err(absent(namespace, id)),
+                None => {
+                    let started = started.ok_or_else(|| absent(namespace, id))?;
+                    (Expect::Absent, new(namespace, id, started))
+                }
             };
             write(&mut consumer);
             let key = Key::Consumer(namespace.clone(), id.clone());
@@ -201,11 +204,12 @@ impl Engine {
     }
 }
 
-fn new(namespace: &NamespaceName, id: &ConsumerId) -> Consumer {
+fn new(namespace: &NamespaceName, id: &ConsumerId, started: u64) -> Consumer {
     Consumer {
         namespace: namespace.clone(),
         id: id.clone(),
         acknowledged: None,
+        started,
         sent: 0,
         principal: String::new(),
         active: bindery_core::time::Timestamp::default(),

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bindery_core::name::NamespaceName;
+use bindery_core::{name::NamespaceName, time::Timestamp};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch};
 
 use crate::flight::lock;
@@ -16,7 +16,7 @@ pub(crate) struct Heads(Mutex<HashMap<NamespaceName, Arc<Head>>>);
 
 /// Where the events of one namespace are appended and awaited. Holds no event.
 pub(crate) struct Head {
-    turn: Arc<AsyncMutex<()>>,
+    turn: Arc<AsyncMutex<Latest>>,
     stirred: watch::Sender<()>,
 }
 
@@ -28,6 +28,10 @@ impl Heads {
         Arc::clone(head.or_default())
     }
 }
+
+/// When the newest event was received; `None` while nobody has looked since the start. Later events are never received before
+/// it, whatever the clock does, so that a time is found by halving.
+pub(crate) type Latest = Option<Timestamp>;
 
 impl Default for Head {
     fn default() -> Self {
@@ -41,7 +45,7 @@ impl Default for Head {
 impl Head {
     /// Waits until nobody else appends. Whoever holds the turns of several namespaces takes them in the order of their
     /// names, so that no two wait for each other.
-    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<Latest> {
         Arc::clone(&self.turn).lock_owned().await
     }
 

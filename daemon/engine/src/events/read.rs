@@ -30,7 +30,7 @@ impl Engine {
     /// What the vault says.
     pub async fn event_numbers(&self, namespace: &NamespaceName) -> Result<EventHead, Problem> {
         let head = self.find_event_head(namespace).await?;
-        Ok(head.map_or(EventHead { first: 1, last: 0 }, |entry| entry.record))
+        Ok(head.map_or(EventHead::EMPTY, |entry| entry.record))
     }
 
     /// The event after `sequence`; `None` where there is none yet.

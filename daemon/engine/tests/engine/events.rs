@@ -131,7 +131,7 @@ async fn followers_are_woken_resume_and_are_taken_over() {
     append(&world, 3).await;
     let (consumer, mut first) = world
         .engine
-        .follow_as(&acme(), &builder(), "uid:1")
+        .follow_as(&acme(), &builder(), "uid:1", 0)
         .await
         .expect("follows");
     assert_eq!(consumer.acknowledged, None);
@@ -143,7 +143,7 @@ async fn followers_are_woken_resume_and_are_taken_over() {
     assert!(first.state().is_some());
     let (_, mut second) = world
         .engine
-        .follow_as(&acme(), &builder(), "uid:2")
+        .follow_as(&acme(), &builder(), "uid:2", 0)
         .await
         .expect("follows");
     first.changed().await;
@@ -173,7 +173,10 @@ async fn acknowledgements_last() {
     append(&world, 5).await;
     let absent = world.engine.acknowledge(&acme(), &builder(), 1).await;
     assert_eq!(absent.expect_err("never followed").reason, Reason::NotFound);
-    let follow = world.engine.follow_as(&acme(), &builder(), "uid:1").await;
+    let follow = world
+        .engine
+        .follow_as(&acme(), &builder(), "uid:1", 0)
+        .await;
     drop(follow.expect("follows"));
     for sequence in [4, 2] {
         let now = world
@@ -186,7 +189,10 @@ async fn acknowledgements_last() {
     let ahead = world.engine.acknowledge(&acme(), &builder(), 6).await;
     assert_eq!(ahead.expect_err("ahead").reason, Reason::InvalidArgument);
     world.restart().await;
-    let follow = world.engine.follow_as(&acme(), &builder(), "uid:1").await;
+    let follow = world
+        .engine
+        .follow_as(&acme(), &builder(), "uid:1", 0)
+        .await;
     assert_eq!(follow.expect("follows").0.acknowledged, Some(4));
 }
 
@@ -195,7 +201,10 @@ async fn acknowledgements_last() {
 async fn a_replay_is_told_to_the_follower() {
     let world = World::new().await;
     append(&world, 5).await;
-    let follow = world.engine.follow_as(&acme(), &builder(), "uid:1").await;
+    let follow = world
+        .engine
+        .follow_as(&acme(), &builder(), "uid:1", 0)
+        .await;
     let (_, mut following) = follow.expect("follows");
     let acknowledged = world.engine.acknowledge(&acme(), &builder(), 5).await;
     acknowledged.expect("acknowledged");
@@ -250,4 +259,51 @@ async fn old_events_are_forgotten_and_old_cursors_told() {
     world.engine.sweep().await.expect("swept");
     append(&world, 1).await;
     assert_eq!(numbers(&world.engine, 500).await, [501]);
+}
+
+/// A consumer that never acknowledged starts again where it started first, so that nothing that was sent is lost.
+#[tokio::test]
+async fn a_consumer_that_never_acknowledged_starts_where_it_started() {
+    let mut world = World::new().await;
+    append(&world, 3).await;
+    let first = world
+        .engine
+        .follow_as(&acme(), &builder(), "uid:1", 3)
+        .await;
+    drop(first.expect("follows"));
+    append(&world, 2).await;
+    world.restart().await;
+    let again = world
+        .engine
+        .follow_as(&acme(), &builder(), "uid:1", 5)
+        .await;
+    let (consumer, mut following) = again.expect("follows");
+    assert_eq!((consumer.acknowledged, consumer.settled()), (None, 3));
+    assert_eq!(following.state().expect("follows").acknowledged, 3);
+    let now = world.engine.consumer(&acme(), &builder()).await;
+    assert_eq!(now.expect("consumer").backlog, 2);
+}
+
+/// Times of receipt never go back from one number to the next, whatever the clock did, also across a restart.
+#[tokio::test]
+async fn times_of_receipt_never_go_back() {
+    let mut world = World::new().await;
+    append(&world, 1).await;
+    let late = world
+        .engine
+        .event(&acme(), 1)
+        .await
+        .expect("event")
+        .received;
+    for sequence in 2..=3 {
+        let early = draft(acme(), Timestamp::from_unix_ms(5));
+        let appended = world
+            .engine
+            .append_events(vec![early], |_| Vec::new())
+            .await;
+        assert_eq!(appended.expect("appended"), [(acme(), sequence)]);
+        let event = world.engine.event(&acme(), sequence).await.expect("event");
+        assert_eq!(event.received, late);
+        world.restart().await;
+    }
 }

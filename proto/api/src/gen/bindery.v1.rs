@@ -2630,8 +2630,8 @@ pub struct WatchEventsRequest {
     #[prost(string, tag = "2")]
     pub consumer_id: ::prost::alloc::string::String,
     /// Starts after this event. Absent means after the last one that the consumer acknowledged, or, without
-    /// a consumer or before its first acknowledgement, with the next event that comes; 0 means with the
-    /// oldest that is kept.
+    /// a consumer or at its first watch, with the next event that comes; before its first acknowledgement a
+    /// consumer starts where its first watch did. 0 means with the oldest that is kept.
     #[prost(int64, optional, tag = "3")]
     pub after_sequence: ::core::option::Option<i64>,
     /// Which events: comparisons joined by `AND`. Fields: `link`, `source`, `repository`, `change`, `ref`,

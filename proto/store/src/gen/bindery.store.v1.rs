@@ -1418,6 +1418,9 @@ pub struct Consumer {
     /// When it last watched or acknowledged.
     #[prost(uint64, tag = "6")]
     pub active_ms: u64,
+    /// The last event before those that it was to get when it first watched.
+    #[prost(uint64, tag = "7")]
+    pub started: u64,
 }
 /// A URL by which people and scripts start a build of a source, without its tokens.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

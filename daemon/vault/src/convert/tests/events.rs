@@ -42,7 +42,7 @@ fn events_are_written_whole() {
         let change = part(&message.change.unwrap());
         assert_eq!(fields(&change), (1..=count).collect(), "change {number}");
     }
-    assert_full(&consumer(), 6);
+    assert_full(&consumer(), 7);
     assert_full(&head(), 2);
     let message = event(push()).write();
     assert_eq!(
@@ -311,6 +311,7 @@ fn consumer() -> Consumer {
         namespace: namespace_name(),
         id: ConsumerId::parse("builder").unwrap(),
         acknowledged: Some(1),
+        started: 7,
         sent: 2,
         principal: text("someone"),
         active: at(3),

@@ -1,0 +1,245 @@
+//! Following events, end to end.
+
+use bindery_core::{
+    event::{AccessChange, Event, EventChange, EventHead, EventOrigin},
+    name::{HostName, LinkId, NamespaceName},
+    port::{Change, Expect, Key, Record, Vault},
+    time::Timestamp,
+};
+use bindery_proto::v1::{
+    self as wire, event_service_client::EventServiceClient, watch_events_response::Message,
+};
+use prost_types::Duration;
+use tonic::{Streaming, transport::Channel};
+
+use crate::{client::reason, world::World};
+
+const ACME: &str = "namespaces/acme";
+
+/// An event of link `bound` for even numbers, and of link `other` for odd ones.
+fn event(sequence: u64) -> Event {
+    let link = if sequence % 2 == 0 { "bound" } else { "other" };
+    Event {
+        namespace: NamespaceName::parse("acme").expect("name"),
+        sequence,
+        link: LinkId::parse(link).expect("name"),
+        source: None,
+        host: HostName::parse("forge").expect("name"),
+        repository: String::new(),
+        full_name: String::new(),
+        happened: None,
+        received: Timestamp::from_unix_ms(sequence),
+        origin: EventOrigin::Daemon,
+        delivery: None,
+        actor: None,
+        change: EventChange::Access(AccessChange {
+            lost: true,
+            organization: String::new(),
+            reason: "ORGANIZATION_LOST".to_owned(),
+            message: String::new(),
+            who: None,
+            action_uri: String::new(),
+        }),
+        verdict: None,
+        rule: String::new(),
+        build: None,
+    }
+}
+
+/// Puts the events up to `last` there, as if all before `first` had been forgotten.
+async fn put(world: &World, first: u64, last: u64) {
+    let acme = || NamespaceName::parse("acme").expect("name");
+    let any = |key, record| Change {
+        key,
+        expect: Expect::Any,
+        write: Some(record),
+    };
+    let events =
+        (first..=last).map(|number| any(Key::Event(acme(), number), Record::Event(event(number))));
+    let head = EventHead { first, last };
+    let head = any(Key::EventHead(acme()), Record::EventHead(head));
+    let changes = events.chain([head]).collect();
+    world.vault.commit(changes).await.expect("events");
+}
+
+async fn client(world: &World) -> EventServiceClient<Channel> {
+    EventServiceClient::new(world.caller("owner").await)
+}
+
+fn watching(consumer: &str) -> wire::WatchEventsRequest {
+    wire::WatchEventsRequest {
+        parent: ACME.into(),
+        consumer_id: consumer.into(),
+        heartbeat_interval: Some(Duration {
+            seconds: 1,
+            nanos: 0,
+        }),
+        ..Default::default()
+    }
+}
+
+async fn watch(
+    client: &mut EventServiceClient<Channel>,
+    request: wire::WatchEventsRequest,
+) -> Streaming<wire::WatchEventsResponse> {
+    client
+        .watch_events(request)
+        .await
+        .expect("watch")
+        .into_inner()
+}
+
+/// The next event's number; heartbeats are passed over.
+async fn next(stream: &mut Streaming<wire::WatchEventsResponse>) -> Result<i64, String> {
+    loop {
+        let message = stream.message().await.map_err(|status| reason(&status))?;
+        if let Some(Message::Event(event)) = message.expect("more").message {
+            return Ok(event.sequence);
+        }
+    }
+}
+
+/// The position of the next heartbeat; there must be no event before it.
+async fn beat(stream: &mut Streaming<wire::WatchEventsResponse>) -> i64 {
+    match stream.message().await.expect("open").expect("more").message {
+        Some(Message::Heartbeat(heartbeat)) => heartbeat.sequence,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn acknowledge(client: &mut EventServiceClient<Channel>, sequence: i64) {
+    let request = wire::AckEventsRequest {
+        parent: ACME.into(),
+        consumer_id: "builder".into(),
+        sequence,
+    };
+    client.ack_events(request).await.expect("acknowledged");
+}
+
+/// A new consumer of an old namespace is not full before it got anything, however many events there were before it.
+#[tokio::test]
+async fn a_new_consumer_begins_with_what_comes() {
+    let world = World::new().await;
+    put(&world, 4_990, 5_000).await;
+    let mut client = client(&world).await;
+    let mut stream = watch(&mut client, watching("builder")).await;
+    assert_eq!(beat(&mut stream).await, 5_000);
+    put(&world, 4_990, 5_002).await;
+    assert_eq!(next(&mut stream).await, Ok(5_001));
+    assert_eq!(next(&mut stream).await, Ok(5_002));
+    // Sent and not acknowledged: sent again.
+    drop(stream);
+    let mut stream = watch(&mut client, watching("builder")).await;
+    assert_eq!(next(&mut stream).await, Ok(5_001));
+}
+
+/// The window holds what was sent and not acknowledged; what a filter leaves out takes no place in it, and moves heartbeats.
+#[tokio::test]
+async fn the_window_counts_what_was_sent() {
+    let world = World::new().await;
+    put(&world, 1, 40).await;
+    let mut client = client(&world).await;
+    let request = wire::WatchEventsRequest {
+        filter: r#"link = "namespaces/acme/links/bound""#.into(),
+        after_sequence: Some(0),
+        max_unacknowledged: 3,
+        ..watching("builder")
+    };
+    let mut stream = watch(&mut client, request).await;
+    for number in [2, 4, 6] {
+        assert_eq!(next(&mut stream).await, Ok(number));
+    }
+    assert_eq!(beat(&mut stream).await, 6);
+    acknowledge(&mut client, 4).await;
+    assert_eq!(next(&mut stream).await, Ok(8));
+    assert_eq!(next(&mut stream).await, Ok(10));
+    acknowledge(&mut client, 10).await;
+    for number in [12, 14, 16] {
+        assert_eq!(next(&mut stream).await, Ok(number));
+    }
+    let nothing = wire::WatchEventsRequest {
+        filter: r#"link = "namespaces/acme/links/none""#.into(),
+        after_sequence: Some(0),
+        max_unacknowledged: 3,
+        ..watching("nothing")
+    };
+    let mut stream = watch(&mut client, nothing).await;
+    assert_eq!(beat(&mut stream).await, 40);
+}
+
+/// A second watcher takes over, the first is told; a replay gives the second one its events again; a cursor that is too old
+/// is told what is left.
+#[tokio::test]
+async fn takeover_replay_and_old_cursors() {
+    let world = World::new().await;
+    put(&world, 3, 9).await;
+    let mut client = client(&world).await;
+    let from_start = wire::WatchEventsRequest {
+        after_sequence: Some(0),
+        ..watching("builder")
+    };
+    let mut first = watch(&mut client, from_start.clone()).await;
+    assert_eq!(next(&mut first).await, Ok(3));
+    let mut second = watch(&mut client, from_start).await;
+    for number in 3..=9 {
+        assert_eq!(next(&mut second).await, Ok(number));
+    }
+    let end = loop {
+        match next(&mut first).await {
+            Ok(number) => assert!(number <= 9),
+            Err(reason) => break reason,
+        }
+    };
+    assert_eq!(end, "CONSUMER_TAKEN_OVER");
+    acknowledge(&mut client, 9).await;
+    let replay = wire::ReplayEventsRequest {
+        parent: ACME.into(),
+        target: Some(wire::replay_events_request::Target::ConsumerId(
+            "builder".into(),
+        )),
+        since_sequence: 7,
+        ..Default::default()
+    };
+    let replayed = client
+        .replay_events(replay)
+        .await
+        .expect("replay")
+        .into_inner();
+    assert_eq!((replayed.first_sequence, replayed.event_count), (7, 3));
+    for number in 7..=9 {
+        assert_eq!(next(&mut second).await, Ok(number));
+    }
+    let old = wire::WatchEventsRequest {
+        after_sequence: Some(1),
+        ..watching("")
+    };
+    let refused = client.watch_events(old).await.expect_err("old");
+    assert_eq!(reason(&refused), "CURSOR_TOO_OLD");
+}
+
+/// Pages go on where the one before ended, also when what stood there was forgotten in between.
+#[tokio::test]
+async fn pages_go_on_behind_what_was_forgotten() {
+    let world = World::new().await;
+    put(&world, 1, 9).await;
+    let mut client = client(&world).await;
+    let list = wire::ListEventsRequest {
+        parent: ACME.into(),
+        page_size: 2,
+        ..Default::default()
+    };
+    let page = client
+        .list_events(list.clone())
+        .await
+        .expect("page")
+        .into_inner();
+    assert_eq!(page.events[1].sequence, 2);
+    put(&world, 6, 9).await;
+    let rest = wire::ListEventsRequest {
+        page_token: page.next_page_token,
+        ..list
+    };
+    let page = client.list_events(rest).await.expect("page").into_inner();
+    let numbers: Vec<_> = page.events.iter().map(|event| event.sequence).collect();
+    assert_eq!((numbers, page.oldest_sequence), (vec![6, 7], 6));
+}
