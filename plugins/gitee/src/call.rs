@@ -21,11 +21,16 @@ struct Problem {
 }
 
 /// Asks for a URL and gives whatever came back.
+pub(crate) async fn ask(cx: &Cx, url: Url) -> Result<Response> {
+    send(cx, Request::get(url)).await
+}
+
+/// Sends a request with the token.
 ///
 /// `token` is the scheme that servers of all ages take; newer ones take `Bearer` as well.
-pub(crate) async fn ask(cx: &Cx, url: Url) -> Result<Response> {
+pub(crate) async fn send(cx: &Cx, request: Request) -> Result<Response> {
     let token = Value::new().text("token ").secret(Secret("access_token"));
-    let request = Request::get(url)
+    let request = request
         .header("accept", "application/json")
         .header("authorization", token);
     cx.send(request).await

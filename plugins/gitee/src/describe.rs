@@ -6,6 +6,8 @@ use bindery_plugin_sdk::v1::{
     RevocationSupport, TokenKind,
 };
 
+use crate::hooks;
+
 /// Page where a person sees third-party applications: one's own, and those that were authorized.
 pub(crate) const GRANTS_PAGE: &str = "/oauth/applications";
 
@@ -24,7 +26,7 @@ pub(crate) fn description() -> Description {
         provider: "gitee".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         operations: operations(),
-        secrets: vec!["access_token".to_owned()],
+        secrets: vec!["access_token".to_owned(), "hook_secret".to_owned()],
         display_name: "Gitee".to_owned(),
         platform_versions: "All with API v5".to_owned(),
         trigger_limits: "None".to_owned(),
@@ -34,6 +36,7 @@ pub(crate) fn description() -> Description {
         permissions: permissions(),
         rate_limits: Some(rate_limits()),
         revocation: Some(revocation()),
+        hooks: Some(hooks::support()),
         ..Description::default()
     }
 }
@@ -48,6 +51,12 @@ fn operations() -> Vec<i32> {
         Operation::ListRefs,
         Operation::Revoke,
         Operation::Probe,
+        Operation::ListHooks,
+        Operation::CreateHook,
+        Operation::UpdateHook,
+        Operation::DeleteHook,
+        Operation::PingHook,
+        Operation::ParseDelivery,
     ];
     all.map(i32::from).to_vec()
 }

@@ -12,7 +12,8 @@
 //! | `describe` | all that is data |
 //! | `call` | sending, and what an error means |
 //! | `paging` | pages of a list, and is there another? |
-//! | `account`, `organizations`, `repositories`, `refs` | the operations |
+//! | `account`, `organizations`, `repositories`, `refs`, `hooks` | the operations |
+//! | `delivery` | what a delivery of a hook says |
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +21,9 @@ use bindery_plugin_sdk::{Cx, Provider, Result, v1};
 
 mod account;
 mod call;
+mod delivery;
 mod describe;
+mod hooks;
 mod id;
 mod organizations;
 mod paging;
@@ -71,5 +74,29 @@ impl Provider for Gitee {
 
     async fn probe(&self, cx: &Cx, _: v1::Probe) -> Result<v1::ServerFacts> {
         account::probe(cx).await
+    }
+
+    async fn list_hooks(&self, cx: &Cx, input: v1::ListHooks) -> Result<()> {
+        hooks::list(cx, &input).await
+    }
+
+    async fn create_hook(&self, cx: &Cx, input: v1::CreateHook) -> Result<v1::HookFacts> {
+        hooks::create(cx, &input).await
+    }
+
+    async fn update_hook(&self, cx: &Cx, input: v1::UpdateHook) -> Result<v1::HookFacts> {
+        hooks::update(cx, &input).await
+    }
+
+    async fn delete_hook(&self, cx: &Cx, input: v1::DeleteHook) -> Result<v1::Revocation> {
+        hooks::delete(cx, &input).await
+    }
+
+    async fn ping_hook(&self, cx: &Cx, input: v1::PingHook) -> Result<()> {
+        hooks::ping(cx, &input).await
+    }
+
+    async fn parse_delivery(&self, _: &Cx, input: v1::ParseDelivery) -> Result<v1::Delivered> {
+        delivery::parse(&input)
     }
 }

@@ -8,6 +8,8 @@ use bindery_plugin_sdk::{
 use super::*;
 
 mod account;
+mod delivery;
+mod hooks;
 mod organizations;
 mod refs;
 mod repositories;
