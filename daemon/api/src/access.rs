@@ -213,7 +213,10 @@ table! {
         "ListHookRotationReports"(ListHookRotationReportsRequest) => Read, Across(parent);
         "ListOrphanHooks"(ListOrphanHooksRequest) => Source, Across(parent);
         "RemoveOrphanHooks"(RemoveOrphanHooksRequest) => Source, Across(parent);
-        later "CatchUpSource", "ListDeliveries", "GetDelivery", "RetryDelivery";
+        "CatchUpSource"(CatchUpSourceRequest) => Source, Namespaced(name);
+        "ListDeliveries"(ListDeliveriesRequest) => Read, Namespaced(parent);
+        "GetDelivery"(GetDeliveryRequest) => Read, Namespaced(name);
+        "RetryDelivery"(RetryDeliveryRequest) => Source, Namespaced(name);
     }
     "EventService" {
         "WatchEvents"(WatchEventsRequest) => Event, Namespaced(parent);

@@ -2,6 +2,7 @@
 
 pub(crate) mod common;
 pub(crate) mod credential;
+pub(crate) mod delivery;
 pub(crate) mod event;
 pub(crate) mod host;
 pub(crate) mod link;

@@ -63,6 +63,18 @@ pub(crate) fn source(name: &str) -> Result<SourceName, Failure> {
     parsed().ok_or_else(|| Failure::name(name, pattern))
 }
 
+/// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`; a delivery is a number.
+pub(crate) fn delivery(name: &str) -> Result<(SourceName, u64), Failure> {
+    let parsed = || {
+        let (parent, number) = name.rsplit_once("/deliveries/")?;
+        let plain = number.bytes().all(|c| c.is_ascii_digit()) && !number.starts_with('0');
+        let number = number.parse().ok().filter(|_| plain)?;
+        Some((source(parent).ok()?, number))
+    };
+    let pattern = "namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}";
+    parsed().ok_or_else(|| Failure::name(name, pattern))
+}
+
 /// `namespaces/{namespace}/links/{link}`, where `-` stands for any; `None` is any.
 pub(crate) fn any_link(name: &str) -> Result<(Option<NamespaceName>, Option<LinkId>), Failure> {
     let parsed = || {

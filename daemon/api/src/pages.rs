@@ -37,6 +37,7 @@ macro_rules! paged {
 paged!(
     ListConsumersRequest,
     ListEventsRequest,
+    ListDeliveriesRequest,
     ListExpiringRequest,
     ListHookRotationReportsRequest,
     ListHostsRequest,

@@ -1,5 +1,6 @@
 //! Sources: repositories that are connected as automated build sources, and their hooks.
 
+mod deliveries;
 mod list;
 mod orphans;
 mod rotate;
@@ -54,10 +55,10 @@ service! {
     serve list_hook_rotation_reports(wire::ListHookRotationReportsRequest) -> wire::ListHookRotationReportsResponse = rotate::reports;
     serve list_orphan_hooks(wire::ListOrphanHooksRequest) -> wire::ListOrphanHooksResponse = orphans::list;
     serve remove_orphan_hooks(wire::RemoveOrphanHooksRequest) -> wire::RemoveOrphanHooksResponse = orphans::remove;
-    later catch_up_source(wire::CatchUpSourceRequest) -> wire::CatchUpSourceResponse;
-    later list_deliveries(wire::ListDeliveriesRequest) -> wire::ListDeliveriesResponse;
-    later get_delivery(wire::GetDeliveryRequest) -> wire::Delivery;
-    later retry_delivery(wire::RetryDeliveryRequest) -> wire::Delivery;
+    serve catch_up_source(wire::CatchUpSourceRequest) -> wire::CatchUpSourceResponse = deliveries::catch_up;
+    serve list_deliveries(wire::ListDeliveriesRequest) -> wire::ListDeliveriesResponse = deliveries::list;
+    serve get_delivery(wire::GetDeliveryRequest) -> wire::Delivery = deliveries::get;
+    serve retry_delivery(wire::RetryDeliveryRequest) -> wire::Delivery = deliveries::retry;
 }
 
 async fn create(call: Call, request: wire::CreateSourceRequest) -> Result<wire::Source, Failure> {

@@ -4,6 +4,7 @@ mod calls;
 mod certs;
 mod client;
 mod connections;
+mod deliveries;
 mod events;
 mod identity;
 mod leases;

@@ -120,6 +120,14 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         } => "NOT_FOUND";
         "SourceService/ListOrphanHooks": ListOrphanHooksRequest { parent: s(LINK) } => "OK";
         "SourceService/RemoveOrphanHooks": RemoveOrphanHooksRequest { parent: s("namespaces/acme") } => "OK";
+        "SourceService/CatchUpSource": CatchUpSourceRequest { name: s(SOURCE) } => "OK";
+        "SourceService/ListDeliveries": ListDeliveriesRequest { parent: s(SOURCE) } => "OK";
+        "SourceService/GetDelivery": GetDeliveryRequest {
+            name: s("namespaces/acme/links/bound/sources/built/deliveries/1")
+        } => "NOT_FOUND";
+        "SourceService/RetryDelivery": RetryDeliveryRequest {
+            name: s("namespaces/acme/links/bound/sources/built/deliveries/1")
+        } => "NOT_FOUND";
         "CredentialService/FetchReadCredential": FetchReadCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/RevokeLease": RevokeLeaseRequest { name: s("namespaces/acme/leases/held") } => "OK";

@@ -1,0 +1,95 @@
+//! What hooks delivered: listed, shown, processed again, and what was missed.
+
+use bindery_core::time::Timestamp;
+use bindery_proto::v1::{self as wire, delivery::State};
+
+use crate::{
+    call::Call,
+    convert::delivery as convert,
+    fields::{request_id, wrong},
+    names, pages,
+    status::Failure,
+};
+
+pub(super) async fn list(
+    call: Call,
+    request: wire::ListDeliveriesRequest,
+) -> Result<wire::ListDeliveriesResponse, Failure> {
+    let source = names::source(&request.parent)?;
+    let size = pages::size(&request, 1000)? as usize;
+    let state = State::try_from(request.state)
+        .map_err(|_| wrong("state", "is none that there is; leave it out for all"))?;
+    let before = match call.offset(&request)? {
+        0 => None,
+        before => u64::try_from(before).ok(),
+    };
+    let page = call
+        .engine()
+        .list_deliveries(&source, convert::asked(state), before, size)
+        .await?;
+    let next = page.next.map_or_else(String::new, |next| next.to_string());
+    let shown = page.items.into_iter();
+    Ok(wire::ListDeliveriesResponse {
+        deliveries: shown
+            .map(|(one, size)| convert::delivery(&source, one, size, false))
+            .collect(),
+        next_page_token: call.next_cursor(&request, &next),
+    })
+}
+
+pub(super) async fn get(
+    call: Call,
+    request: wire::GetDeliveryRequest,
+) -> Result<wire::Delivery, Failure> {
+    let (source, number) = names::delivery(&request.name)?;
+    let found = call.engine().delivery(&source, number).await?;
+    let size = found.body.len();
+    Ok(convert::delivery(
+        &source,
+        found,
+        size,
+        request.include_body,
+    ))
+}
+
+/// What it became before is not emitted twice, so that a repetition does no harm.
+pub(super) async fn retry(
+    call: Call,
+    request: wire::RetryDeliveryRequest,
+) -> Result<wire::Delivery, Failure> {
+    request_id(&request.request_id)?;
+    let (source, number) = names::delivery(&request.name)?;
+    let found = call.engine().retry_delivery(&source, number).await;
+    let outcome = match &found {
+        Ok(_) => "processed",
+        Err(problem) => problem.reason.as_str(),
+    };
+    tracing::info!(target: "audit", who = call.caller.name(), delivery = request.name, outcome, "Delivery");
+    let found = found?;
+    let size = found.body.len();
+    Ok(convert::delivery(&source, found, size, false))
+}
+
+/// Emits what was missed once, so that a repetition does no harm.
+pub(super) async fn catch_up(
+    call: Call,
+    request: wire::CatchUpSourceRequest,
+) -> Result<wire::CatchUpSourceResponse, Failure> {
+    request_id(&request.request_id)?;
+    let source = names::source(&request.name)?;
+    let since = request.since_time.map(since).transpose()?;
+    let caught = call.engine().catch_up(&source, since).await?;
+    let count = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+    Ok(wire::CatchUpSourceResponse {
+        recovered_deliveries: count(caught.recovered_deliveries),
+        changed_refs: count(caught.changed_refs),
+        events: caught.events.iter().map(convert::event_name).collect(),
+    })
+}
+
+fn since(time: prost_types::Timestamp) -> Result<Timestamp, Failure> {
+    let seconds = u64::try_from(time.seconds).ok();
+    let ms = seconds.and_then(|seconds| seconds.checked_mul(1000));
+    let ms = ms.ok_or_else(|| wrong("since_time", "is no time after 1970; give another one"))?;
+    Ok(Timestamp::from_unix_ms(ms))
+}
