@@ -37,7 +37,7 @@ pub(crate) enum Left {
     /// It stays at the provider, as was asked for, and is forgotten here.
     Kept,
     /// It is to be taken away.
-    Going(Hook),
+    Going(Box<Hook>),
     /// There is none.
     Nothing,
 }
@@ -156,7 +156,7 @@ impl Engine {
         self.put_hook(&known.record, after, version, changes)
             .await?;
         Ok(if last {
-            Left::Going(hook)
+            Left::Going(Box::new(hook))
         } else {
             Left::Shared
         })

@@ -72,7 +72,7 @@ async fn trap_hooks_a_changed_hook_is_put_right_in_place() {
     for spoil in spoil {
         spoil(&mut forge.held().hooks[0]);
         world.verify(&link).await;
-        assert_eq!(forge.urls(), [url.clone()]);
+        assert_eq!(forge.urls(), std::slice::from_ref(&url));
         assert!(forge.held().hooks[0].active);
     }
     assert_eq!(world.plugin.count(OperationKind::CreateHook), 1);
