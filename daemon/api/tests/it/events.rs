@@ -243,3 +243,47 @@ async fn pages_go_on_behind_what_was_forgotten() {
     let numbers: Vec<_> = page.events.iter().map(|event| event.sequence).collect();
     assert_eq!((numbers, page.oldest_sequence), (vec![6, 7], 6));
 }
+
+/// A thousand watchers get each event once, in order, and each from its own place.
+#[tokio::test]
+async fn a_thousand_watchers_get_each_event_once() {
+    let world = World::new().await;
+    put(&world, 1, 3).await;
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        let mut client = client(&world).await;
+        for _ in 0..100 {
+            let after = i64::try_from(streams.len() % 4).expect("fits");
+            let request = wire::WatchEventsRequest {
+                after_sequence: Some(after),
+                ..watching("")
+            };
+            streams.push((after, watch(&mut client, request).await));
+        }
+    }
+    put(&world, 1, 8).await;
+    for (after, stream) in &mut streams {
+        for number in *after + 1..=8 {
+            assert_eq!(next(stream).await, Ok(number));
+        }
+    }
+}
+
+/// A watcher that does not read for a while loses nothing.
+#[tokio::test]
+async fn a_slow_watcher_loses_nothing() {
+    let world = World::new().await;
+    put(&world, 1, 1_000).await;
+    let mut client = client(&world).await;
+    let request = wire::WatchEventsRequest {
+        after_sequence: Some(0),
+        ..watching("")
+    };
+    let mut slow = watch(&mut client, request.clone()).await;
+    let mut quick = watch(&mut client, request).await;
+    for stream in [&mut quick, &mut slow] {
+        for number in 1..=1_000 {
+            assert_eq!(next(stream).await, Ok(number));
+        }
+    }
+}
