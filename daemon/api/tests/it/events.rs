@@ -18,7 +18,11 @@ const ACME: &str = "namespaces/acme";
 
 /// An event of link `bound` for even numbers, and of link `other` for odd ones.
 fn event(sequence: u64) -> Event {
-    let link = if sequence % 2 == 0 { "bound" } else { "other" };
+    let link = if sequence.is_multiple_of(2) {
+        "bound"
+    } else {
+        "other"
+    };
     Event {
         namespace: NamespaceName::parse("acme").expect("name"),
         sequence,
