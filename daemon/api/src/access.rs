@@ -226,10 +226,15 @@ table! {
         "ReplayEvents"(ReplayEventsRequest) => Event, Namespaced(parent);
         "ListConsumers"(ListConsumersRequest) => Event, Namespaced(parent);
         "DeleteConsumer"(DeleteConsumerRequest) => Event, Namespaced(name);
+        "CreateSubscription"(CreateSubscriptionRequest) => Event, Namespaced(parent);
+        "GetSubscription"(GetSubscriptionRequest) => Event, Namespaced(name);
+        "ListSubscriptions"(ListSubscriptionsRequest) => Event, Namespaced(parent);
+        "UpdateSubscription"(UpdateSubscriptionRequest) => Event, Namespaced(subscription.name);
+        "RotateSubscriptionSecret"(RotateSubscriptionSecretRequest) => Event, Namespaced(name);
+        "DeleteSubscription"(DeleteSubscriptionRequest) => Event, Namespaced(name);
+        "ListDeadLetters"(ListDeadLettersRequest) => Event, Namespaced(parent);
         later "CreateTrigger", "GetTrigger", "ListTriggers", "UpdateTrigger",
-            "RotateTriggerToken", "DeleteTrigger", "FireTrigger", "CreateSubscription", "GetSubscription",
-            "ListSubscriptions", "UpdateSubscription", "RotateSubscriptionSecret", "DeleteSubscription",
-            "ListDeadLetters";
+            "RotateTriggerToken", "DeleteTrigger", "FireTrigger";
     }
 }
 

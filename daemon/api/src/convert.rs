@@ -11,3 +11,4 @@ pub(crate) mod provider;
 pub(crate) mod receipt;
 pub(crate) mod repository;
 pub(crate) mod source;
+pub(crate) mod subscription;

@@ -1,7 +1,9 @@
 //! Resource names: `namespaces/{namespace}/links/{link}` and the others, parsed once.
 
 use bindery_core::{
-    name::{ConsumerId, HostName, LeaseId, LinkId, NamespaceName, RotationId, SourceId},
+    name::{
+        ConsumerId, HostName, LeaseId, LinkId, NamespaceName, RotationId, SourceId, SubscriptionId,
+    },
     source::SourceName,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -128,6 +130,17 @@ pub(crate) fn event(name: &str) -> Result<(NamespaceName, u64), Failure> {
         Some((NamespaceName::parse(namespace).ok()?, number))
     };
     parsed().ok_or_else(|| Failure::name(name, "namespaces/{namespace}/events/{event}"))
+}
+
+/// `namespaces/{namespace}/subscriptions/{subscription}`.
+pub(crate) fn subscription(name: &str) -> Result<(NamespaceName, SubscriptionId), Failure> {
+    let parsed = || {
+        let [namespace, id] = parts(name, ["namespaces", "subscriptions"])?;
+        let namespace = NamespaceName::parse(namespace).ok()?;
+        Some((namespace, SubscriptionId::parse(id).ok()?))
+    };
+    let pattern = "namespaces/{namespace}/subscriptions/{subscription}";
+    parsed().ok_or_else(|| Failure::name(name, pattern))
 }
 
 /// `namespaces/{namespace}/consumers/{consumer}`.

@@ -36,6 +36,7 @@ macro_rules! paged {
 
 paged!(
     ListConsumersRequest,
+    ListDeadLettersRequest,
     ListEventsRequest,
     ListDeliveriesRequest,
     ListExpiringRequest,
@@ -50,6 +51,7 @@ paged!(
     ListRefsRequest,
     ListRepositoriesRequest,
     ListSourcesRequest,
+    ListSubscriptionsRequest,
 );
 
 impl Paged for v1::ListProvidersRequest {

@@ -12,6 +12,7 @@ pub(crate) mod provider;
 pub(crate) mod receipt;
 pub(crate) mod repository;
 pub(crate) mod source;
+mod subscription;
 mod watch;
 mod watch_events;
 

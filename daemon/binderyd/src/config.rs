@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) check_interval: Duration,
     /// Webhooks.
     pub(crate) hooks: Hooks,
+    /// What events may be posted to.
+    pub(crate) registries: bindery_egress::Registries,
     /// Space that is kept in reserve for the store, in bytes.
     pub(crate) ballast_bytes: u64,
     /// Below this much free space no new link is taken, in bytes.
@@ -210,6 +212,7 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
             .map(|path| absolute("policy.file", path, errors)),
         check_interval: minutes(raw.linking.check_interval_minutes),
         hooks: hooks(&raw.hooks, errors),
+        registries: registries(raw.subscriptions, errors),
         return_addresses: return_addresses(raw.linking.return_addresses, errors),
         ballast_bytes: mebibytes(raw.store.ballast_mib),
         floor_bytes: mebibytes(raw.store.floor_mib),
@@ -290,19 +293,33 @@ fn web(raw: raw::Web, plaintext: bool, errors: &mut Vec<String>) -> Web {
         trusted_proxies: raw
             .trusted_proxies
             .iter()
-            .filter_map(|text| network(text, errors))
+            .filter_map(|text| network("web.trusted_proxies", text, errors))
             .collect(),
     }
 }
 
-fn network(text: &str, errors: &mut Vec<String>) -> Option<IpNet> {
+fn registries(raw: raw::Subscriptions, errors: &mut Vec<String>) -> bindery_egress::Registries {
+    if raw.allow_ports.contains(&0) {
+        errors.push("subscriptions.allow_ports must not hold 0".to_owned());
+    }
+    let key = "subscriptions.allow_networks";
+    let networks = raw.allow_networks.iter();
+    bindery_egress::Registries {
+        allow_networks: networks
+            .filter_map(|text| network(key, text, errors))
+            .collect(),
+        allow_ports: raw.allow_ports,
+    }
+}
+
+fn network(key: &str, text: &str, errors: &mut Vec<String>) -> Option<IpNet> {
     let parsed = text
         .parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
         .ok();
     if parsed.is_none() {
         errors.push(format!(
-            "web.trusted_proxies: {text:?} must be an address or a range, like \"10.0.0.0/8\""
+            "{key}: {text:?} must be an address or a range, like \"10.0.0.0/8\""
         ));
     }
     parsed
@@ -468,6 +485,25 @@ mod tests {
                 Config::parse(&format!("{LEAST}[hooks]\n{wrong}\n")).is_err(),
                 "{wrong}"
             );
+        }
+    }
+
+    /// What events may be posted to is read, and what is no range is refused with its key.
+    #[test]
+    fn registries_are_read() {
+        let text = format!(
+            "{LEAST}[subscriptions]\nallow_networks = [\"10.0.0.0/8\"]\nallow_ports = [8443]\n"
+        );
+        let registries = Config::parse(&text).expect("parses").registries;
+        assert_eq!(
+            registries.allow_networks,
+            ["10.0.0.0/8".parse().expect("range")]
+        );
+        assert_eq!(registries.allow_ports, [8443]);
+        for wrong in ["allow_networks = [\"ten\"]", "allow_ports = [0]"] {
+            let error = Config::parse(&format!("{LEAST}[subscriptions]\n{wrong}\n"));
+            let error = error.expect_err("refused").to_string();
+            assert!(error.contains("subscriptions.allow_"), "{error}");
         }
     }
 

@@ -8,8 +8,8 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
-        RevokeOutcome, Route, TokenCall, TokenReply,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, Post, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
     },
     host::{Certificates, HostNetwork},
     port::{
@@ -133,6 +133,14 @@ impl Egress for Mortal<dyn Egress> {
 
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         self.0.certificates(network)
+    }
+
+    fn admit_post(&self, url: &str) -> Result<(), Problem> {
+        self.0.admit_post(url)
+    }
+
+    fn post<'a>(&'a self, post: Post<'a>) -> BoxFuture<'a, Result<u16, Problem>> {
+        Box::pin(self.around(self.0.post(post)))
     }
 }
 

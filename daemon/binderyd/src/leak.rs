@@ -9,8 +9,8 @@ use std::{
 use axum::{extract::Request, middleware};
 use bindery_core::{
     exchange::{
-        DeviceAuthorization, DeviceCall, EffectResult, Exchanged, HttpRequest, ProbeReport, Reach,
-        RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
+        DeviceAuthorization, DeviceCall, EffectResult, Exchanged, HttpRequest, Post, ProbeReport,
+        Reach, RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
     },
     host::{Certificates, HostNetwork},
     name::ProviderName,
@@ -131,6 +131,14 @@ impl Egress for Leaky<dyn Egress, ()> {
 
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         self.0.certificates(network)
+    }
+
+    fn admit_post(&self, url: &str) -> Result<(), Problem> {
+        self.0.admit_post(url)
+    }
+
+    fn post<'a>(&'a self, post: Post<'a>) -> BoxFuture<'a, Result<u16, Problem>> {
+        self.0.post(post)
     }
 }
 

@@ -88,7 +88,10 @@ async fn load_plugins(
 fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine {
     let ports = Ports {
         vault: vault as Arc<dyn Vault>,
-        egress: Arc::new(HttpEgress::new(EgressConfig::default())),
+        egress: Arc::new(HttpEgress::new(EgressConfig {
+            registries: config.registries.clone(),
+            ..EgressConfig::default()
+        })),
         providers: Arc::new(host),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::new()),

@@ -1,5 +1,8 @@
 //! What happened, normalised over providers and numbered without gaps in its namespace.
 
+mod fields;
+
+pub use self::fields::FILTER_FIELDS;
 use crate::{
     hook::HookState,
     name::{ConsumerId, HostName, LinkId, NamespaceName, SourceId, TriggerId},

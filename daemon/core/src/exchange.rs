@@ -166,6 +166,17 @@ pub struct Exchanged {
     pub captured: SecretSet,
 }
 
+/// Bytes that are posted to a registry. They hold no secret but what their receiver may see.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// Headers beside those that every request has.
+    pub headers: &'a [(&'static str, String)],
+    /// The body.
+    pub body: &'a [u8],
+}
+
 /// A call to a token endpoint.
 #[derive(Debug)]
 pub struct TokenCall<'a> {

@@ -24,6 +24,7 @@ pub mod breaker;
 pub mod delivery;
 pub mod event;
 pub mod exchange;
+pub mod filter;
 pub mod flow;
 pub mod hook;
 pub mod host;

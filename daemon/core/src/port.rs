@@ -8,8 +8,8 @@ use crate::{
     delivery::{Delivery, DeliveryHead, DeliveryMark},
     event::{Consumer, Event, EventHead},
     exchange::{
-        DeviceAuthorization, DeviceCall, Effect, EffectResult, Exchanged, HttpRequest, ProbeReport,
-        Reach, RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
+        DeviceAuthorization, DeviceCall, Effect, EffectResult, Exchanged, HttpRequest, Post,
+        ProbeReport, Reach, RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
     },
     flow::Flow,
     hook::{Hook, HookPlace, HookSecrets, KnownRefs},
@@ -22,7 +22,7 @@ use crate::{
     },
     namespace::Namespace,
     origin::OriginSet,
-    problem::Problem,
+    problem::{Problem, Reason},
     provider::{Call, Description, Failure, Output},
     receipt::Receipt,
     refresh::Intent,
@@ -358,6 +358,23 @@ pub trait Egress: Send + Sync + 'static {
     fn admit(&self, reach: Reach<'_>) -> Result<(), Problem>;
     /// What the certificates among network rules say of themselves.
     fn certificates(&self, network: &HostNetwork) -> Certificates;
+    /// Checks the URL of a registry against the rules for what events are posted to, without sending anything. A way out
+    /// that posts nothing refuses all.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken, with what to do.
+    fn admit_post(&self, _url: &str) -> Result<(), Problem> {
+        Err(Problem::new(Reason::Internal, "this way out posts nothing"))
+    }
+    /// Posts bytes to a registry and answers with the status. Follows no redirect, and reads no body.
+    ///
+    /// Fails with [`Problem`] when it was refused before it was sent, or got no answer.
+    fn post<'a>(&'a self, post: Post<'a>) -> BoxFuture<'a, Result<u16, Problem>> {
+        let refused = self.admit_post(post.url);
+        let nothing = || Problem::new(Reason::Internal, "this way out posts nothing");
+        Box::pin(async move { refused.and_then(|()| Err(nothing())) })
+    }
 }
 
 // ---- providers ------------------------------------------------------------------------------------------------------

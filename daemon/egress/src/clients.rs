@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use bindery_core::{
@@ -12,7 +12,8 @@ use bindery_core::{
     problem::{Problem, Reason},
     secret::Secret,
 };
-use reqwest::{Client, Proxy, redirect, retry};
+use reqwest::{Client, ClientBuilder, Proxy, redirect, retry};
+use rustls::ClientConfig;
 
 use crate::{
     EgressConfig,
@@ -30,6 +31,7 @@ pub(crate) struct Clients {
     config: EgressConfig,
     lookup: Arc<dyn Lookup>,
     kept: Mutex<VecDeque<(Rules, Client)>>,
+    posting: OnceLock<Result<Client, Problem>>,
 }
 
 /// All that a client is made of. The copies of secrets are wiped when the client is dropped.
@@ -64,6 +66,7 @@ impl Clients {
             config,
             lookup,
             kept: Mutex::default(),
+            posting: OnceLock::new(),
         }
     }
 
@@ -95,10 +98,27 @@ impl Clients {
         Filtered::new(Arc::clone(&self.lookup), rule)
     }
 
+    /// The client for registries that events are posted to: with the CAs of this machine, no certificate and no proxy.
+    pub(crate) fn posting(&self, network: &HostNetwork) -> Result<Client, Problem> {
+        let build = || {
+            let builder = self.builder(network, tls::plain_config()?);
+            builder.build().map_err(|_| unbuildable())
+        };
+        self.posting.get_or_init(build).clone()
+    }
+
     fn build(&self, reach: Reach<'_>) -> Result<Client, Problem> {
         let network = &reach.host.network;
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls::client_config(reach)?)
+        let mut builder = self.builder(network, tls::client_config(reach)?);
+        if !network.proxy_url.is_empty() {
+            builder = builder.proxy(proxy(reach)?);
+        }
+        builder.build().map_err(|_| unbuildable())
+    }
+
+    fn builder(&self, network: &HostNetwork, config: ClientConfig) -> ClientBuilder {
+        Client::builder()
+            .tls_backend_preconfigured(config)
             .dns_resolver(self.resolver(network))
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -106,11 +126,7 @@ impl Clients {
             .no_proxy()
             .https_only(!network.allow_plaintext)
             .connect_timeout(self.config.limits.connect)
-            .user_agent(format!("bindery/{}", self.config.version));
-        if !network.proxy_url.is_empty() {
-            builder = builder.proxy(proxy(reach)?);
-        }
-        builder.build().map_err(|_| unbuildable())
+            .user_agent(format!("bindery/{}", self.config.version))
     }
 }
 

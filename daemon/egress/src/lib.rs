@@ -11,6 +11,7 @@
 //! | `exchange`, `body` | sends, and reads under limits of time, size and compression |
 //! | `capture`, `scrub` | takes secrets out of the answer before anybody sees it |
 //! | `token` | token endpoints, by the `oauth2` crate over the same client, and device authorization |
+//! | `post` | posts events to registries, under rules of their own |
 //! | `probe` | looks step by step how far one gets; sends no secret |
 //! | `failure` | what went wrong, with what to do |
 #![forbid(unsafe_code)]
@@ -19,14 +20,15 @@ use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
     exchange::{
-        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
-        RevokeOutcome, Route, TokenCall, TokenReply,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, Post, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenReply,
     },
     host::{Certificates, HostNetwork},
     origin::{Origin, OriginSet},
     port::{BoxFuture, Egress},
     problem::{Problem, Reason},
 };
+use ipnet::IpNet;
 use url::Url;
 
 use crate::{
@@ -43,6 +45,7 @@ mod clients;
 mod exchange;
 mod failure;
 mod policy;
+mod post;
 mod probe;
 pub mod resolve;
 mod scrub;
@@ -56,6 +59,17 @@ pub struct EgressConfig {
     pub version: String,
     /// Bounds of every exchange.
     pub limits: Limits,
+    /// What events may be posted to.
+    pub registries: Registries,
+}
+
+/// What events may be posted to beyond public addresses and the ports of the default policy.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Registries {
+    /// Private, loopback or link-local ranges.
+    pub allow_networks: Vec<IpNet>,
+    /// Ports, for `http` and `https`.
+    pub allow_ports: Vec<u16>,
 }
 
 impl Default for EgressConfig {
@@ -63,6 +77,7 @@ impl Default for EgressConfig {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Limits::default(),
+            registries: Registries::default(),
         }
     }
 }
@@ -103,6 +118,7 @@ impl Default for Limits {
 pub struct HttpEgress {
     clients: Clients,
     limits: Limits,
+    registries: HostNetwork,
 }
 
 impl HttpEgress {
@@ -119,6 +135,7 @@ impl HttpEgress {
         tls::install();
         Self {
             limits: config.limits,
+            registries: post::network(&config.registries),
             clients: Clients::new(config, lookup),
         }
     }
@@ -177,6 +194,19 @@ impl Egress for HttpEgress {
 
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         tls::facts::of(network)
+    }
+
+    fn admit_post(&self, url: &str) -> Result<(), Problem> {
+        post::url(url, &self.registries).map(drop)
+    }
+
+    fn post<'a>(&'a self, post: Post<'a>) -> BoxFuture<'a, Result<u16, Problem>> {
+        Box::pin(post::send(
+            &self.clients,
+            self.limits,
+            &self.registries,
+            post,
+        ))
     }
 }
 

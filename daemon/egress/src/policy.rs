@@ -12,7 +12,7 @@ use url::{Host as UrlHost, Url};
 use crate::{address::AddressRule, failure, tls};
 
 /// Ports for `http` below 1024, as the reference registry allows them. Everything from 1025 on is allowed as well.
-const HTTP_PORTS: [u16; 9] = [80, 21, 443, 70, 210, 280, 488, 591, 777];
+pub(crate) const HTTP_PORTS: [u16; 9] = [80, 21, 443, 70, 210, 280, 488, 591, 777];
 
 /// Checks all URLs, the CA bundle, the client certificate and the proxy of a host.
 pub(crate) fn admit(reach: Reach<'_>) -> Result<(), Problem> {

@@ -66,6 +66,14 @@ pub(crate) fn client_config(reach: Reach<'_>) -> Result<ClientConfig, Problem> {
     finish(builder, reach)
 }
 
+/// Without a host: the CAs of this machine, and no certificate of ours.
+pub(crate) fn plain_config() -> Result<ClientConfig, Problem> {
+    let builder = builder()?.with_root_certificates(machine_roots().clone());
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// The same, with a witness of the certificate that the server shows.
 pub(crate) fn witnessed(reach: Reach<'_>) -> Result<(ClientConfig, Arc<Witness>), Problem> {
     let provider = Arc::new(ring::default_provider());

@@ -16,8 +16,8 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach,
-        RevokeCall, RevokeOutcome, Route, TokenCall, TokenOutcome, TokenReply,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, HttpResponse, Post, ProbeReport,
+        Reach, RevokeCall, RevokeOutcome, Route, TokenCall, TokenOutcome, TokenReply,
     },
     host::{Certificates, Host, HostNetwork},
     name::HostName,
@@ -205,6 +205,14 @@ impl Egress for Budgeted {
 
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         self.inner.certificates(network)
+    }
+
+    fn admit_post(&self, url: &str) -> Result<(), Problem> {
+        self.inner.admit_post(url)
+    }
+
+    fn post<'a>(&'a self, post: Post<'a>) -> BoxFuture<'a, Result<u16, Problem>> {
+        self.inner.post(post)
     }
 }
 

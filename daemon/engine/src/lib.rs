@@ -15,6 +15,7 @@
 //! | [`events`] | what happened, and who follows it |
 //! | [`repositories`] | repositories, refs, organizations |
 //! | [`sources`], [`hooks`] | repositories that are built, and their webhooks |
+//! | [`subscriptions`] | events that are posted to registries |
 //! | [`unlink`] | the saga that ends in a receipt |
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
 #![forbid(unsafe_code)]
@@ -42,6 +43,7 @@ mod records;
 mod refresh;
 pub mod repositories;
 pub mod sources;
+pub mod subscriptions;
 pub mod sweep;
 pub mod unlink;
 
@@ -68,6 +70,7 @@ use crate::{
     links::Checks,
     reconcile::Comparisons,
     refresh::{Doubts, HostGates, Schedule, Unsaved},
+    subscriptions::Subscriptions,
     unlink::Unfinished,
 };
 pub use crate::{
@@ -142,6 +145,7 @@ struct Inner {
     intake: Intake,
     deliveries: Deliveries,
     comparisons: Comparisons,
+    subscriptions: Subscriptions,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -191,6 +195,7 @@ impl Engine {
                 intake: Intake::default(),
                 deliveries: Deliveries::default(),
                 comparisons: Comparisons::default(),
+                subscriptions: Subscriptions::default(),
                 changes,
             }),
         }
@@ -322,6 +327,10 @@ impl Engine {
 
     pub(crate) fn comparisons(&self) -> &Comparisons {
         &self.inner.comparisons
+    }
+
+    pub(crate) fn subscriptions(&self) -> &Subscriptions {
+        &self.inner.subscriptions
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

@@ -8,7 +8,10 @@ use bindery_core::{
     host::{Host, HostSecrets},
     lease::{Lease, LeaseToken},
     link::{Grant, Link, Stage},
-    name::{ConsumerId, FlowId, HookId, HostName, LeaseId, LinkId, NamespaceName, RotationId},
+    name::{
+        ConsumerId, FlowId, HookId, HostName, LeaseId, LinkId, NamespaceName, RotationId,
+        SubscriptionId,
+    },
     namespace::Namespace,
     origin::OriginSet,
     port::{Change, Entry, Expect, Key, Listing, Record, RequestMemory, VaultError},
@@ -17,6 +20,7 @@ use bindery_core::{
     refresh::Intent,
     rotation::HookRotation,
     source::{Source, SourceName},
+    trigger::{OverlappingSecret, Subscription},
 };
 
 use crate::{Engine, hosts::as_namespace_name, namespaces::check_etag};
@@ -144,6 +148,16 @@ impl Engine {
         /// A rotation of hook secrets, if there is one.
         find_rotation(namespace: &NamespaceName, id: &RotationId) -> HookRotation,
         Key::HookRotation(namespace.clone(), id.clone())
+    );
+    reader!(
+        /// A subscription, if there is one.
+        find_subscription(namespace: &NamespaceName, id: &SubscriptionId) -> Subscription,
+        Key::Subscription(namespace.clone(), id.clone())
+    );
+    reader!(
+        /// What a subscription signs with.
+        find_subscription_secret(namespace: &NamespaceName, id: &SubscriptionId) -> OverlappingSecret as SubscriptionSecret,
+        Key::SubscriptionSecret(namespace.clone(), id.clone())
     );
     reader!(
         /// What a request id led to.

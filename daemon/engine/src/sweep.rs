@@ -78,7 +78,7 @@ impl Engine {
             self.process_forever(),
             self.reconcile_forever(),
         );
-        futures_util::future::join3(self.sweep_on(), upkeep, hooks).await;
+        futures_util::future::join4(self.sweep_on(), upkeep, hooks, self.deliver_forever()).await;
     }
 
     async fn sweep_on(&self) {
@@ -110,6 +110,7 @@ impl Engine {
             self.write_rejections().await,
             self.forget_deliveries().await,
             self.forget_events().await,
+            self.forget_dead_letters().await,
         ];
         parts.into_iter().collect()
     }

@@ -45,6 +45,8 @@ mod replaced;
 mod rotation;
 #[path = "engine/sources.rs"]
 mod sources;
+#[path = "engine/subscriptions.rs"]
+mod subscriptions;
 #[path = "engine/support.rs"]
 mod support;
 #[path = "engine/unlink.rs"]

@@ -44,45 +44,6 @@ pub(crate) fn event(event: &Event) -> wire::Event {
     }
 }
 
-/// What a filter compares.
-pub(crate) fn field(event: &Event, field: &str) -> String {
-    match field {
-        "link" => link(&event.namespace, &event.link),
-        "source" => source(event),
-        "repository" => event.full_name.clone(),
-        "change" => kind(&event.change).to_owned(),
-        "ref" => reference(&event.change).to_owned(),
-        _ => {
-            let name = verdict(event.verdict).as_str_name();
-            let bare = name.strip_prefix("TRIGGER_VERDICT_");
-            bare.unwrap_or(name).to_owned()
-        }
-    }
-}
-
-/// The kind of a change, by the name that it has in an event.
-const fn kind(change: &EventChange) -> &'static str {
-    match change {
-        EventChange::Provider(Happening::Push(_)) => "push",
-        EventChange::Provider(Happening::TagCreated(_)) => "tag_created",
-        EventChange::Provider(Happening::RefDeleted(_)) => "ref_deleted",
-        EventChange::Provider(Happening::RepositoryChanged(_)) => "repository_changed",
-        EventChange::Access(_) => "access_changed",
-        EventChange::Hook(_) => "hook_changed",
-        EventChange::Trigger(_) => "trigger_fired",
-    }
-}
-
-fn reference(change: &EventChange) -> &str {
-    match change {
-        EventChange::Provider(Happening::Push(push)) => &push.reference,
-        EventChange::Provider(Happening::TagCreated(tag)) => &tag.reference,
-        EventChange::Provider(Happening::RefDeleted(deleted)) => &deleted.reference,
-        EventChange::Trigger(firing) => &firing.reference,
-        _ => "",
-    }
-}
-
 /// A consumer as it is at this moment.
 pub(crate) fn consumer(now: &ConsumerNow) -> wire::Consumer {
     let consumer = &now.consumer;

@@ -1,11 +1,12 @@
 //! Events: one by one, by pages, and again.
 
 use bindery_core::{event::Event, name::NamespaceName, problem::Reason, time::Timestamp};
+use bindery_engine::subscriptions::Replay;
 use bindery_proto::v1::{
     self as wire, ErrorReason, event_service_server::EventService, replay_events_request::Target,
 };
 
-use super::{Answers, consumer, watch_events};
+use super::{Answers, consumer, subscription, watch_events};
 use crate::{
     call::{Call, service},
     convert, fields,
@@ -15,7 +16,8 @@ use crate::{
 };
 
 /// What a filter of events can ask for.
-pub(super) const FIELDS: [&str; 6] = ["link", "source", "repository", "change", "ref", "verdict"];
+pub(super) use bindery_core::event::FILTER_FIELDS as FIELDS;
+
 /// How many events are looked at for one page; a page may be short, and says where the next one begins.
 const LOOKED_AT: usize = 5_000;
 
@@ -28,6 +30,13 @@ service! {
     serve replay_events(wire::ReplayEventsRequest) -> wire::ReplayEventsResponse = replay;
     serve list_consumers(wire::ListConsumersRequest) -> wire::ListConsumersResponse = consumer::list;
     serve delete_consumer(wire::DeleteConsumerRequest) -> () = consumer::delete;
+    serve create_subscription(wire::CreateSubscriptionRequest) -> wire::CreateSubscriptionResponse = subscription::create;
+    serve get_subscription(wire::GetSubscriptionRequest) -> wire::Subscription = subscription::get;
+    serve list_subscriptions(wire::ListSubscriptionsRequest) -> wire::ListSubscriptionsResponse = subscription::list;
+    serve update_subscription(wire::UpdateSubscriptionRequest) -> wire::Subscription = subscription::update;
+    serve rotate_subscription_secret(wire::RotateSubscriptionSecretRequest) -> wire::RotateSubscriptionSecretResponse = subscription::rotate;
+    serve delete_subscription(wire::DeleteSubscriptionRequest) -> () = subscription::delete;
+    serve list_dead_letters(wire::ListDeadLettersRequest) -> wire::ListDeadLettersResponse = subscription::dead_letters;
     later create_trigger(wire::CreateTriggerRequest) -> wire::CreateTriggerResponse;
     later get_trigger(wire::GetTriggerRequest) -> wire::Trigger;
     later list_triggers(wire::ListTriggersRequest) -> wire::ListTriggersResponse;
@@ -35,13 +44,6 @@ service! {
     later rotate_trigger_token(wire::RotateTriggerTokenRequest) -> wire::RotateTriggerTokenResponse;
     later delete_trigger(wire::DeleteTriggerRequest) -> ();
     later fire_trigger(wire::FireTriggerRequest) -> wire::FireTriggerResponse;
-    later create_subscription(wire::CreateSubscriptionRequest) -> wire::CreateSubscriptionResponse;
-    later get_subscription(wire::GetSubscriptionRequest) -> wire::Subscription;
-    later list_subscriptions(wire::ListSubscriptionsRequest) -> wire::ListSubscriptionsResponse;
-    later update_subscription(wire::UpdateSubscriptionRequest) -> wire::Subscription;
-    later rotate_subscription_secret(wire::RotateSubscriptionSecretRequest) -> wire::RotateSubscriptionSecretResponse;
-    later delete_subscription(wire::DeleteSubscriptionRequest) -> ();
-    later list_dead_letters(wire::ListDeadLettersRequest) -> wire::ListDeadLettersResponse;
     also {
         type WatchEventsStream = Answers<wire::WatchEventsResponse>;
     }
@@ -110,7 +112,7 @@ async fn list(
             Err(problem) if problem.reason == Reason::NotFound => continue,
             Err(problem) => return Err(problem.into()),
         };
-        if filter.admits(|field| convert::event::field(&event, field)) {
+        if filter.admits(|field| event.field(field)) {
             events.push(shown(&call, &event, request.include_payload).await?);
         }
     }
@@ -204,9 +206,15 @@ async fn replay(
     request: wire::ReplayEventsRequest,
 ) -> Result<wire::ReplayEventsResponse, Failure> {
     let namespace = names::namespace(&request.parent)?;
-    let Some(Target::ConsumerId(id)) = &request.target else {
-        let message = "subscriptions come with a later release; name a consumer_id";
-        return Err(Failure::new(ErrorReason::NotServedYet, message));
+    let id = match &request.target {
+        Some(Target::ConsumerId(id)) => id,
+        Some(Target::Subscription(name)) => {
+            return replay_to_subscription(&call, &request, &namespace, name).await;
+        }
+        None => {
+            let why = "is missing; name a consumer_id or a subscription";
+            return Err(fields::wrong("target", why));
+        }
     };
     let consumer = consumer::id(id)?;
     call.engine().consumer(&namespace, &consumer).await?;
@@ -229,6 +237,30 @@ async fn replay(
         },
         event_count: convert::event::number((last + 1).saturating_sub(first)),
     })
+}
+
+async fn replay_to_subscription(
+    call: &Call,
+    request: &wire::ReplayEventsRequest,
+    namespace: &NamespaceName,
+    name: &str,
+) -> Result<wire::ReplayEventsResponse, Failure> {
+    let first = replay_from(call, request, namespace).await?;
+    let last = match time(request.until_time, "until_time")? {
+        Some(until) => call
+            .engine()
+            .event_at(namespace, until)
+            .await?
+            .saturating_sub(1),
+        None => call.engine().event_numbers(namespace).await?.last,
+    };
+    let wanted = Replay {
+        first,
+        last,
+        missing_only: request.missing_only,
+        validate_only: request.validate_only,
+    };
+    subscription::replay(call, name, namespace, wanted).await
 }
 
 async fn replay_from(

@@ -251,10 +251,7 @@ impl Watch {
     }
 
     async fn send_event(&mut self, event: &Event, told: &mut Instant) -> Turn {
-        if self
-            .filter
-            .admits(|field| convert::event::field(event, field))
-        {
+        if self.filter.admits(|field| event.field(field)) {
             let payload = self.request.include_payload;
             let shown = match event::shown(&self.call, event, payload).await {
                 Ok(shown) => shown,

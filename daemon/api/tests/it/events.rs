@@ -51,7 +51,7 @@ fn event(sequence: u64) -> Event {
 }
 
 /// Puts the events up to `last` there, as if all before `first` had been forgotten.
-async fn put(world: &World, first: u64, last: u64) {
+pub(crate) async fn put(world: &World, first: u64, last: u64) {
     let acme = || NamespaceName::parse("acme").expect("name");
     let any = |key, record| Change {
         key,

@@ -12,6 +12,7 @@ mod life;
 mod matrix;
 mod ports;
 mod sources;
+mod subscriptions;
 mod surfaces;
 mod ways;
 mod world;

@@ -14,6 +14,7 @@ use crate::{
 
 const LINK: &str = "namespaces/acme/links/bound";
 const SOURCE: &str = "namespaces/acme/links/bound/sources/built";
+const SUBSCRIPTION: &str = "namespaces/acme/subscriptions/registry";
 const REPOSITORY: &str = "namespaces/acme/links/bound/repositories/acme%2Fapi";
 
 /// A request for each served call, and how it ends for one who may.
@@ -132,6 +133,19 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/RevokeLease": RevokeLeaseRequest { name: s("namespaces/acme/leases/held") } => "OK";
         "CredentialService/ListLeases": ListLeasesRequest { parent: s("namespaces/acme") } => "OK";
+        "EventService/CreateSubscription": CreateSubscriptionRequest {
+            parent: s("namespaces/acme"), subscription: Some(wire::Subscription {
+                endpoint_uri: s("https://registry.example/events"), ..Default::default()
+            })
+        } => "OK";
+        "EventService/GetSubscription": GetSubscriptionRequest { name: s(SUBSCRIPTION) } => "NOT_FOUND";
+        "EventService/ListSubscriptions": ListSubscriptionsRequest { parent: s("namespaces/acme") } => "OK";
+        "EventService/UpdateSubscription": UpdateSubscriptionRequest {
+            subscription: Some(wire::Subscription { name: s(SUBSCRIPTION), paused: true, ..Default::default() })
+        } => "NOT_FOUND";
+        "EventService/RotateSubscriptionSecret": RotateSubscriptionSecretRequest { name: s(SUBSCRIPTION) } => "NOT_FOUND";
+        "EventService/DeleteSubscription": DeleteSubscriptionRequest { name: s(SUBSCRIPTION) } => "NOT_FOUND";
+        "EventService/ListDeadLetters": ListDeadLettersRequest { parent: s(SUBSCRIPTION) } => "NOT_FOUND";
     }
     all
 }

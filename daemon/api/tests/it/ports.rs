@@ -11,8 +11,8 @@ use std::{
 use bindery_api::{AdminPort, PluginFacts, PluginState, StatusFacts};
 use bindery_core::{
     exchange::{
-        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, ProbeReport, Reach, RevokeCall,
-        RevokeOutcome, Route, TokenCall, TokenOutcome, TokenReply,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, Post, ProbeReport, Reach,
+        RevokeCall, RevokeOutcome, Route, TokenCall, TokenOutcome, TokenReply,
     },
     host::{Certificates, HostNetwork},
     name::ProviderName,
@@ -134,6 +134,17 @@ impl Egress for Forge {
             bundle_expires: given.then(Timestamp::default),
             ..Certificates::default()
         }
+    }
+
+    fn admit_post(&self, url: &str) -> Result<(), Problem> {
+        match url.starts_with("https://") {
+            true => Ok(()),
+            false => Err(Problem::new(Reason::HostPortForbidden, "allowed is https")),
+        }
+    }
+
+    fn post<'a>(&'a self, _: Post<'a>) -> BoxFuture<'a, Result<u16, Problem>> {
+        Box::pin(async { Ok(204) })
     }
 }
 

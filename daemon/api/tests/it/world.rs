@@ -71,6 +71,7 @@ actions = ["read"]
 
 pub(crate) struct World {
     pub(crate) vault: Arc<SealedVault>,
+    pub(crate) engine: Engine,
     pub(crate) policy: PolicyHandle,
     pub(crate) registry: Registry,
     pub(crate) port: u16,
@@ -93,7 +94,12 @@ impl World {
         std::fs::write(folder.path().join("policy.toml"), POLICY).expect("policy");
         let policy = PolicyHandle::load(folder.path().join("policy.toml")).expect("policy");
         let mut registry = Registry::default();
-        let api = Api::new(engine, policy.clone(), Arc::new(Operator), &mut registry);
+        let api = Api::new(
+            engine.clone(),
+            policy.clone(),
+            Arc::new(Operator),
+            &mut registry,
+        );
         let (stop, stopped) = watch::channel(false);
         let until = || {
             let mut stopped = stopped.clone();
@@ -125,6 +131,7 @@ impl World {
         ];
         Self {
             vault,
+            engine,
             policy,
             registry,
             port,

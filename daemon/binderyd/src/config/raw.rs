@@ -26,6 +26,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) hooks: Hooks,
     #[serde(default)]
+    pub(crate) subscriptions: Subscriptions,
+    #[serde(default)]
     pub(crate) store: Store,
     #[serde(default)]
     pub(crate) log: Log,
@@ -197,6 +199,13 @@ impl Default for Hooks {
             reconcile_interval_minutes: reconcile.unwrap_or(u32::MAX),
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Subscriptions {
+    pub(crate) allow_networks: Vec<String>,
+    pub(crate) allow_ports: Vec<u16>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,6 +8,7 @@ mod identity;
 mod leaks;
 mod limits;
 mod logs;
+mod posts;
 mod probes;
 mod revocations;
 mod slots;

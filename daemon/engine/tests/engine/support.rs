@@ -10,6 +10,8 @@ mod hooked;
 mod hooks;
 #[path = "support/plugin.rs"]
 mod plugin;
+#[path = "support/registry.rs"]
+mod registry;
 
 use std::{
     collections::BTreeMap,
@@ -46,6 +48,7 @@ pub(crate) use self::{
     hooked::{Hooked, SECRET, hook_id, incoming, signed, source_name, weakly_signed},
     hooks::{HookForge, new_source, source_of},
     plugin::{ScriptedPlugin, failure, installation, octo},
+    registry::Posted,
 };
 
 /// Time that stands still until a test moves it.

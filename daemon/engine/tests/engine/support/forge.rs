@@ -11,8 +11,8 @@ use std::{
 
 use bindery_core::{
     exchange::{
-        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, HttpResponse, ProbeReport, Reach,
-        RevokeCall, RevokeOutcome, Route, TokenCall, TokenGrant, TokenHint, TokenOutcome,
+        DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, HttpResponse, Post, ProbeReport,
+        Reach, RevokeCall, RevokeOutcome, Route, TokenCall, TokenGrant, TokenHint, TokenOutcome,
         TokenReply, Tokens,
     },
     host::{Certificates, HostNetwork},
@@ -21,6 +21,8 @@ use bindery_core::{
     secret::{Secret, SecretSet},
 };
 use tokio::sync::Notify;
+
+use super::registry::Registry;
 
 type Script = Box<dyn Fn(u64) -> TokenOutcome + Send + Sync>;
 
@@ -47,6 +49,8 @@ pub(crate) struct ScriptedForge {
     pub(crate) named: Mutex<Vec<Vec<String>>>,
     /// The secrets of hooks that requests brought, in order.
     pub(crate) hook_secrets: Mutex<Vec<String>>,
+    /// What events are posted to.
+    pub(crate) registry: Registry,
     pub(crate) released: Notify,
     held: std::sync::atomic::AtomicBool,
 }
@@ -59,6 +63,7 @@ impl ScriptedForge {
             presented: Mutex::default(),
             certificates: Mutex::default(),
             probed: Mutex::default(),
+            registry: Registry::default(),
             judges: Mutex::default(),
             serial: AtomicU64::new(1),
             ended: Mutex::default(),
@@ -184,5 +189,16 @@ impl Egress for ScriptedForge {
 
     fn certificates(&self, _: &HostNetwork) -> Certificates {
         self.certificates.lock().expect("lock").clone()
+    }
+
+    fn admit_post(&self, url: &str) -> Result<(), Problem> {
+        match url.starts_with("https://") {
+            true => Ok(()),
+            false => Err(Problem::invalid("endpoint_uri", "no https")),
+        }
+    }
+
+    fn post<'a>(&'a self, post: Post<'a>) -> BoxFuture<'a, Result<u16, Problem>> {
+        self.registry.post(post)
     }
 }
