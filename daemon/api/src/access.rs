@@ -233,8 +233,13 @@ table! {
         "RotateSubscriptionSecret"(RotateSubscriptionSecretRequest) => Event, Namespaced(name);
         "DeleteSubscription"(DeleteSubscriptionRequest) => Event, Namespaced(name);
         "ListDeadLetters"(ListDeadLettersRequest) => Event, Namespaced(parent);
-        later "CreateTrigger", "GetTrigger", "ListTriggers", "UpdateTrigger",
-            "RotateTriggerToken", "DeleteTrigger", "FireTrigger";
+        "CreateTrigger"(CreateTriggerRequest) => Source, Namespaced(parent);
+        "GetTrigger"(GetTriggerRequest) => Read, Namespaced(name);
+        "ListTriggers"(ListTriggersRequest) => Read, Namespaced(parent);
+        "UpdateTrigger"(UpdateTriggerRequest) => Source, Namespaced(trigger.name);
+        "RotateTriggerToken"(RotateTriggerTokenRequest) => Source, Namespaced(name);
+        "DeleteTrigger"(DeleteTriggerRequest) => Source, Namespaced(name);
+        "FireTrigger"(FireTriggerRequest) => Event, Namespaced(name);
     }
 }
 

@@ -12,3 +12,4 @@ pub(crate) mod receipt;
 pub(crate) mod repository;
 pub(crate) mod source;
 pub(crate) mod subscription;
+pub(crate) mod trigger;

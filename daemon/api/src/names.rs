@@ -3,8 +3,10 @@
 use bindery_core::{
     name::{
         ConsumerId, HostName, LeaseId, LinkId, NamespaceName, RotationId, SourceId, SubscriptionId,
+        TriggerId,
     },
     source::SourceName,
+    trigger::TriggerName,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -74,6 +76,19 @@ pub(crate) fn delivery(name: &str) -> Result<(SourceName, u64), Failure> {
         Some((source(parent).ok()?, number))
     };
     let pattern = "namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}";
+    parsed().ok_or_else(|| Failure::name(name, pattern))
+}
+
+/// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+pub(crate) fn trigger(name: &str) -> Result<TriggerName, Failure> {
+    let parsed = || {
+        let (parent, id) = name.rsplit_once("/triggers/")?;
+        Some(TriggerName {
+            source: source(parent).ok()?,
+            trigger: TriggerId::parse(id).ok()?,
+        })
+    };
+    let pattern = "namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}";
     parsed().ok_or_else(|| Failure::name(name, pattern))
 }
 

@@ -52,6 +52,7 @@ paged!(
     ListRepositoriesRequest,
     ListSourcesRequest,
     ListSubscriptionsRequest,
+    ListTriggersRequest,
 );
 
 impl Paged for v1::ListProvidersRequest {

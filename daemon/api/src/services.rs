@@ -13,6 +13,7 @@ pub(crate) mod receipt;
 pub(crate) mod repository;
 pub(crate) mod source;
 mod subscription;
+mod trigger;
 mod watch;
 mod watch_events;
 

@@ -1,5 +1,7 @@
 //! Ways around a provider: triggers that people and scripts fire, and subscriptions that events are delivered to.
 
+use std::fmt;
+
 use crate::{
     name::{LinkId, NamespaceName, SourceId, SubscriptionId, TriggerId},
     secret::Secret,
@@ -34,6 +36,61 @@ pub struct Trigger {
     pub fired: Option<Timestamp>,
     /// When it was made.
     pub created: Timestamp,
+}
+
+impl Trigger {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> TriggerName {
+        TriggerName {
+            source: SourceName {
+                namespace: self.namespace.clone(),
+                link: self.link.clone(),
+                source: self.source.clone(),
+            },
+            trigger: self.id.clone(),
+        }
+    }
+}
+
+/// Where a trigger is.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct TriggerName {
+    /// The source.
+    pub source: SourceName,
+    /// Its id.
+    pub trigger: TriggerId,
+}
+
+impl fmt::Display for TriggerName {
+    /// `namespaces/{namespace}/links/{link}/sources/{source}/triggers/{trigger}`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/triggers/{}", self.source, self.trigger)
+    }
+}
+
+/// Longest full name of a ref that a trigger takes, in bytes.
+const REF_BYTES: usize = 1000;
+
+/// Whether a text can be the full name of a branch or tag: `refs/heads/main`, `refs/tags/v1`. The rules are those of
+/// `git check-ref-format`.
+#[must_use]
+pub fn is_full_ref(text: &str) -> bool {
+    let short = text.strip_prefix("refs/heads/");
+    let Some(short) = short.or_else(|| text.strip_prefix("refs/tags/")) else {
+        return false;
+    };
+    let odd = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
+    let part = |part: &str| {
+        let lock = std::path::Path::new(part).extension();
+        !part.is_empty() && !part.starts_with('.') && lock.is_none_or(|end| end != "lock")
+    };
+    text.len() <= REF_BYTES
+        && !text.contains("..")
+        && !text.contains("@{")
+        && !text.ends_with('.')
+        && !short.contains(odd)
+        && short.split('/').all(part)
 }
 
 /// Where a trigger's URL leads to.
@@ -114,4 +171,37 @@ pub struct Outgoing {
     pub status: u16,
     /// Why it failed, one sentence for people.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is no full name of a branch or tag goes nowhere near a provider.
+    #[test]
+    fn only_full_names_are_refs() {
+        for good in ["refs/heads/main", "refs/heads/a/b.c", "refs/tags/v1.0-rc.1"] {
+            assert!(is_full_ref(good), "{good}");
+        }
+        let long = format!("refs/heads/{}", "a".repeat(REF_BYTES));
+        for odd in [
+            "",
+            "main",
+            "refs/heads/",
+            "refs/pull/1/head",
+            "refs/heads//a",
+            "refs/heads/a/",
+            "refs/heads/../a",
+            "refs/heads/.a",
+            "refs/heads/a b",
+            "refs/heads/a\n",
+            "refs/heads/a?b",
+            "refs/heads/a.lock",
+            "refs/heads/@{a",
+            "refs/heads/a.",
+            &long,
+        ] {
+            assert!(!is_full_ref(odd), "{odd}");
+        }
+    }
 }

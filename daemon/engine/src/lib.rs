@@ -16,6 +16,7 @@
 //! | [`repositories`] | repositories, refs, organizations |
 //! | [`sources`], [`hooks`] | repositories that are built, and their webhooks |
 //! | [`subscriptions`] | events that are posted to registries |
+//! | [`triggers`] | what people and scripts fire |
 //! | [`unlink`] | the saga that ends in a receipt |
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
 #![forbid(unsafe_code)]
@@ -45,6 +46,7 @@ pub mod repositories;
 pub mod sources;
 pub mod subscriptions;
 pub mod sweep;
+pub mod triggers;
 pub mod unlink;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -20,7 +20,7 @@ use bindery_core::{
     refresh::Intent,
     rotation::HookRotation,
     source::{Source, SourceName},
-    trigger::{OverlappingSecret, Subscription},
+    trigger::{OverlappingSecret, Subscription, Trigger, TriggerName, TriggerPlace},
 };
 
 use crate::{Engine, hosts::as_namespace_name, namespaces::check_etag};
@@ -143,6 +143,19 @@ impl Engine {
     reader!(
         /// The refs of a hook's repository, as far as events told of them.
         find_known_refs(hook: &HookId) -> KnownRefs, Key::KnownRefs(hook.clone())
+    );
+    reader!(
+        /// A trigger, if there is one.
+        find_trigger(name: &TriggerName) -> Trigger, Key::Trigger(name.source.clone(), name.trigger.clone())
+    );
+    reader!(
+        /// The tokens of a trigger.
+        find_trigger_secret(name: &TriggerName) -> OverlappingSecret as TriggerSecret,
+        Key::TriggerSecret(name.source.clone(), name.trigger.clone())
+    );
+    reader!(
+        /// Where a trigger's URL leads to.
+        find_trigger_place(place: &str) -> TriggerPlace, Key::TriggerPlace(place.to_owned())
     );
     reader!(
         /// A rotation of hook secrets, if there is one.

@@ -49,6 +49,8 @@ mod sources;
 mod subscriptions;
 #[path = "engine/support.rs"]
 mod support;
+#[path = "engine/triggers.rs"]
+mod triggers;
 #[path = "engine/unlink.rs"]
 mod unlink;
 #[path = "engine/upkeep.rs"]

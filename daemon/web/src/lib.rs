@@ -8,6 +8,7 @@
 //! | [`mod@serve`] | accepts connections, and ends those that idle |
 //! | `flow` | the pages of an authorization |
 //! | `hooks` | deliveries of webhooks |
+//! | `triggers` | builds that people and scripts start |
 //! | `ops` | `/healthz`, `/readyz`, `/metrics`, `/version` |
 //! | `pages`, `failure` | what the pages say |
 //! | `headers`, `cookie`, `same_site`, `query` | what browsers are told, and what is believed of what they send |
@@ -29,6 +30,7 @@ mod query;
 mod same_site;
 pub mod serve;
 mod state;
+mod triggers;
 
 use axum::{Router, middleware, routing::get};
 
@@ -59,6 +61,7 @@ pub fn ops_router(state: WebState) -> Router {
 
 fn pages(state: &WebState) -> Router<WebState> {
     flow::routes()
+        .merge(triggers::routes())
         .route_layer(middleware::from_fn_with_state(
             state.clone(),
             limit::throttle,

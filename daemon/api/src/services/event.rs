@@ -6,7 +6,7 @@ use bindery_proto::v1::{
     self as wire, ErrorReason, event_service_server::EventService, replay_events_request::Target,
 };
 
-use super::{Answers, consumer, subscription, watch_events};
+use super::{Answers, consumer, subscription, trigger, watch_events};
 use crate::{
     call::{Call, service},
     convert, fields,
@@ -37,13 +37,13 @@ service! {
     serve rotate_subscription_secret(wire::RotateSubscriptionSecretRequest) -> wire::RotateSubscriptionSecretResponse = subscription::rotate;
     serve delete_subscription(wire::DeleteSubscriptionRequest) -> () = subscription::delete;
     serve list_dead_letters(wire::ListDeadLettersRequest) -> wire::ListDeadLettersResponse = subscription::dead_letters;
-    later create_trigger(wire::CreateTriggerRequest) -> wire::CreateTriggerResponse;
-    later get_trigger(wire::GetTriggerRequest) -> wire::Trigger;
-    later list_triggers(wire::ListTriggersRequest) -> wire::ListTriggersResponse;
-    later update_trigger(wire::UpdateTriggerRequest) -> wire::Trigger;
-    later rotate_trigger_token(wire::RotateTriggerTokenRequest) -> wire::RotateTriggerTokenResponse;
-    later delete_trigger(wire::DeleteTriggerRequest) -> ();
-    later fire_trigger(wire::FireTriggerRequest) -> wire::FireTriggerResponse;
+    serve create_trigger(wire::CreateTriggerRequest) -> wire::CreateTriggerResponse = trigger::create;
+    serve get_trigger(wire::GetTriggerRequest) -> wire::Trigger = trigger::get;
+    serve list_triggers(wire::ListTriggersRequest) -> wire::ListTriggersResponse = trigger::list;
+    serve update_trigger(wire::UpdateTriggerRequest) -> wire::Trigger = trigger::update;
+    serve rotate_trigger_token(wire::RotateTriggerTokenRequest) -> wire::RotateTriggerTokenResponse = trigger::rotate;
+    serve delete_trigger(wire::DeleteTriggerRequest) -> () = trigger::delete;
+    serve fire_trigger(wire::FireTriggerRequest) -> wire::FireTriggerResponse = trigger::fire;
     also {
         type WatchEventsStream = Answers<wire::WatchEventsResponse>;
     }

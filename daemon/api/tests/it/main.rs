@@ -14,5 +14,6 @@ mod ports;
 mod sources;
 mod subscriptions;
 mod surfaces;
+mod triggers;
 mod ways;
 mod world;

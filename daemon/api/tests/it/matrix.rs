@@ -15,6 +15,7 @@ use crate::{
 const LINK: &str = "namespaces/acme/links/bound";
 const SOURCE: &str = "namespaces/acme/links/bound/sources/built";
 const SUBSCRIPTION: &str = "namespaces/acme/subscriptions/registry";
+const TRIGGER: &str = "namespaces/acme/links/bound/sources/built/triggers/nightly";
 const REPOSITORY: &str = "namespaces/acme/links/bound/repositories/acme%2Fapi";
 
 /// A request for each served call, and how it ends for one who may.
@@ -129,6 +130,15 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "SourceService/RetryDelivery": RetryDeliveryRequest {
             name: s("namespaces/acme/links/bound/sources/built/deliveries/1")
         } => "NOT_FOUND";
+        "EventService/CreateTrigger": CreateTriggerRequest { parent: s(SOURCE), trigger_id: s("nightly") } => "ALREADY_EXISTS";
+        "EventService/GetTrigger": GetTriggerRequest { name: s(TRIGGER) } => "OK";
+        "EventService/ListTriggers": ListTriggersRequest { parent: s(SOURCE) } => "OK";
+        "EventService/UpdateTrigger": UpdateTriggerRequest {
+            trigger: Some(wire::Trigger { name: s(TRIGGER), disabled: true, ..Default::default() })
+        } => "OK";
+        "EventService/RotateTriggerToken": RotateTriggerTokenRequest { name: s(TRIGGER) } => "OK";
+        "EventService/DeleteTrigger": DeleteTriggerRequest { name: s(TRIGGER) } => "OK";
+        "EventService/FireTrigger": FireTriggerRequest { name: s(TRIGGER) } => "OK";
         "CredentialService/FetchReadCredential": FetchReadCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest { link: s(LINK) } => "OK";
         "CredentialService/RevokeLease": RevokeLeaseRequest { name: s("namespaces/acme/leases/held") } => "OK";
@@ -160,7 +170,8 @@ fn built() -> wire::Source {
 
 /// Connects it, where a call is about sources: links alone are the world of all others.
 async fn connect(world: &World, row: &Row) {
-    if !row.method.starts_with("/bindery.v1.SourceService/") {
+    let fires = row.method.contains("Trigger");
+    if !fires && !row.method.starts_with("/bindery.v1.SourceService/") {
         return;
     }
     let request = wire::CreateSourceRequest {
@@ -172,6 +183,16 @@ async fn connect(world: &World, row: &Row) {
     let method = "/bindery.v1.SourceService/CreateSource";
     let made = raw(&world.admin(), method, request.encode_to_vec()).await;
     made.expect("source");
+    if fires {
+        let request = wire::CreateTriggerRequest {
+            parent: SOURCE.to_owned(),
+            trigger_id: "nightly".to_owned(),
+            ..Default::default()
+        };
+        let method = "/bindery.v1.EventService/CreateTrigger";
+        let made = raw(&world.admin(), method, request.encode_to_vec()).await;
+        made.expect("trigger");
+    }
 }
 
 /// How a call must end for a caller, given how it ends for one who may.

@@ -9,3 +9,4 @@ mod pages;
 mod story;
 mod support;
 mod tamper;
+mod triggers;

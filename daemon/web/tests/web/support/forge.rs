@@ -17,8 +17,8 @@ use bindery_core::{
     provider::{
         AccountKind, AuthKind, AuthMethod, Call, Description, Endpoints, Failure, HookSupport,
         Identity, Input, OperationKind, Output, Permission, PermissionScopes, RateLimitHeaders,
-        Revocation, RevocationOutcome, RevocationSupport, Rotation, SignatureKind, SignatureScheme,
-        TokenFacts, TokenKind,
+        Ref, RefKind, Revocation, RevocationOutcome, RevocationSupport, Rotation, SignatureKind,
+        SignatureScheme, TokenFacts, TokenKind,
     },
     secret::Secret,
     time::Timestamp,
@@ -154,6 +154,15 @@ impl Providers for Forge {
                     action_uri: String::new(),
                 })
             }
+            Input::ListRefs { .. } => Output::Refs {
+                items: vec![Ref {
+                    name: "main".to_owned(),
+                    kind: RefKind::Branch,
+                    commit: "c0ffee".to_owned(),
+                    protected: false,
+                }],
+                next_cursor: String::new(),
+            },
             _ => Output::Empty,
         };
         let step = Step {
@@ -181,6 +190,7 @@ fn description() -> Description {
         operations: vec![
             OperationKind::Identify,
             OperationKind::InspectToken,
+            OperationKind::ListRefs,
             OperationKind::Revoke,
         ],
         endpoints: Endpoints {
