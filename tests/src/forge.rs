@@ -264,6 +264,14 @@ impl GiteaForge {
     }
 }
 
+impl GiteaForge {
+    /// The person.
+    #[must_use]
+    pub const fn person(&self) -> &gitea::User {
+        &self.octo
+    }
+}
+
 impl Forge for GiteaForge {
     const PLUGIN: Plugin = Plugin::Gitea;
 

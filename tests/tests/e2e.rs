@@ -30,6 +30,8 @@ mod doorkeeper;
 mod expiring;
 #[path = "e2e/headless.rs"]
 mod headless;
+#[path = "e2e/hooks.rs"]
+mod hooks;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/kills.rs"]

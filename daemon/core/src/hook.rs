@@ -125,11 +125,19 @@ pub struct KnownRefs {
 }
 
 /// What is known of one ref.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KnownRef {
     /// The commit that it points to, tags peeled; hexadecimal. Empty for one that was deleted, until refs are compared.
     pub commit: String,
     /// The commit where the last step began, if events left a gap there: what lies in it may come late. Of a deleted ref the
     /// last commit. Empty where there is no gap.
     pub before: String,
+    /// Commits that comparing refs told of and that no delivery has told of yet, the oldest first; at most
+    /// [`KnownRef::MOST_FOUND`]. The delivery that comes late is then no second event.
+    pub found: Vec<String>,
+}
+
+impl KnownRef {
+    /// How many found commits are remembered.
+    pub const MOST_FOUND: usize = 16;
 }

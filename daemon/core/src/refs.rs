@@ -54,7 +54,7 @@ fn admit_push(known: &mut KnownRefs, push: &Push) -> Admission {
         put(known, &push.reference, &push.after, "");
         return if gap { Admission::Gap } else { Admission::New };
     };
-    if at.commit == push.after {
+    if at.commit == push.after || forget_found(at, &push.after) {
         return Admission::Known;
     }
     if push.before.is_empty() || push.before == at.commit {
@@ -74,6 +74,12 @@ fn admit_push(known: &mut KnownRefs, push: &Push) -> Admission {
     }
     put(known, &push.reference, &push.after, &push.before);
     Admission::Gap
+}
+
+/// Whether comparing refs told of a commit that a delivery tells of now.
+fn forget_found(at: &mut KnownRef, commit: &str) -> bool {
+    let place = at.found.iter().position(|found| found == commit);
+    place.map(|place| at.found.remove(place)).is_some()
 }
 
 /// Where what is still missing begins or ends, after a late push is told of.
@@ -126,11 +132,9 @@ fn admit_deletion(known: &mut KnownRefs, deleted: &RefDeleted) -> Admission {
 /// Notes where a ref is now. One without a commit is deleted: it is kept until refs are compared, so that what comes late
 /// does not bring it back unnoticed.
 fn put(known: &mut KnownRefs, reference: &str, commit: &str, before: &str) {
-    let at = KnownRef {
-        commit: commit.to_owned(),
-        before: before.to_owned(),
-    };
-    known.refs.insert(reference.to_owned(), at);
+    let at = known.refs.entry(reference.to_owned()).or_default();
+    commit.clone_into(&mut at.commit);
+    before.clone_into(&mut at.before);
 }
 
 /// The refs as the provider has them: full name to commit, tags peeled.
@@ -152,7 +156,14 @@ pub fn compare(known: &mut KnownRefs, now: &Refs) -> Vec<Happening> {
             // What comes late then begins where the ref was before.
             _ => was.to_owned(),
         };
+        let mut found = at.map(|at| at.found.clone()).unwrap_or_default();
+        if missed {
+            note_found(&mut found, commit);
+        }
         put(known, reference, commit, &start);
+        if let Some(at) = known.refs.get_mut(reference) {
+            at.found = found;
+        }
     }
     let gone = before
         .into_iter()
@@ -160,6 +171,13 @@ pub fn compare(known: &mut KnownRefs, now: &Refs) -> Vec<Happening> {
     changes.extend(gone.map(|(reference, at)| deleted(reference, at.commit)));
     known.complete = true;
     changes
+}
+
+fn note_found(found: &mut Vec<String>, commit: &str) {
+    if found.len() >= KnownRef::MOST_FOUND {
+        found.remove(0);
+    }
+    found.push(commit.to_owned());
 }
 
 fn moved(reference: &str, before: &str, commit: &str) -> Happening {

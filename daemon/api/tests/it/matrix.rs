@@ -156,6 +156,20 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "EventService/RotateSubscriptionSecret": RotateSubscriptionSecretRequest { name: s(SUBSCRIPTION) } => "NOT_FOUND";
         "EventService/DeleteSubscription": DeleteSubscriptionRequest { name: s(SUBSCRIPTION) } => "NOT_FOUND";
         "EventService/ListDeadLetters": ListDeadLettersRequest { parent: s(SUBSCRIPTION) } => "NOT_FOUND";
+        "EventService/WatchEvents": WatchEventsRequest { parent: s("namespaces/acme") } => "OK";
+        "EventService/AckEvents": AckEventsRequest {
+            parent: s("namespaces/acme"), consumer_id: s("nobody")
+        } => "NOT_FOUND";
+        "EventService/GetEvent": GetEventRequest { name: s("namespaces/acme/events/1") } => "NOT_FOUND";
+        "EventService/ListEvents": ListEventsRequest { parent: s("namespaces/acme") } => "OK";
+        "EventService/ReplayEvents": ReplayEventsRequest {
+            parent: s("namespaces/acme"),
+            target: Some(wire::replay_events_request::Target::ConsumerId(s("nobody")))
+        } => "NOT_FOUND";
+        "EventService/ListConsumers": ListConsumersRequest { parent: s("namespaces/acme") } => "OK";
+        "EventService/DeleteConsumer": DeleteConsumerRequest {
+            name: s("namespaces/acme/consumers/nobody")
+        } => "NOT_FOUND";
     }
     all
 }

@@ -137,3 +137,26 @@ fn only_the_provider_confirms() {
         assert!(!confirms(&now, &other), "{other:?}");
     }
 }
+
+/// What comparing refs told of is no second event when its delivery comes after all, also when the ref is further by then;
+/// the steps in between are told, once.
+#[test]
+fn a_late_delivery_of_what_was_found_is_no_second_event() {
+    let push = |before: &str, after: &str| {
+        Happening::Push(Push {
+            reference: "refs/heads/main".to_owned(),
+            before: before.to_owned(),
+            after: after.to_owned(),
+            ..Push::default()
+        })
+    };
+    let at = |commit: &str| Refs::from([("refs/heads/main".to_owned(), commit.to_owned())]);
+    let mut known = KnownRefs::default();
+    assert!(compare(&mut known, &at("a")).is_empty());
+    assert_eq!(compare(&mut known, &at("c")).len(), 1);
+    assert!(admit(&mut known, &push("c", "d")).is_told());
+    assert!(admit(&mut known, &push("a", "b")).is_told());
+    assert!(!admit(&mut known, &push("b", "c")).is_told());
+    // Once forgotten it is a change again: somebody went back.
+    assert!(admit(&mut known, &push("d", "c")).is_told());
+}

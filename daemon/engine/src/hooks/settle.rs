@@ -146,7 +146,10 @@ impl Engine {
             secrets.next = Some(self.new_hook_secret(&description.hooks, scheme));
         }
         let replaced = sent.next.is_some();
+        // A provider that can only replace a hook drops what was on its way to the old one.
+        let had_another = !hook.provider_id.is_empty() && hook.provider_id != facts.hook_id;
         self.change_hook_with(&hook.id, |hook| {
+            hook.reconcile_due |= had_another;
             hook.provider_id.clone_from(&facts.hook_id);
             hook.action_uri.clone_from(&facts.web_uri);
             hook.step = reform.then_some(HookStep::Update);
@@ -168,8 +171,21 @@ impl Engine {
             }
             vec![put_secrets(&hook.id, &secrets)]
         })
-        .await
-        .map(drop)
+        .await?;
+        if had_another {
+            self.compare_soon(&hook.id);
+        }
+        Ok(())
+    }
+
+    /// Compares refs as soon as the hook's place is free; where that fails the hook stays due.
+    fn compare_soon(&self, id: &HookId) {
+        let (engine, id) = (self.clone(), id.clone());
+        tokio::spawn(async move {
+            if let Err(problem) = engine.reconcile_hook(&id, None).await {
+                tracing::info!(hook.id = %id, error = %problem, "Refs could not be compared; it is tried again");
+            }
+        });
     }
 
     /// It could not be done: a refusal is the end of it, and said; all else stays under way, and says what it waits for.

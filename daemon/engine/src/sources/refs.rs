@@ -53,7 +53,7 @@ fn named(seen: Ref) -> (String, KnownRef) {
     };
     let known = KnownRef {
         commit: seen.commit,
-        before: String::new(),
+        ..KnownRef::default()
     };
     (format!("{folder}/{}", seen.name), known)
 }

@@ -12,6 +12,7 @@ impl Stored for KnownRefs {
         let known = |known: &KnownRef| disk::KnownRef {
             commit: known.commit.clone(),
             before: known.before.clone(),
+            found: known.found.clone(),
         };
         disk::KnownRefs {
             refs: self
@@ -27,6 +28,7 @@ impl Stored for KnownRefs {
         let known = |known: disk::KnownRef| KnownRef {
             commit: known.commit,
             before: known.before,
+            found: known.found,
         };
         let refs = message.refs.into_iter();
         Ok(Self {

@@ -173,6 +173,7 @@ fn known_refs(count: usize) -> KnownRefs {
         let known = KnownRef {
             commit: format!("{number:040x}"),
             before: format!("{number:040x}"),
+            ..KnownRef::default()
         };
         (
             format!("refs/heads/a-branch-with-a-rather-long-name/{number:010}"),

@@ -1055,6 +1055,9 @@ pub struct KnownRef {
     /// The commit before; may be empty.
     #[prost(string, tag = "2")]
     pub before: ::prost::alloc::string::String,
+    /// Commits that comparing refs told of and no delivery yet.
+    #[prost(string, repeated, tag = "3")]
+    pub found: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One delivery that was accepted.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -207,6 +207,7 @@ fn refs() -> KnownRefs {
     let known = KnownRef {
         commit: text("ab"),
         before: text("cd"),
+        found: vec![text("ef")],
     };
     KnownRefs {
         refs: [(text("refs/heads/main"), known)].into(),
