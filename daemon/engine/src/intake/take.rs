@@ -12,7 +12,7 @@ use bindery_core::{
 
 use super::{
     Incoming, Refused, Taken, marks,
-    verify::{Claim, Headers, accepted, signed},
+    verify::{Claim, Headers, accepted, blanked, signed},
 };
 use crate::{
     Engine, Versioned, deliveries::note_proof, flight::lock, hooks::as_hook, records::change,
@@ -215,7 +215,7 @@ impl Engine {
             stable_id: id,
             event: cut(text(&support.event_header).unwrap_or_default()),
             headers: kept_headers(support, scheme, claim.headers),
-            body: claim.body.to_vec(),
+            body: blanked(claim.body, &candidate.secrets),
             received: claim.now,
             state: DeliveryState::Stored,
             message: String::new(),

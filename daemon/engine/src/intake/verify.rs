@@ -45,6 +45,32 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// A body without the secrets of its hook, which older Giteas and Gitee write into it. It is as long as it was.
+pub(super) fn blanked(body: &[u8], secrets: &HookSecrets) -> Vec<u8> {
+    let mut blanked = body.to_vec();
+    let previous = secrets.previous.iter().map(|(secret, _)| secret);
+    for secret in previous.chain([&secrets.current]).chain(&secrets.next) {
+        blank(&mut blanked, secret.expose().as_bytes());
+    }
+    blanked
+}
+
+fn blank(body: &mut [u8], secret: &[u8]) {
+    if secret.is_empty() {
+        return;
+    }
+    let mut from = 0;
+    while let Some(place) = find(&body[from..], secret) {
+        let end = from + place + secret.len();
+        body[from + place..end].fill(b'*');
+        from = end;
+    }
+}
+
+fn find(body: &[u8], secret: &[u8]) -> Option<usize> {
+    body.windows(secret.len()).position(|part| part == secret)
+}
+
 /// The bytes that are signed: those of the body, or of the member of a form that carries them.
 pub(super) fn signed<'a>(
     support: &HookSupport,

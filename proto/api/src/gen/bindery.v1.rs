@@ -1898,7 +1898,8 @@ pub struct Delivery {
     /// How many bytes the body has.
     #[prost(int64, tag = "8")]
     pub body_size: i64,
-    /// The body as it was signed; only where `include_body` asks for it.
+    /// The body as it was signed, but for a secret of the hook that the provider wrote into it, which is blanked
+    /// out; only where `include_body` asks for it.
     #[prost(bytes = "vec", tag = "9")]
     pub body: ::prost::alloc::vec::Vec<u8>,
 }

@@ -417,3 +417,18 @@ fn secrets_overlap() {
     rotated.headers[2].1 = [b"v2,abc v1,AAAA ".as_slice(), &right].concat();
     assert!(rotated.holds());
 }
+
+/// L1: a provider that writes the hook's secret into its deliveries does not make us keep or show it.
+#[test]
+fn l1_no_secret_of_the_hook_stays_in_a_body() {
+    let (current, previous, next) = ("c".repeat(64), "p".repeat(64), "n".repeat(64));
+    let secrets = HookSecrets {
+        current: Secret::new(current.clone()),
+        previous: Some((Secret::new(previous.clone()), Timestamp::default())),
+        next: Some(Secret::new(next.clone())),
+    };
+    let body = format!(r#"{{"secret":"{current}","old":"{previous}{previous}","new":"{next}"}}"#);
+    let stars = "*".repeat(64);
+    let wanted = format!(r#"{{"secret":"{stars}","old":"{stars}{stars}","new":"{stars}"}}"#);
+    assert_eq!(blanked(body.as_bytes(), &secrets), wanted.as_bytes());
+}
