@@ -34,7 +34,7 @@ fn hooks_are_written_whole() {
         (1..=3).collect()
     );
     let known = &refs().write().refs["refs/heads/main"];
-    assert_eq!(fields(&known.encode_to_vec()), (1..=2).collect());
+    assert_eq!(fields(&known.encode_to_vec()), (1..=3).collect());
 }
 
 /// All values of the enums come back.
