@@ -57,12 +57,6 @@ pub fn served() -> &'static [Row] {
     SERVED
 }
 
-/// Full names of the calls that answer `NOT_SERVED_YET`.
-#[must_use]
-pub fn later() -> &'static [&'static str] {
-    LATER
-}
-
 /// Lets the call through, or says what is in the way. Asked before anything is read (THREATS G1).
 pub(crate) fn authorize<M: Governed>(
     policy: &Policy,
@@ -132,7 +126,6 @@ macro_rules! target {
 macro_rules! table {
     ($($service:literal {
         $($method:literal ($message:ident) => $action:ident, $scope:ident($($field:tt)*);)*
-        $(later $($later:literal),+;)?
     })*) => {
         $($(impl Governed for v1::$message {
             const ROW: Row = Row {
@@ -145,7 +138,6 @@ macro_rules! table {
             }
         })*)*
         const SERVED: &[Row] = &[$($(<v1::$message as Governed>::ROW,)*)*];
-        const LATER: &[&str] = &[$($($(concat!("/bindery.v1.", $service, "/", $later),)+)?)*];
     };
 }
 

@@ -43,7 +43,7 @@ use bindery_engine::Engine;
 use tokio::sync::{Semaphore, watch};
 
 pub use crate::{
-    access::{Row, Scope, later, served},
+    access::{Row, Scope, served},
     admin::{AdminPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts},
     limits::Limits,
     policy::{Action, PolicyError, PolicyHandle},

@@ -26,11 +26,8 @@ fn published() -> BTreeSet<String> {
 /// G1: every call of the schema has exactly one row, and no row is left over.
 #[test]
 fn g1_every_call_has_a_row() {
-    let rows = SERVED
-        .iter()
-        .map(|row| row.method)
-        .chain(LATER.iter().copied());
-    let rows: Vec<String> = rows.map(str::to_owned).collect();
+    let rows = SERVED.iter().map(|row| row.method.to_owned());
+    let rows: Vec<String> = rows.collect();
     let unique: BTreeSet<String> = rows.iter().cloned().collect();
     assert_eq!(unique.len(), rows.len(), "a call has two rows");
     assert_eq!(unique, published());

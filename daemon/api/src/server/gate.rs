@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::Shared;
 use crate::{
     Surface,
-    access::{later, served},
+    access::served,
     call::RequestId,
     peer::{Caller, Peer},
     status::Failure,
@@ -164,10 +164,7 @@ fn new_id() -> Arc<str> {
 
 /// Service and method as labels; one pair for all that is not known, so that callers can't make new labels.
 fn label(path: &str) -> (&'static str, &'static str) {
-    let known = served()
-        .iter()
-        .map(|row| row.method)
-        .chain(later().iter().copied());
+    let known = served().iter().map(|row| row.method);
     let known = known
         .chain(OTHERS.iter().copied())
         .find(|method| *method == path);

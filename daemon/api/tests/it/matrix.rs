@@ -336,18 +336,3 @@ async fn g1_absent_and_foreign_are_one() {
     };
     assert_eq!(text(absent), text(foreign));
 }
-
-/// The calls of later releases say so, with a reason, to everybody.
-#[tokio::test]
-async fn later_calls_say_so() {
-    let world = World::new().await;
-    let caller = world.caller("nobody").await;
-    for method in bindery_api::later() {
-        let status = raw(&caller, method, Vec::new()).await.expect_err("later");
-        assert_eq!(
-            (status.code(), reason(&status).as_str()),
-            (tonic::Code::Unimplemented, "NOT_SERVED_YET"),
-            "{method}"
-        );
-    }
-}
