@@ -241,8 +241,15 @@ impl Twin for Gitea {
         Response::text(429, "Too Many Requests").with("retry-after", &retry_after_s.to_string())
     }
 
+    /// Versions to 1.14 named the page in another member
     fn not_found(&self) -> Response {
-        self.error(404, "Not Found")
+        let page = match self.version.starts_with("1.14") {
+            true => "documentation_url",
+            false => "url",
+        };
+        let url = format!("{}/api/swagger", self.web);
+        let body = json!({"message": "Not Found", "errors": null, page: url});
+        Response::json(404, &body)
     }
 
     fn announce(&mut self, change: &crate::hooks::Change, now_ms: u64) {

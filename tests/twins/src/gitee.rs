@@ -229,6 +229,12 @@ impl Gitee {
     ) -> Result<Response, Response> {
         let all = match rest {
             [] => return Ok(Response::json(200, &self.value(caller, repository))),
+            ["branches", name] => {
+                let world = &self.state.world;
+                let found = values::branch(&self.web, world, repository, name);
+                let found = found.ok_or_else(|| self.not_found())?;
+                return Ok(Response::json(200, &found));
+            }
             ["branches"] => values::branches(repository),
             ["tags"] => values::tags(repository),
             _ => return Err(self.not_found()),

@@ -2,6 +2,8 @@
 
 #[path = "it/bitbucket.rs"]
 mod bitbucket;
+#[path = "it/bitbucket_hooks.rs"]
+mod bitbucket_hooks;
 #[path = "it/corpus.rs"]
 mod corpus;
 #[path = "it/device.rs"]
@@ -10,6 +12,8 @@ mod device;
 mod faults;
 #[path = "it/gitea.rs"]
 mod gitea;
+#[path = "it/gitea_corpus.rs"]
+mod gitea_corpus;
 #[path = "it/gitea_hooks.rs"]
 mod gitea_hooks;
 #[path = "it/gitee.rs"]

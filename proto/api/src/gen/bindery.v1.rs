@@ -1665,7 +1665,10 @@ pub struct Rule {
     /// Which tags, by short name.
     #[prost(message, repeated, tag = "4")]
     pub tags: ::prost::alloc::vec::Vec<Pattern>,
-    /// Only changes to one of these paths; empty means any. A delivery that does not tell the paths matches.
+    /// Only changes to these paths; empty means any. A rule that includes matches a change that touches at
+    /// least one of them, and a change whose paths are not all known. A rule that excludes matches only a
+    /// change that touches nothing else, and none whose paths are not all known: a build too many is better
+    /// than a lost one.
     #[prost(message, repeated, tag = "5")]
     pub paths: ::prost::alloc::vec::Vec<Pattern>,
     /// What the registry builds.

@@ -8,6 +8,7 @@
 //! A group of the world is a workspace, and each person has one of their own.
 
 mod access;
+mod hooks;
 mod reply;
 mod repositories;
 mod rules;
@@ -19,6 +20,7 @@ use serde_json::json;
 
 use crate::{
     Git, GitRequest, State, Twin,
+    hooks::{Change, Hooks},
     http::{Request, Response},
     time,
     world::{NewToken, Person},
@@ -46,8 +48,10 @@ impl Cloud {
     /// An empty one under a URL without a slash at the end
     #[must_use]
     pub fn new(web: &str, seed: u64) -> Self {
+        let mut state = State::new(rules(), seed);
+        state.hooks = Hooks::new(hooks::rules());
         Self {
-            state: State::new(rules(), seed),
+            state,
             web: web.to_owned(),
         }
     }
@@ -84,6 +88,9 @@ impl Cloud {
     }
 
     fn api_answer(&mut self, path: &[&str], request: &Request, now_ms: u64) -> Response {
+        if let ["repositories", slug, name, "hooks", rest @ ..] = path {
+            return self.about_hooks((slug, name), rest, request, now_ms);
+        }
         if request.method != "GET" {
             return reply::error(405, "Method not allowed");
         }
@@ -98,6 +105,22 @@ impl Cloud {
         let answer = self.for_caller(&caller, path, request);
         let answer = answer.unwrap_or_else(|refused| refused);
         answer.with("x-oauth-scopes", &scopes)
+    }
+
+    fn about_hooks(
+        &mut self,
+        names: (&str, &str),
+        rest: &[&str],
+        request: &Request,
+        now_ms: u64,
+    ) -> Response {
+        let caller = match Caller::of(&mut self.state, request, now_ms) {
+            Ok(caller) => caller,
+            Err(refused) => return refused,
+        };
+        let answer = self.hooks(&caller, request, names, rest, now_ms);
+        let answer = answer.unwrap_or_else(|refused| refused);
+        answer.with("x-oauth-scopes", &caller.scope_list())
     }
 
     fn for_caller(
@@ -207,5 +230,7 @@ impl Twin for Cloud {
         reply::not_found()
     }
 
-    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
+    fn announce(&mut self, change: &Change, now_ms: u64) {
+        self.tell(change, now_ms);
+    }
 }

@@ -8,6 +8,7 @@
 //! A group of the world is a project, and each person has one of their own: `~login`.
 
 mod access;
+mod hooks;
 mod projects;
 mod reply;
 mod rules;
@@ -94,19 +95,19 @@ impl DataCenter {
         &mut self,
         request: &Request,
         now_ms: u64,
-        answer: impl FnOnce(&Self, Option<&Caller>) -> Result<Response, Response>,
+        answer: impl FnOnce(&mut Self, Option<&Caller>) -> Result<Response, Response>,
     ) -> Response {
         let caller = match Caller::of(&mut self.state, request, now_ms) {
             Ok(caller) => caller,
             Err(refused) => return refused,
         };
+        let answer = answer(self, caller.as_ref()).unwrap_or_else(|refused| refused);
         let person = caller
             .as_ref()
             .and_then(|caller| self.state.world.people.get(&caller.person));
         let named = person
             .filter(|_| self.names_user)
             .map(|person| (name_of(person), person.id));
-        let answer = answer(self, caller.as_ref()).unwrap_or_else(|refused| refused);
         match named {
             Some((name, id)) => answer
                 .with("x-ausername", &name)
@@ -116,11 +117,15 @@ impl DataCenter {
     }
 
     fn api_answer(
-        &self,
+        &mut self,
         caller: Option<&Caller>,
         path: &[&str],
         request: &Request,
+        now_ms: u64,
     ) -> Result<Response, Response> {
+        if let ["projects", key, "repos", slug, "webhooks", rest @ ..] = path {
+            return self.hooks(caller, request, (key, slug), rest, now_ms);
+        }
         if path == ["application-properties"] {
             return Ok(self.properties());
         }
@@ -218,7 +223,7 @@ impl Twin for DataCenter {
         if let Some(segments) = request.segments(&format!("{}{API}", self.root)) {
             return self.for_whom(request, now_ms, |server, caller| {
                 let path: Vec<_> = segments.iter().map(String::as_str).collect();
-                server.api_answer(caller, &path, request)
+                server.api_answer(caller, &path, request, now_ms)
             });
         }
         if request.path == format!("{}/plugins/servlet/applinks/whoami", self.root) {
@@ -246,5 +251,7 @@ impl Twin for DataCenter {
         reply::not_found()
     }
 
-    fn announce(&mut self, _: &crate::hooks::Change, _: u64) {}
+    fn announce(&mut self, change: &crate::hooks::Change, now_ms: u64) {
+        self.tell(change, now_ms);
+    }
 }

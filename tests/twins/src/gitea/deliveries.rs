@@ -6,7 +6,6 @@ use crate::{
     caller::Caller,
     hooks::{Change, Commit, Delivery, Hook, Outgoing, Push, RefChange, Target, sign},
     time,
-    world::Repository,
 };
 
 use super::{Gitea, values};
@@ -113,7 +112,7 @@ impl Gitea {
         let world = &self.state.world;
         let found = world.repositories.get(&push.repository)?;
         let person = values::person(&self.web, world.people.get(&push.by)?);
-        let repository = self.told_repository(push.by, found);
+        let repository = values::repository(&self.web, world, push.by, found);
         let kind = if one.is_tag() { "tag" } else { "branch" };
         Some(match event {
             "create" => json!({
@@ -142,34 +141,6 @@ impl Gitea {
                 })
             }
         })
-    }
-
-    fn told_repository(&self, by: u64, found: &Repository) -> Value {
-        let mut value = values::repository(&self.web, &self.state.world, by, found);
-        let more = json!({
-            "template": false, "parent": null, "size": 27, "original_url": "", "website": "",
-            "stars_count": 0, "forks_count": 0, "watchers_count": 1, "open_issues_count": 0,
-            "open_pr_counter": 0, "release_counter": 0, "has_issues": true,
-            "internal_tracker": {
-                "enable_time_tracker": true, "allow_only_contributors_to_track_time": true,
-                "enable_issue_dependencies": true,
-            },
-            "has_wiki": true, "has_pull_requests": true, "has_projects": true,
-            "ignore_whitespace_conflicts": false, "allow_merge_commits": true,
-            "allow_rebase": true, "allow_rebase_explicit": true, "allow_squash_merge": true,
-            "default_merge_style": "merge", "avatar_url": "", "internal": false, "mirror_interval": "",
-        });
-        if let (Some(value), Value::Object(more)) = (value.as_object_mut(), more) {
-            value.extend(more);
-        }
-        value["owner"]["language"] = "".into();
-        for flag in ["is_admin", "restricted"] {
-            value["owner"][flag] = false.into();
-        }
-        for date in ["last_login", "created"] {
-            value["owner"][date] = time::rfc3339(found.created).into();
-        }
-        value
     }
 }
 

@@ -87,13 +87,15 @@ impl Gitea {
         hook.creator = caller.person;
         hook.active = truth(&body, "active").unwrap_or(false);
         hook.extra.insert("type".to_owned(), kind.into());
+        hook.secret = text(config, "secret").map(str::to_owned);
         self.fill(&mut hook, &body)?;
         let answer = Response::json(201, &value(&hook));
         self.state.hooks.create(hook);
         Ok(answer)
     }
 
-    /// A change that names no events leaves the hook with `push` alone
+    /// A change that names no events leaves the hook with `push` alone, and the secret of one is passed over without a word
+    /// (`editHook`, 1.26)
     fn edit_hook(
         &mut self,
         request: &Request,
@@ -118,9 +120,6 @@ impl Gitea {
                 None => {}
                 Some(kind @ ("json" | "form")) => hook.form = kind == "form",
                 Some(_) => return Err(self.error(422, "Invalid content type")),
-            }
-            if config.contains_key("secret") {
-                hook.secret = text(config, "secret").map(str::to_owned);
             }
         }
         let events = body.get("events").and_then(Value::as_array);

@@ -25,13 +25,25 @@ pub(super) fn page(web: &str, request: &Request, all: &[Value]) -> Response {
     let end = (start + limit).min(all.len());
     let answer = Response::json(200, &Value::Array(all[start..end].to_vec()))
         .with("x-total-count", &all.len().to_string());
-    if end == all.len() {
-        return answer;
-    }
     let origin = url::Url::parse(web).map(|url| url.origin().ascii_serialization());
     let origin = origin.unwrap_or_default();
-    let next = format!("{origin}{}?limit={limit}&page={}", request.path, page + 1);
-    answer.with("link", &format!("<{next}>; rel=\"next\""))
+    let to = |page: usize, rel: &str| {
+        let path = &request.path;
+        format!("<{origin}{path}?limit={limit}&page={page}>; rel=\"{rel}\"")
+    };
+    let mut links = Vec::new();
+    if end < all.len() {
+        links.push(to(page + 1, "next"));
+        links.push(to(all.len().div_ceil(limit), "last"));
+    }
+    if page > 1 {
+        links.push(to(1, "first"));
+        links.push(to(page - 1, "prev"));
+    }
+    match links.is_empty() {
+        true => answer,
+        false => answer.with("link", &links.join(",")),
+    }
 }
 
 impl Gitea {
@@ -139,7 +151,7 @@ impl Gitea {
         let found = self.visible(caller, path, rest)?;
         let all = match rest {
             [] => return Ok(Response::json(200, &self.value(caller, found))),
-            ["branches"] => values::branches(found),
+            ["branches"] => values::branches(&self.web, &self.state.world, found),
             ["tags"] => values::tags(found),
             _ => return Err(self.not_found()),
         };

@@ -64,7 +64,9 @@ pub(super) fn repository(web: &str, world: &World, caller: u64, found: &Reposito
     let path = world.full_path(found);
     let api = format!("{web}/api/v5/repos/{path}");
     let role = world.role(caller, found);
-    json!({
+    let keeper = world.keeper(found).and_then(|id| world.people.get(&id));
+    let keeper = keeper.map(|keeper| person(web, keeper));
+    let mut value = json!({
         "id": found.id,
         "full_name": path,
         "human_name": format!("{}/{}", world.owner_path(found.owner), found.name),
@@ -72,6 +74,8 @@ pub(super) fn repository(web: &str, world: &World, caller: u64, found: &Reposito
         "namespace": namespace(web, world, found.owner),
         "path": found.path,
         "name": found.name,
+        "owner": keeper,
+        "assigner": keeper,
         "description": "",
         "private": found.private,
         "public": !found.private,
@@ -79,18 +83,64 @@ pub(super) fn repository(web: &str, world: &World, caller: u64, found: &Reposito
         "fork": false,
         "html_url": format!("{web}/{path}.git"),
         "ssh_url": format!("git@gitee.example.com:{path}.git"),
-        "hooks_url": format!("{api}/hooks"),
+        "homepage": format!("{web}/{path}"),
         "default_branch": found.default_branch,
-        "created_at": time::rfc3339(found.created),
+        "project_creator": keeper.as_ref().map(|keeper| keeper["login"].clone()),
+        "members": keeper.iter().map(|keeper| keeper["login"].clone()).collect::<Vec<_>>(),
         "permission": {
             "pull": role >= Some(Role::Read) || !found.private,
             "push": role >= Some(Role::Write),
             "admin": role >= Some(Role::Admin),
         },
         "relation": if role >= Some(Role::Owner) { "master" } else { "developer" },
+        "assignee": [keeper],
+        "testers": [keeper],
         "status": if found.archived { "关闭" } else { "开始" },
         "empty_repo": found.refs.is_empty(),
-        "enterprise": null,
+    });
+    for (name, path) in BELOW {
+        value[format!("{name}_url")] = format!("{api}/{path}").into();
+    }
+    for name in ["created_at", "updated_at", "pushed_at"] {
+        value[name] = time::rfc3339(found.created).into();
+    }
+    if let (Some(value), Value::Object(usual)) = (value.as_object_mut(), usual_settings()) {
+        value.extend(usual);
+    }
+    value
+}
+
+/// What is below a repository: the name of the member, and its path
+const BELOW: [(&str, &str); 18] = [
+    ("blobs", "blobs{/sha}"),
+    ("branches", "branches{/branch}"),
+    ("collaborators", "collaborators{/collaborator}"),
+    ("comments", "comments{/number}"),
+    ("commits", "commits{/sha}"),
+    ("contributors", "contributors"),
+    ("forks", "forks"),
+    ("hooks", "hooks"),
+    ("issue_comment", "issues/comments{/number}"),
+    ("issues", "issues{/number}"),
+    ("keys", "keys{/key_id}"),
+    ("labels", "labels{/name}"),
+    ("milestones", "milestones{/number}"),
+    ("notifications", "notifications{?since,all,participating}"),
+    ("pulls", "pulls{/number}"),
+    ("releases", "releases{/id}"),
+    ("stargazers", "stargazers"),
+    ("tags", "tags"),
+];
+
+/// What a repository has that nobody has changed anything of
+fn usual_settings() -> Value {
+    json!({
+        "recommend": false, "gvp": false, "language": null, "forks_count": 0, "stargazers_count": 0,
+        "watchers_count": 1, "open_issues_count": 0, "has_issues": true, "has_wiki": true,
+        "issue_comment": false, "can_comment": true, "pull_requests_enabled": true,
+        "has_page": false, "license": null, "outsourced": false, "parent": null, "paas": null,
+        "stared": false, "watched": true, "assignees_number": 1, "testers_number": 1,
+        "programs": [], "enterprise": null,
     })
 }
 
@@ -110,7 +160,6 @@ fn namespace(web: &str, world: &World, owner: Owner) -> Value {
 }
 
 pub(super) fn branches(found: &Repository) -> Vec<Value> {
-    let named = named(found, "refs/heads/");
     let value = |(name, commit): (&str, &str)| {
         json!({
             "name": name,
@@ -119,7 +168,38 @@ pub(super) fn branches(found: &Repository) -> Vec<Value> {
             "protection_url": "",
         })
     };
-    named.map(value).collect()
+    named(found, "refs/heads/").map(value).collect()
+}
+
+/// One branch, with its commit as it is, and that whole
+pub(super) fn branch(web: &str, world: &World, found: &Repository, name: &str) -> Option<Value> {
+    let path = world.full_path(found);
+    let api = format!("{web}/api/v5/repos/{path}");
+    let (_, sha) = named(found, "refs/heads/").find(|(known, _)| *known == name)?;
+    let keeper = world.people.get(&world.keeper(found)?)?;
+    let short = json!({
+        "id": keeper.id, "login": keeper.login, "avatar_url": format!("{web}/assets/no_portrait.png"),
+        "url": format!("{web}/api/v5/users/{}", keeper.login),
+    });
+    let at = time::rfc3339(found.created);
+    let signed = json!({"name": keeper.name, "date": at, "email": keeper.email});
+    let commit = json!({
+        "author": signed, "committer": signed, "message": "a commit\n",
+        "url": format!("{api}/git/commits/{sha}"),
+        "tree": {"sha": sha, "url": format!("{api}/git/trees/{sha}")},
+    });
+    let self_url = format!("{api}/branches/{name}");
+    Some(json!({
+        "name": name,
+        "commit": {
+            "sha": sha, "url": format!("{api}/commits/{sha}"), "commit": commit,
+            "author": short, "committer": short,
+            "parents": [{"sha": sha, "url": format!("{api}/commits/{sha}")}],
+        },
+        "_links": {"html": format!("{web}/{path}/tree/{name}"), "self": self_url},
+        "protected": name == found.default_branch,
+        "protection_url": format!("{self_url}/protection"),
+    }))
 }
 
 /// Of an annotated tag, the commit: Gitee peels it

@@ -225,6 +225,25 @@ impl Server {
         !revoked && !over && !token.dead && self.may_use_again(token, now_ms)
     }
 
+    /// How many tokens of an application would be accepted now, access and refresh; for a test that looks
+    #[must_use]
+    pub fn alive(&self, client: &str, now_ms: u64) -> usize {
+        let own = |grant: &u64| {
+            self.grants
+                .get(grant)
+                .is_some_and(|grant| grant.client == client)
+        };
+        let access = self
+            .access
+            .iter()
+            .filter(|(secret, token)| own(&token.grant) && self.bearer(secret, now_ms).is_ok());
+        let refresh = self
+            .refresh
+            .iter()
+            .filter(|(secret, token)| own(&token.grant) && self.renews(secret, now_ms));
+        access.count() + refresh.count()
+    }
+
     /// Whether a refresh token was not used yet, or may be used again
     pub(super) fn may_use_again(&self, token: &Refresh, now_ms: u64) -> bool {
         let rotation = self.rules.refreshing.as_ref().map(|rules| rules.rotation);

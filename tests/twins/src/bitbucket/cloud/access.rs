@@ -30,6 +30,16 @@ pub(super) enum Needs {
     Read,
     /// To push
     Write,
+    /// To look at hooks
+    HookRead,
+    /// To make and change hooks
+    HookWrite,
+    /// To remove hooks
+    HookDelete,
+    /// To be told of pull requests
+    PullRequests,
+    /// To be told of issues
+    Issues,
 }
 
 impl Needs {
@@ -40,6 +50,11 @@ impl Needs {
             Self::Workspaces => "read:workspace:bitbucket",
             Self::Read => "read:repository:bitbucket",
             Self::Write => "write:repository:bitbucket",
+            Self::HookRead => "read:webhook:bitbucket",
+            Self::HookWrite => "write:webhook:bitbucket",
+            Self::HookDelete => "delete:webhook:bitbucket",
+            Self::PullRequests => "read:pullrequest:bitbucket",
+            Self::Issues => "read:issue:bitbucket",
         }
     }
 
@@ -49,6 +64,9 @@ impl Needs {
             Self::Account | Self::Workspaces => &["account", "account:write"],
             Self::Read => &["repository", "repository:write", "pullrequest", "project"],
             Self::Write => &["repository:write", "pullrequest:write"],
+            Self::HookRead | Self::HookWrite | Self::HookDelete => &["webhook"],
+            Self::PullRequests => &["pullrequest", "pullrequest:write"],
+            Self::Issues => &["issue", "issue:write"],
         }
     }
 }

@@ -102,7 +102,12 @@ impl Cloud {
         all.filter(move |found| found.owner == owner)
     }
 
-    fn visible(&self, caller: &Caller, slug: &str, name: &str) -> Result<&Repository, Response> {
+    pub(super) fn visible(
+        &self,
+        caller: &Caller,
+        slug: &str,
+        name: &str,
+    ) -> Result<&Repository, Response> {
         let world = &self.state.world;
         let mut all = world.repositories.values();
         let by_id = all.find(|found| uuid(found.id) == name);

@@ -94,7 +94,12 @@ impl DataCenter {
         Ok(reply::page(request, &values))
     }
 
-    fn visible(&self, caller: &Caller, key: &str, slug: &str) -> Result<&Repository, Response> {
+    pub(super) fn visible(
+        &self,
+        caller: &Caller,
+        key: &str,
+        slug: &str,
+    ) -> Result<&Repository, Response> {
         let owner = key.strip_prefix('~').unwrap_or(key);
         let absent = || reply::error(404, "repository.NoSuchRepositoryException");
         let path = format!("{owner}/{slug}");
@@ -117,7 +122,7 @@ impl DataCenter {
     }
 
     /// The clone URL is by the server's own idea of its address
-    fn value(&self, found: &Repository) -> Value {
+    pub(super) fn value(&self, found: &Repository) -> Value {
         let key = self.key(found.owner);
         let clone = format!("{}/scm/{}/{}.git", self.web, key.to_lowercase(), found.path);
         let page = format!("{}/projects/{key}/repos/{}/browse", self.web, found.path);
