@@ -47,7 +47,7 @@ pub struct Hook {
     pub secret_created: Timestamp,
     /// Until when the secret before is accepted too.
     pub previous_secret_until: Option<Timestamp>,
-    /// When it was last compared with what the provider has.
+    /// When it was last compared with what the provider has; `None` where that is to be done at once.
     pub checked: Option<Timestamp>,
     /// When the provider's list of deliveries was last gone through, for those that were missed.
     pub caught_up: Option<Timestamp>,

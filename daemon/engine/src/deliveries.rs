@@ -9,12 +9,14 @@
 //! | `process` | one after the other, again after a failure |
 //! | `read` | what a delivery says |
 //! | `turn` | what its changes become: one commit |
+//! | `hint` | what a delivery says about a link or a repository as a whole: looked at, not believed |
 //! | `draft` | events for the sources of a hook |
 //! | `list` | deliveries for people: list, get, process again |
 //! | `forget` | what is old |
 
 mod draft;
 mod forget;
+mod hint;
 mod list;
 mod process;
 mod queue;
@@ -38,8 +40,8 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use self::queue::Queue;
 use crate::flight::lock;
 
-pub(crate) use self::draft::Told;
 pub use self::list::ListedDeliveries;
+pub(crate) use self::{draft::Told, hint::GONE};
 
 /// Places that are kept although nobody holds them; more are given up.
 const IDLE_PLACES: usize = 1024;

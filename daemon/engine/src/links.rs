@@ -1,5 +1,6 @@
 //! Links: create, authorize anew, change, enable, disable, check.
 
+mod access;
 mod check;
 mod create;
 mod desire;

@@ -23,7 +23,7 @@ use bindery_core::{
     trigger::{OverlappingSecret, Subscription, Trigger, TriggerName, TriggerPlace},
 };
 
-use crate::{Engine, hosts::as_namespace_name, namespaces::check_etag};
+use crate::{Engine, events::Draft, hosts::as_namespace_name, namespaces::check_etag};
 
 /// A record and the version that makes its etag.
 pub type Versioned<T> = Entry<T>;
@@ -236,7 +236,7 @@ impl Engine {
         found.ok_or_else(|| Problem::not_found(format!("namespaces/{namespace}/links/{id}")))
     }
 
-    /// Writes one link and tells those who watch it.
+    /// Writes one link and tells those who watch it. That it lost access, or got it back, becomes an event with it.
     pub(crate) async fn put_link(
         &self,
         mut link: Link,
@@ -245,15 +245,31 @@ impl Engine {
     ) -> Result<(), Problem> {
         self.plan_upkeep(&mut link).await;
         let (namespace, id) = (link.namespace.clone(), link.id.clone());
+        let drafts = self.drafts_of(&link, expect).await?;
         others.push(Change {
             key: Key::Link(namespace.clone(), id.clone()),
             expect,
             write: Some(Record::Link(link.clone())),
         });
-        self.commit(others).await?;
+        if drafts.is_empty() {
+            self.commit(others).await?;
+        } else {
+            self.append_events(drafts, |_| others).await?;
+        }
         self.schedule_link(&link);
         self.announce(&namespace, &id);
         Ok(())
+    }
+
+    /// The events of a link over the version that the writer read.
+    async fn drafts_of(&self, link: &Link, expect: Expect) -> Result<Vec<Draft>, Problem> {
+        let before = self.find_link(&link.namespace, &link.id).await?;
+        match before {
+            Some(before) if expect == Expect::Version(before.version) => {
+                self.access_events(&before.record, link).await
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Changes a link, again and again until no other writer is in between.

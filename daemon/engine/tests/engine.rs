@@ -19,6 +19,8 @@ mod device;
 mod events;
 #[path = "engine/headless.rs"]
 mod headless;
+#[path = "engine/hints.rs"]
+mod hints;
 #[path = "engine/hooks.rs"]
 mod hooks;
 #[path = "engine/hosts.rs"]

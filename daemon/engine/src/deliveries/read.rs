@@ -9,6 +9,7 @@ use bindery_core::{
     secret::SecretSet,
 };
 
+use super::hint::Hint;
 use crate::{
     Engine,
     operation::{Context, off_topic},
@@ -28,6 +29,8 @@ pub(super) struct Said {
     pub(super) own: bool,
     /// Its body is not covered by the signature.
     pub(super) weak: bool,
+    /// What is to be looked at, as the plugin read it.
+    pub(super) hint: Hint,
 }
 
 impl Engine {
@@ -55,6 +58,7 @@ impl Engine {
         let scheme = support.scheme(&hook.scheme);
         Ok(Said {
             own: is_own(hook, &delivered),
+            hint: Hint::of(hook, &delivered),
             weak: scheme.is_none_or(|scheme| scheme.weak),
             delivered,
             refs: None,

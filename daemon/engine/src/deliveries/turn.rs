@@ -15,6 +15,7 @@ use bindery_core::{
 
 use super::{
     draft::{Drafts, Numbered, Told},
+    hint::Hint,
     process::{note_delivery, put_delivery},
     read::Said,
 };
@@ -99,10 +100,16 @@ impl Engine {
         } = found;
         let why = decide(&mut changes, &delivery, said, self.now());
         let sources = changes.sources.clone();
-        let access_changed = said.own && said.delivered.access_changed;
+        // Of what nobody is told nothing is looked at either.
+        let hint = if said.own && !sources.is_empty() {
+            said.hint
+        } else {
+            Hint::default()
+        };
         let renamed = changes.after.full_name != changes.before.record.full_name;
         let (hook, name) = (delivery.hook.clone(), changes.after.full_name.clone());
         note_delivery(&mut changes.after, &delivery);
+        hint.put_into(&mut changes.after, said.weak);
         let written = self.write_changes(changes, |numbers| {
             let told = !numbers.is_empty();
             delivery.state = if told {
@@ -116,23 +123,13 @@ impl Engine {
             vec![put_delivery(delivery, version)]
         });
         written.await?;
-        if access_changed {
+        if hint.links {
             self.check_links_soon(&sources).await;
         }
         if renamed {
             self.rename_hook(&hook, &name).await?;
         }
         Ok(())
-    }
-
-    /// The provider says that an authorization ended: what links are left with is found out now.
-    async fn check_links_soon(&self, sources: &[Source]) {
-        for source in sources {
-            let link = self.find_link(&source.namespace, &source.link).await;
-            if let Ok(Some(link)) = link {
-                self.check_soon(&link.record);
-            }
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use bindery_core::{
     hook::{Hook, HookState, HookStep},
     name::HookId,
     port::{Change, Expect, Key, Record},
-    problem::{Problem, Who},
+    problem::{Problem, Reason, Who},
     provider::{HookFacts, Input, OperationKind, Output},
     source::SourceName,
 };
@@ -17,7 +17,7 @@ use super::{
     refuses,
     settle::by_id,
 };
-use crate::{Engine, Versioned, records::change};
+use crate::{Engine, Versioned, deliveries::GONE, records::change};
 
 impl Engine {
     /// Compares a hook with what the provider has, notes what is so, and puts right what is safe.
@@ -135,8 +135,7 @@ impl Engine {
     /// No link may see or change it.
     async fn note_forbidden(&self, hook: &Hook, problem: &Problem) -> Result<(), Problem> {
         let now = self.now();
-        let message = format!("the webhook can't be looked after: {}", problem.message);
-        let finding = Finding::new(HookState::Forbidden, message, Some(somebody(problem)));
+        let finding = unseen(hook, problem);
         self.change_hook(&hook.id, |hook| {
             hook.checked = Some(now);
             finding.put_into(hook);
@@ -198,6 +197,17 @@ impl Engine {
         let put = Some(Record::Source(record));
         Ok(Some(change(key, Expect::Version(version), put)))
     }
+}
+
+/// What is said of a hook that no link may see. Many providers don't tell what is hidden from what is not there, but one that
+/// said so before is believed now.
+fn unseen(hook: &Hook, problem: &Problem) -> Finding {
+    let deleted = hook.state == HookState::Missing && hook.message == GONE;
+    if deleted && problem.reason == Reason::ProviderNotFound {
+        return Finding::new(HookState::Missing, GONE, Some(Who::User));
+    }
+    let message = format!("the webhook can't be looked after: {}", problem.message);
+    Finding::new(HookState::Forbidden, message, Some(somebody(problem)))
 }
 
 /// Who must see to it that deliveries arrive.

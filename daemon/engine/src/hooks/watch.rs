@@ -97,15 +97,18 @@ impl Engine {
 }
 
 /// An interval after the last look, less up to a tenth of it, which is each hook's own; soon for one that something is under
-/// way for.
+/// way for, and at once for one that was never looked at, or that a delivery hints at.
 fn next_look(hook: &Hook, interval: Duration, now: Timestamp) -> Option<Timestamp> {
     if hook.step.is_some() {
         return Some(now.after(SOONER));
     }
+    let Some(checked) = hook.checked else {
+        return Some(now);
+    };
     if interval.is_zero() {
         return None;
     }
     let own = u32::from(sha256(hook.id.as_str().as_bytes())[0]);
     let wait = interval - interval * own / 2550;
-    Some(hook.checked.unwrap_or(hook.created).after(wait))
+    Some(checked.after(wait))
 }

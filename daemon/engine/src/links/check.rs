@@ -14,6 +14,7 @@ use bindery_core::{
 
 use super::{
     Finding, Found, Severity, missing, personal, scope_problem,
+    survey::subject,
     trouble::{recovered, who},
 };
 use crate::{Engine, Versioned};
@@ -54,8 +55,11 @@ impl Engine {
             _ => {}
         }
         let host = self.host(&link.host).await?.record;
-        let mut findings = match host.usable() {
-            Err(problem) => vec![self.note_unclear(&link, problem).await?],
+        let (mut findings, open) = match host.usable() {
+            Err(problem) => (
+                vec![self.note_unclear(&link, problem).await?],
+                losses(&link),
+            ),
             Ok(()) => {
                 let (generation, seen) = self.look(&link, &host, force).await;
                 // What was seen is noted only while the link has the grant that was looked at.
@@ -65,22 +69,24 @@ impl Engine {
         };
         findings.extend(self.standing(namespace, id).await?);
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        let link = self.note_checked(&link, &findings).await?;
+        let link = self.note_checked(&link, &findings, open).await?;
         Ok(Checked { link, findings })
     }
 
+    /// What comes of it, and what was lost before and could not be looked at.
     async fn note_seen(
         &self,
         link: &Link,
         host: &Host,
         seen: Seen,
-    ) -> Result<Vec<Finding>, Problem> {
-        Ok(match seen {
-            Seen::Found(found) => self.note_found(link, host, found).await?,
-            Seen::Refused(problem) => vec![self.note_refusal(link, problem).await?],
-            Seen::TooNew(problem) => vec![self.note_too_new(link, problem).await?],
-            Seen::Unclear(problem) => vec![self.note_unclear(link, problem).await?],
-        })
+    ) -> Result<(Vec<Finding>, Vec<Note>), Problem> {
+        let finding = match seen {
+            Seen::Found(found) => return self.note_found(link, host, found).await,
+            Seen::Refused(problem) => self.note_refusal(link, problem).await?,
+            Seen::TooNew(problem) => self.note_too_new(link, problem).await?,
+            Seen::Unclear(problem) => self.note_unclear(link, problem).await?,
+        };
+        Ok((vec![finding], losses(link)))
     }
 
     /// What can be said of a link without asking anybody: scopes, what ends soon, whose account it is.
@@ -102,16 +108,18 @@ impl Engine {
         Ok(all)
     }
 
-    /// When it was checked, and what was wrong, kept until the next check.
+    /// When it was checked, and what was wrong, kept until the next check. What is lost stays lost until it is found.
     async fn note_checked(
         &self,
         looked: &Link,
         findings: &[Finding],
+        open: Vec<Note>,
     ) -> Result<Versioned<Link>, Problem> {
         let now = self.now();
         self.change_grant_of(looked, |link| {
             link.seen.at = Some(now);
-            link.seen.notes = findings.iter().take(NOTES).map(note).collect();
+            let notes = findings.iter().map(note).chain(open.iter().cloned());
+            link.seen.notes = notes.take(NOTES).collect();
         })
         .await
     }
@@ -187,16 +195,17 @@ impl Engine {
         link: &Link,
         host: &Host,
         found: Found,
-    ) -> Result<Vec<Finding>, Problem> {
+    ) -> Result<(Vec<Finding>, Vec<Note>), Problem> {
         let known = link.identity.as_ref();
         if let Some(known) = known.filter(|known| known.stable_id != found.identity.stable_id) {
             let message = format!(
                 "the token now belongs to {}, and the link is bound to {}; authorize it again",
                 found.identity.login, known.login
             );
-            self.mark_dead(link, Cause::IdentityChanged).await?;
+            self.mark_dead(link, Cause::IdentityChanged, "").await?;
             let problem = Problem::new(Reason::IdentityMismatch, message).act(Who::User, "");
-            return Ok(vec![Finding::new(Severity::Error, problem)]);
+            let finding = Finding::new(Severity::Error, problem);
+            return Ok((vec![finding], losses(link)));
         }
         let survey = self.survey(link, host).await;
         let now = self.now();
@@ -218,7 +227,7 @@ impl Engine {
             }
         })
         .await?;
-        Ok(survey.findings)
+        Ok((survey.findings, survey.open))
     }
 
     /// The link stays bound, says what is in its way, and is looked at again soon.
@@ -239,21 +248,25 @@ impl Engine {
     }
 
     async fn note_refusal(&self, link: &Link, problem: Problem) -> Result<Finding, Problem> {
-        self.mark_dead(link, Cause::TokenRefused).await?;
+        self.mark_dead(link, Cause::TokenRefused, &problem.action_uri)
+            .await?;
         Ok(Finding::new(Severity::Error, problem))
     }
 
     /// Notes that a person must authorize a link again, unless it has got another grant than that of `looked` meanwhile.
+    /// `action_uri` is the page where they see to it, if there is one.
     pub(crate) async fn mark_dead(
         &self,
         looked: &Link,
         cause: Cause,
+        action_uri: &str,
     ) -> Result<Versioned<Link>, Problem> {
         let now = self.now();
         self.change_grant_of(looked, |link| {
             if link.observed.stage == Stage::Bound {
                 link.observe(Stage::NeedsReauthorization(cause), explain(cause), now);
                 link.observed.who = who(cause);
+                action_uri.clone_into(&mut link.observed.action_uri);
             }
             link.refresh_failed = Some(now);
         })
@@ -275,6 +288,15 @@ impl Engine {
         })
         .await
     }
+}
+
+/// What the last check said is lost.
+fn losses(link: &Link) -> Vec<Note> {
+    let notes = link.seen.notes.iter();
+    notes
+        .filter(|note| subject(note).is_some())
+        .cloned()
+        .collect()
 }
 
 /// Scopes that the link's permissions need and that were not granted.

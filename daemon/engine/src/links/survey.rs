@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bindery_core::{
     host::Host,
-    link::{Link, SeenOrganization, SeenRepository},
+    link::{Link, Note, SeenOrganization, SeenRepository},
     problem::{Problem, Reason, Who},
     provider::{Input, Organization, OrganizationAccess, Output, Repository},
 };
@@ -16,15 +16,38 @@ use crate::{Engine, operation::Outcome};
 /// Organizations that a link remembers.
 const ORGANIZATIONS: usize = 200;
 
+/// Repositories of a link's sources that one check looks at.
+const SOURCES: usize = 32;
+
+/// What stands behind the name of what is lost.
+const LOST: &str = " is not reached any more: ";
+
+/// What a note of an earlier check says is lost: an organization or a repository, and its name.
+pub(super) fn subject(note: &Note) -> Option<(Reason, &str)> {
+    let mut reasons = [Reason::OrganizationLost, Reason::RepositoryLost].into_iter();
+    let reason = reasons.find(|reason| reason.as_str() == note.reason)?;
+    let (name, _) = note.message.split_once(LOST)?;
+    Some((reason, name))
+}
+
 /// What a check saw around a link.
 #[derive(Default)]
 pub(super) struct Survey {
     pub(super) organizations: Vec<SeenOrganization>,
     repositories: Vec<(SeenRepository, SeenRepository)>,
     pub(super) findings: Vec<Finding>,
+    /// What an earlier check said is lost, and this one could not find out.
+    pub(super) open: Vec<Note>,
 }
 
 impl Survey {
+    /// It can't be found out whether what matches is still lost.
+    fn leave_open(&mut self, link: &Link, matches: impl Fn((Reason, &str)) -> bool) {
+        let notes = link.seen.notes.iter();
+        let open = notes.filter(|note| subject(note).is_some_and(&matches));
+        self.open.extend(open.cloned());
+    }
+
     /// Gives the repositories that the link remembers the names that they have now.
     pub(super) fn note_repositories(&self, link: &mut Link) {
         for seen in &mut link.seen.repositories {
@@ -44,10 +67,29 @@ impl Engine {
             ..Survey::default()
         };
         self.survey_organizations(link, host, &mut survey).await;
-        for seen in &link.seen.repositories {
-            self.survey_repository(link, host, seen, &mut survey).await;
+        for seen in self.repositories_of(link).await {
+            self.survey_repository(link, host, &seen, &mut survey).await;
         }
         survey
+    }
+
+    /// Those that credentials were asked for, and those of its sources.
+    async fn repositories_of(&self, link: &Link) -> Vec<SeenRepository> {
+        let mut all = link.seen.repositories.clone();
+        let sources = self.sources_of(&link.namespace, Some(&link.id)).await;
+        for source in sources.into_iter().flatten().take(SOURCES) {
+            let source = source.record;
+            let known = |seen: &SeenRepository| {
+                seen.stable_id == source.repository || seen.full_name == source.full_name
+            };
+            if !all.iter().any(known) {
+                all.push(SeenRepository {
+                    stable_id: source.repository,
+                    full_name: source.full_name,
+                });
+            }
+        }
+        all
     }
 
     async fn survey_organizations(&self, link: &Link, host: &Host, survey: &mut Survey) {
@@ -55,6 +97,7 @@ impl Engine {
             .ask_as(link, host, Input::ListOrganizations { page_size: 100 })
             .await
         else {
+            survey.leave_open(link, |(reason, _)| reason == Reason::OrganizationLost);
             return;
         };
         let (now, partial) = organizations(outcome);
@@ -95,7 +138,7 @@ impl Engine {
             Err(problem) if problem.reason == Reason::ProviderNotFound => {
                 survey.findings.push(gone(seen, problem));
             }
-            _ => {}
+            _ => survey.leave_open(link, |about| about == (Reason::RepositoryLost, named(seen))),
         }
     }
 
@@ -130,7 +173,7 @@ fn lost(seen: &SeenOrganization, now: Option<&Organization>, partial: bool) -> O
         },
         None => ("the identity is no member any more", None, ""),
     };
-    let message = format!("{} is not reached any more: {why}", seen.login);
+    let message = format!("{}{LOST}{why}", seen.login);
     let problem = Problem::new(Reason::OrganizationLost, message);
     let problem = problem.act(who.unwrap_or(Who::OrganizationOwner), action_uri);
     Some(Finding::new(Severity::Error, problem))
@@ -180,16 +223,22 @@ fn renamed(seen: &SeenRepository, now: &Repository) -> Option<Finding> {
 }
 
 fn gone(seen: &SeenRepository, problem: Problem) -> Finding {
-    let name = if seen.full_name.is_empty() {
-        &seen.stable_id
-    } else {
-        &seen.full_name
-    };
-    let message =
-        format!("{name} is not reached any more: it was deleted, or access was taken away");
+    let message = format!(
+        "{}{LOST}it was deleted, or access was taken away",
+        named(seen)
+    );
     let told = Problem::new(Reason::RepositoryLost, message);
     Finding::new(
         Severity::Error,
         told.act(problem.who.unwrap_or(Who::User), problem.action_uri),
     )
+}
+
+/// What people know a repository by.
+fn named(seen: &SeenRepository) -> &str {
+    if seen.full_name.is_empty() {
+        &seen.stable_id
+    } else {
+        &seen.full_name
+    }
 }

@@ -70,7 +70,7 @@ impl Engine {
     /// What a failure in use means: the link says so at once. Gives back what the caller is told.
     pub(crate) async fn use_failed(&self, link: &Link, problem: Problem) -> Problem {
         if let Sign::Dead(cause) = sign(link, &problem) {
-            return self.dead(link, cause).await;
+            return self.dead_at(link, cause, &problem.action_uri).await;
         }
         match self.note_trouble(link, &problem).await {
             Ok(()) => problem,

@@ -2,7 +2,11 @@
 //! of it.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,7 +17,12 @@ use bindery_core::{
 };
 use futures_util::{FutureExt, future::select, pin_mut};
 
-use crate::{Engine, flight::Whose, refresh::Schedule, sha256};
+use crate::{
+    Engine,
+    flight::{Whose, lock},
+    refresh::Schedule,
+    sha256,
+};
 
 /// Time between two checks of a link where the operator says nothing.
 pub const INTERVAL: Duration = Duration::from_secs(6 * 3600);
@@ -27,6 +36,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// When each link is checked next.
 pub(crate) struct Checks {
     schedule: Schedule,
+    /// When links are to be checked that something hinted at. A write of the link meanwhile does not put it off.
+    hinted: Mutex<HashMap<Whose, Timestamp>>,
     interval_ms: AtomicU64,
 }
 
@@ -34,6 +45,7 @@ impl Default for Checks {
     fn default() -> Self {
         Self {
             schedule: Schedule::default(),
+            hinted: Mutex::default(),
             interval_ms: AtomicU64::new(ms(INTERVAL)),
         }
     }
@@ -55,9 +67,9 @@ impl Engine {
     pub(crate) fn schedule_check(&self, link: &Link) {
         let whose = (link.namespace.clone(), link.id.clone());
         let interval = Duration::from_millis(self.checks().interval_ms.load(Ordering::SeqCst));
-        self.checks()
-            .schedule
-            .set(whose, next_check(link, interval));
+        let hinted = lock(&self.checks().hinted).get(&whose).copied();
+        let next = hinted.into_iter().chain(next_check(link, interval)).min();
+        self.checks().schedule.set(whose, next);
     }
 
     /// Checks links until the future is dropped.
@@ -87,10 +99,15 @@ impl Engine {
         let again = now.after(LONGEST_SLEEP);
         let link = match self.find_link(&whose.0, &whose.1).await {
             Ok(Some(link)) if is_checked(&link.record) => link.record,
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                lock(&self.checks().hinted).remove(whose);
+                return Ok(());
+            }
             Err(_) => return Err(again),
         };
         self.checks().schedule.take_place(&link.host, now)?;
+        // What is hinted at from here on may come too late for this look, and is looked at again.
+        lock(&self.checks().hinted).remove(whose);
         let (engine, whose) = (self.clone(), whose.clone());
         tokio::spawn(async move {
             let check = engine.check_link(&whose.0, &whose.1, false);
@@ -105,16 +122,17 @@ impl Engine {
         Ok(())
     }
 
-    /// A call found a sign that others did something to the link: it is checked now, by itself.
+    /// A call or a delivery holds a sign that others did something to the link: it is checked by itself, now or, so that many
+    /// signs don't make many checks, a minute after the last one.
     pub(crate) fn check_soon(&self, link: &Link) {
-        let whose = (link.namespace.clone(), link.id.clone());
-        let lately = link
-            .seen
-            .at
-            .is_some_and(|at| self.now().since(at) < LONGEST_SLEEP);
-        if !lately {
-            self.checks().schedule.set(whose, Some(self.now()));
+        if !is_checked(link) {
+            return;
         }
+        let whose = (link.namespace.clone(), link.id.clone());
+        let free = link.seen.at.map(|at| at.after(LONGEST_SLEEP));
+        let when = free.map_or(self.now(), |free| free.max(self.now()));
+        lock(&self.checks().hinted).insert(whose.clone(), when);
+        self.checks().schedule.set(whose, Some(when));
     }
 
     /// What a failure in use says about a link beyond the failure itself. `known` says that it is about a repository which

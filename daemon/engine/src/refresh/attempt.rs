@@ -168,10 +168,15 @@ impl Engine {
     }
 
     pub(crate) async fn dead(&self, link: &Link, cause: Cause) -> Problem {
+        self.dead_at(link, cause, "").await
+    }
+
+    /// As [`Engine::dead`], with the page where a person sees to it.
+    pub(crate) async fn dead_at(&self, link: &Link, cause: Cause, action_uri: &str) -> Problem {
         tracing::warn!(link.id = %link.id, cause = explain(cause), "Link must be authorized again");
         self.doubts()
             .dispel(&(link.namespace.clone(), link.id.clone()));
-        match self.mark_dead(link, cause).await {
+        match self.mark_dead(link, cause, action_uri).await {
             Ok(link) => link
                 .record
                 .usable()

@@ -75,7 +75,7 @@ impl Engine {
             return Ok(());
         }
         for sibling in self.siblings(link).await? {
-            self.mark_dead(&sibling, Cause::GrantRevoked).await?;
+            self.mark_dead(&sibling, Cause::GrantRevoked, "").await?;
         }
         Ok(())
     }

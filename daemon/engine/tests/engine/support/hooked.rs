@@ -340,7 +340,7 @@ fn support() -> HookSupport {
 }
 
 /// Bodies of this forge are lines: `push {ref} {before} {after} [message]`, `tag {ref} {commit}`, `delete {ref} {commit}`,
-/// `rename {name}`, `ping`, `truncated`, `repository {id}`; `-` is nothing. Anything else it can't read.
+/// `rename {name}`, `deleted`, `access`, `ping`, `truncated`, `repository {id}`; `-` is nothing. Anything else it can't read.
 fn parse(call: &Call) -> Result<Output, Failure> {
     let Input::ParseDelivery { body, .. } = &call.input else {
         return Err(failure(FailureCode::Protocol));
@@ -397,6 +397,15 @@ fn parse_line(delivered: &mut Delivered, words: &[&str]) -> bool {
                 before: "acme/api1".to_owned(),
                 after: word(1),
             })
+        }
+        "deleted" => Happening::RepositoryChanged(RepositoryChanged {
+            kind: RepositoryChange::Deleted,
+            before: "acme/api1".to_owned(),
+            after: String::new(),
+        }),
+        "access" => {
+            delivered.access_changed = true;
+            return true;
         }
         "repository" => {
             if let Some(repository) = &mut delivered.repository {
