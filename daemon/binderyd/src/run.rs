@@ -105,6 +105,7 @@ fn engine(config: &Config, vault: Arc<SealedVault>, host: PluginHost) -> Engine 
     engine.set_hook_check_interval(config.hooks.check_interval);
     engine.set_reconcile_interval(config.hooks.reconcile_interval);
     engine.set_intake_limits(config.hooks.limits.clone());
+    engine.set_event_retention(config.events);
     engine
 }
 

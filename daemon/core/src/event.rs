@@ -1,6 +1,7 @@
 //! What happened, normalised over providers and numbered without gaps in its namespace.
 
 mod fields;
+mod size;
 
 pub use self::fields::FILTER_FIELDS;
 use crate::{
@@ -144,11 +145,17 @@ pub struct EventHead {
     pub first: u64,
     /// The newest; 0 while there is none.
     pub last: u64,
+    /// The sizes of all that are kept together, in bytes.
+    pub bytes: u64,
 }
 
 impl EventHead {
     /// Of a namespace without events.
-    pub const EMPTY: Self = Self { first: 1, last: 0 };
+    pub const EMPTY: Self = Self {
+        first: 1,
+        last: 0,
+        bytes: 0,
+    };
 }
 
 /// One who follows the events of a namespace and acknowledges them.

@@ -60,7 +60,11 @@ pub(crate) async fn put(world: &World, first: u64, last: u64) {
     };
     let events =
         (first..=last).map(|number| any(Key::Event(acme(), number), Record::Event(event(number))));
-    let head = EventHead { first, last };
+    let head = EventHead {
+        first,
+        last,
+        bytes: (first..=last).map(|number| event(number).size()).sum(),
+    };
     let head = any(Key::EventHead(acme()), Record::EventHead(head));
     let changes = events.chain([head]).collect();
     world.vault.commit(changes).await.expect("events");

@@ -26,6 +26,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) hooks: Hooks,
     #[serde(default)]
+    pub(crate) events: Events,
+    #[serde(default)]
     pub(crate) subscriptions: Subscriptions,
     #[serde(default)]
     pub(crate) store: Store,
@@ -197,6 +199,26 @@ impl Default for Hooks {
             keep_days: u16::try_from(limits.kept.as_secs() / 86_400).unwrap_or(u16::MAX),
             check_interval_minutes: check.unwrap_or(u32::MAX),
             reconcile_interval_minutes: reconcile.unwrap_or(u32::MAX),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Events {
+    pub(crate) keep_days: u16,
+    pub(crate) keep_count: u32,
+    pub(crate) keep_mib: u32,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        // The reasons for the numbers stand with the type.
+        let kept = bindery_engine::events::EventRetention::default();
+        Self {
+            keep_days: u16::try_from(kept.time.as_secs() / 86_400).unwrap_or(u16::MAX),
+            keep_count: u32::try_from(kept.count).unwrap_or(u32::MAX),
+            keep_mib: u32::try_from(kept.bytes >> 20).unwrap_or(u32::MAX),
         }
     }
 }

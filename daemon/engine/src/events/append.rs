@@ -120,6 +120,7 @@ impl Turn {
 
     fn number(&mut self, event: &mut Event) {
         self.numbers.last += 1;
+        self.numbers.bytes += event.size();
         self.received = self.received.max(event.received);
         (event.sequence, event.received) = (self.numbers.last, self.received);
     }

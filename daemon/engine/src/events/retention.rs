@@ -5,7 +5,7 @@ use std::{sync::Mutex, time::Duration};
 use bindery_core::{
     event::EventHead,
     name::NamespaceName,
-    port::{Entry, Expect, Key, Record},
+    port::{Expect, Key, Record},
     problem::{Problem, Reason},
     time::Timestamp,
 };
@@ -15,20 +15,26 @@ use crate::{Engine, flight::lock, records::change};
 /// How many events one transaction removes.
 const AT_ONCE: u64 = 200;
 
-/// How long events are kept, and how many.
+/// What is kept of the events of a namespace. Whatever is over one of the three goes, the oldest first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct EventRetention {
     /// How long.
     pub time: Duration,
-    /// How many in each namespace.
+    /// How many.
     pub count: u64,
+    /// How much they say together, in bytes, as [`bindery_core::event::Event::size`] counts it.
+    pub bytes: u64,
 }
 
 impl Default for EventRetention {
     fn default() -> Self {
         Self {
+            // A registry that was away for a month lost more than events.
             time: Duration::from_secs(30 * 86_400),
+            // More than a hundred pushes an hour for all of that time.
             count: 100_000,
+            // Most events say less than 2 KiB, but one push can say half a mebibyte.
+            bytes: 256 << 20,
         }
     }
 }
@@ -37,8 +43,14 @@ impl Default for EventRetention {
 #[derive(Default)]
 pub(crate) struct Kept(Mutex<EventRetention>);
 
+impl Kept {
+    fn now(&self) -> EventRetention {
+        *lock(&self.0)
+    }
+}
+
 impl Engine {
-    /// Keeps events so long, and so many, from the next sweep on.
+    /// Keeps so much of the events from the next sweep on.
     pub fn set_event_retention(&self, retention: EventRetention) {
         *lock(&self.event_kept().0) = retention;
     }
@@ -56,24 +68,21 @@ impl Engine {
     async fn forget_events_of(&self, namespace: &NamespaceName) -> Result<(), Problem> {
         let numbers = self.event_numbers(namespace).await?;
         let end = self.first_kept(namespace, numbers).await?;
-        let mut first = numbers.first;
-        while first < end {
-            let next = end.min(first.saturating_add(AT_ONCE));
-            if !self.forget_range(namespace, first, next).await? {
-                break;
-            }
-            first = next;
+        let over = numbers.bytes > self.event_kept().now().bytes;
+        let mut more = over || numbers.first < end;
+        while more {
+            more = self.forget_some(namespace, end).await?;
         }
         Ok(())
     }
 
-    /// The first event that stays.
+    /// The first event that is neither too old nor one too many.
     async fn first_kept(
         &self,
         namespace: &NamespaceName,
         numbers: EventHead,
     ) -> Result<u64, Problem> {
-        let kept = *lock(&self.event_kept().0);
+        let kept = self.event_kept().now();
         let many = (numbers.last + 1).saturating_sub(kept.count);
         let age = u64::try_from(kept.time.as_millis()).unwrap_or(u64::MAX);
         let oldest = Timestamp::from_unix_ms(self.now().unix_ms().saturating_sub(age));
@@ -86,34 +95,38 @@ impl Engine {
         Ok(old.max(many).max(numbers.first))
     }
 
-    /// False where an appender was faster; the next sweep goes on.
-    async fn forget_range(
-        &self,
-        namespace: &NamespaceName,
-        first: u64,
-        next: u64,
-    ) -> Result<bool, Problem> {
+    /// Forgets events before `end`, and those that are too much, as many as one transaction takes. False where nothing is left
+    /// to forget, or an appender was faster; the next sweep goes on then.
+    async fn forget_some(&self, namespace: &NamespaceName, end: u64) -> Result<bool, Problem> {
         let head = self.heads().of(namespace);
         let _turn = head.turn().await;
-        let Some(Entry {
-            record: mut numbers,
-            version,
-        }) = self.find_event_head(namespace).await?
-        else {
+        let Some(found) = self.find_event_head(namespace).await? else {
             return Ok(false);
         };
-        numbers.first = next;
+        let (before, mut numbers) = (found.record, found.record);
+        while numbers.first - before.first < AT_ONCE && self.is_over(numbers, end) {
+            let event = self.find_event(namespace, numbers.first).await?;
+            let size = event.map_or(0, |event| event.record.size());
+            numbers.bytes = numbers.bytes.saturating_sub(size);
+            numbers.first += 1;
+        }
+        if numbers == before {
+            return Ok(false);
+        }
         let key = Key::EventHead(namespace.clone());
-        let head = change(
-            key,
-            Expect::Version(version),
-            Some(Record::EventHead(numbers)),
-        );
+        let record = Some(Record::EventHead(numbers));
+        let head = change(key, Expect::Version(found.version), record);
         let gone = |number| change(Key::Event(namespace.clone(), number), Expect::Any, None);
-        let changes = (first..next).map(gone).chain([head]).collect();
-        match self.commit(changes).await {
+        let gone = (before.first..numbers.first).map(gone);
+        match self.commit(gone.chain([head]).collect()).await {
             Err(problem) if problem.reason == Reason::StoreConflict => Ok(false),
             outcome => outcome.map(|()| true),
         }
+    }
+
+    /// The oldest event must go. The newest stays, however large.
+    fn is_over(&self, numbers: EventHead, end: u64) -> bool {
+        let much = numbers.bytes > self.event_kept().now().bytes && numbers.first < numbers.last;
+        numbers.first < end || much
     }
 }

@@ -237,6 +237,7 @@ async fn old_events_are_forgotten_and_old_cursors_told() {
     let retention = |time, count| EventRetention {
         time: Duration::from_secs(time),
         count,
+        ..EventRetention::default()
     };
     world.engine.set_event_retention(retention(1_000_000, 300));
     world.engine.sweep().await.expect("swept");
@@ -259,6 +260,38 @@ async fn old_events_are_forgotten_and_old_cursors_told() {
     world.engine.sweep().await.expect("swept");
     append(&world, 1).await;
     assert_eq!(numbers(&world.engine, 500).await, [501]);
+}
+
+/// Events that say too much go, the oldest first, and what is kept is counted right whatever came and went; the newest stays.
+#[tokio::test]
+async fn events_that_say_too_much_are_forgotten() {
+    let mut world = World::new().await;
+    append(&world, 500).await;
+    let one = world
+        .engine
+        .event(&acme(), 500)
+        .await
+        .expect("event")
+        .size();
+    let before = world.engine.event_numbers(&acme()).await.expect("head");
+    assert_eq!(before.bytes, 500 * one);
+    let retention = |bytes| EventRetention {
+        bytes,
+        ..EventRetention::default()
+    };
+    world.engine.set_event_retention(retention(10 * one + 1));
+    world.engine.sweep().await.expect("swept");
+    let head = world.engine.event_numbers(&acme()).await.expect("head");
+    assert_eq!((head.first, head.last, head.bytes), (491, 500, 10 * one));
+    let old = world.engine.event_after(&acme(), 7).await.expect_err("old");
+    assert_eq!(old.reason, Reason::CursorTooOld);
+    world.restart().await;
+    append(&world, 3).await;
+    world.engine.set_event_retention(retention(1));
+    world.engine.sweep().await.expect("swept");
+    let head = world.engine.event_numbers(&acme()).await.expect("head");
+    assert_eq!((head.first, head.last, head.bytes), (503, 503, one));
+    assert_eq!(numbers(&world.engine, 502).await, [503]);
 }
 
 /// A consumer that never acknowledged starts again where it started first, so that nothing that was sent is lost.

@@ -400,6 +400,7 @@ async fn nothing_outlives_the_events() {
     world.engine.set_event_retention(EventRetention {
         time: Duration::from_secs(1_000_000),
         count: 1,
+        ..EventRetention::default()
     });
     world.engine.sweep().await.expect("swept");
     assert_eq!(read(&world).await.dead_letters, 0);

@@ -70,6 +70,7 @@ impl Stored for EventHead {
         disk::EventHead {
             first: self.first,
             last: self.last,
+            bytes: self.bytes,
         }
     }
 
@@ -77,6 +78,7 @@ impl Stored for EventHead {
         Ok(Self {
             first: message.first,
             last: message.last,
+            bytes: message.bytes,
         })
     }
 }

@@ -1399,6 +1399,9 @@ pub struct EventHead {
     /// The newest; 0 while there is none.
     #[prost(uint64, tag = "2")]
     pub last: u64,
+    /// How much all that are kept say together, in bytes.
+    #[prost(uint64, tag = "3")]
+    pub bytes: u64,
 }
 /// One who follows the events of a namespace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

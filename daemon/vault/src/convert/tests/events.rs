@@ -43,7 +43,7 @@ fn events_are_written_whole() {
         assert_eq!(fields(&change), (1..=count).collect(), "change {number}");
     }
     assert_full(&consumer(), 7);
-    assert_full(&head(), 2);
+    assert_full(&head(), 3);
     let message = event(push()).write();
     assert_eq!(
         fields(&message.actor.unwrap().encode_to_vec()),
@@ -303,7 +303,11 @@ fn firing() -> EventChange {
 }
 
 fn head() -> EventHead {
-    EventHead { first: 1, last: 2 }
+    EventHead {
+        first: 1,
+        last: 2,
+        bytes: 300,
+    }
 }
 
 fn consumer() -> Consumer {
