@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use crate::{
     exchange::{TokenOutcome, Tokens},
-    link::{Cause, Grant},
+    link::{Cause, Grant, Link},
     name::{LinkId, NamespaceName},
     problem::Problem,
+    provider::AuthKind,
     time::Timestamp,
 };
 
@@ -52,6 +53,9 @@ pub struct Intent {
     pub failures: u32,
     /// No request before this.
     pub not_before: Timestamp,
+    /// The grant comes from a backup or a store that was rolled back: its refresh token may have been used since, so it is
+    /// tried once at most, and not before its access token is refused or over (THREATS K15).
+    pub restored: bool,
 }
 
 impl Intent {
@@ -73,7 +77,27 @@ impl Intent {
             suspect: None,
             failures: 0,
             not_before: now,
+            restored: false,
         }
+    }
+
+    /// The entry of a link that was restored; `None` where its token does not rotate.
+    #[must_use]
+    pub fn restored(link: &Link) -> Option<Self> {
+        let by_refresh = link.refreshable && link.auth_kind != AuthKind::AppInstallation;
+        let by_rotation = link.auth_kind == AuthKind::AccessToken && link.upkeep.rotate_token;
+        (by_refresh || by_rotation).then(|| Self {
+            in_flight: false,
+            lost: true,
+            restored: true,
+            not_before: Timestamp::default(),
+            ..Self::new(
+                link.namespace.clone(),
+                link.id.clone(),
+                link.generation,
+                link.updated,
+            )
+        })
     }
 
     /// What is left of it after a restart: a request that was under way has lost its answer.
@@ -129,7 +153,7 @@ pub fn plan(
     let lifetime = expires.since(grant.obtained);
     let margin = MARGIN.min(lifetime / 2);
     let wanted = min_remaining.min(lifetime - margin).max(margin);
-    if good && remaining >= wanted {
+    if good && (remaining >= wanted || is_restored(grant, intent)) {
         return Plan::UseCurrent;
     }
     if !renewable {
@@ -163,6 +187,11 @@ pub fn plan_newer(
         Some(not_before) => Plan::Wait { not_before },
         None => Plan::Send,
     }
+}
+
+/// Whether a refresh of this grant may be the end of it, so that it is the last thing to try.
+fn is_restored(grant: &Grant, intent: Option<&Intent>) -> bool {
+    intent.is_some_and(|intent| intent.restored && intent.generation == grant.generation)
 }
 
 /// When a refresh may be sent, if not now.
@@ -240,6 +269,8 @@ pub fn judge(
             later(intent, None, random, now)
         }
         TokenOutcome::NotNow(problem) => later(intent, Some(problem), random, now),
+        // It may have been used up now, and was perhaps before: a second try is what families are revoked for.
+        TokenOutcome::Lost(_) if intent.restored => Verdict::Dead(Cause::RotationLost),
         TokenOutcome::Lost(problem) => lost(intent, problem, now),
     }
 }

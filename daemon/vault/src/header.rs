@@ -98,9 +98,13 @@ pub(crate) fn write(
     header: &disk::SealHeader,
     key: &hmac::Key,
 ) -> Result<(), HeaderError> {
-    let bytes = encode(header, key);
+    write_file(folder, &encode(header, key))
+}
+
+/// Writes bytes of [`encode`] as both copies.
+pub(crate) fn write_file(folder: &Path, bytes: &[u8]) -> Result<(), HeaderError> {
     for name in COPIES {
-        files::replace(folder, name, &bytes)?;
+        files::replace(folder, name, bytes)?;
     }
     Ok(())
 }
@@ -115,7 +119,8 @@ const fn rank(failure: &HeaderError) -> u8 {
     }
 }
 
-fn encode(header: &disk::SealHeader, key: &hmac::Key) -> Vec<u8> {
+/// The bytes of one copy.
+pub(crate) fn encode(header: &disk::SealHeader, key: &hmac::Key) -> Vec<u8> {
     let body = header.encode_to_vec();
     let length = u32::try_from(body.len()).expect("a header is far shorter than 4 GiB");
     let mut bytes = MAGIC.to_vec();
@@ -138,7 +143,12 @@ fn read_copy(path: &Path) -> Result<Candidate, HeaderError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let candidate = decode(&bytes).ok_or(HeaderError::Damaged)?;
+    parse(&bytes)
+}
+
+/// Reads the bytes of one copy.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Candidate, HeaderError> {
+    let candidate = decode(bytes).ok_or(HeaderError::Damaged)?;
     // The digest was right, so the version is no damage.
     match candidate {
         Ok(candidate) => Ok(candidate),

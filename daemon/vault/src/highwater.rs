@@ -72,7 +72,15 @@ impl HighWater {
     /// Sets the mark now, also to a lower one.
     pub(crate) fn set(&self, generation: u64) -> io::Result<()> {
         self.noted.store(generation, SeqCst);
-        self.write(&mut self.written(), generation)
+        let mut written = self.written();
+        self.write(&mut written, generation)?;
+        written.closed = false;
+        Ok(())
+    }
+
+    /// Writes nothing until the mark is set.
+    pub(crate) fn hold(&self) {
+        self.written().closed = true;
     }
 
     /// Notes that a generation was acknowledged; it is written soon.
@@ -144,7 +152,7 @@ impl HighWater {
     }
 }
 
-const NAME: &str = "highwater";
+pub(crate) const NAME: &str = "highwater";
 const LEAD: &[u8] = b"BDYW\x01";
 const EVERY: Duration = Duration::from_secs(1);
 

@@ -76,7 +76,7 @@ impl Kind {
     }
 
     /// Whether its records grow with what a provider sends, or with the number of refs or hooks.
-    const fn is_bulky(self) -> bool {
+    pub(crate) const fn is_bulky(self) -> bool {
         matches!(
             self,
             Self::KnownRefs | Self::Delivery | Self::Event | Self::HookRotation

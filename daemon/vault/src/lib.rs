@@ -14,11 +14,13 @@
 //! | `address` | where a record is kept, computed from what is asked for |
 //! | `sealed` | what a value on disk looks like, and what it is bound to |
 //! | `manifest`, `highwater` | what the store should hold, and how new it is |
+//! | `backup` | all records in one sealed stream, and back into a new folder |
 //! | `convert` | records and their messages on disk |
 //! | `recent` | sealed values on their way to the disk, or read lately |
 //! | `init`, `vault` | making a vault, and using one |
 #![forbid(unsafe_code)]
 
+pub use crate::backup::{BackupError, BackupFacts, Opening, Target, restore, verify};
 pub use crate::error::{ChangeError, InitError, OpenError};
 pub use crate::header::HeaderError;
 pub use crate::init::{Init, InitMode};
@@ -26,9 +28,10 @@ pub use crate::slot::{
     KeyFileError, NewSlot, PassphraseCost, PreparedSlot, ShareError, SlotError, SlotInfo, SlotKind,
     Unlock,
 };
-pub use crate::vault::{OpenOptions, Resealed, SealedVault, Status};
+pub use crate::vault::{Inspection, OpenOptions, Resealed, Rollback, SealedVault, Status};
 
 mod address;
+mod backup;
 mod convert;
 mod crypto;
 mod error;

@@ -374,6 +374,53 @@ pub(crate) fn list(header: &disk::SealHeader) -> Vec<SlotInfo> {
     header.slots.iter().filter_map(read).collect()
 }
 
+/// The root key, if anything that was brought opens any of these slots.
+pub(crate) fn open_any(
+    slots: &[disk::Slot],
+    store_id: &[u8; 16],
+    unlock: &[Unlock],
+) -> Result<Option<Key>, SlotError> {
+    let mut unusable = None;
+    for given in unlock {
+        let opener = match Opener::read(given, store_id) {
+            Ok(opener) => opener,
+            Err(error) => {
+                unusable = unusable.or(Some(error));
+                continue;
+            }
+        };
+        for slot in slots {
+            if let Some(root) = opener.open(slot, store_id)? {
+                return Ok(Some(root));
+            }
+        }
+    }
+    unusable.map_or(Ok(None), Err)
+}
+
+/// How a key is made from a passphrase that is long enough.
+pub(crate) fn passphrase_parameters(
+    text: &Secret,
+    salt: Vec<u8>,
+    cost: PassphraseCost,
+) -> Result<disk::SlotParameters, SlotError> {
+    passphrase::check(text)?;
+    let mut parameters = disk::SlotParameters {
+        salt,
+        ..Default::default()
+    };
+    cost.write(&mut parameters);
+    Ok(parameters)
+}
+
+/// The key that a passphrase makes.
+pub(crate) fn passphrase_key(
+    text: &Secret,
+    parameters: &disk::SlotParameters,
+) -> Result<Key, SlotError> {
+    passphrase::key(text, parameters)
+}
+
 /// Whether these are at least two slots of different kind.
 pub(crate) fn suffice(kinds: impl IntoIterator<Item = SlotKind>) -> bool {
     let kinds: std::collections::HashSet<_> = kinds.into_iter().collect();

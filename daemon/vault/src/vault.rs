@@ -6,6 +6,9 @@
 //! | `read` | one record, a page of records |
 //! | `commit` | changes, in one order, many of them on their way at once |
 //! | `maintain` | slots, epochs, re-sealing, checking |
+//! | `walk` | all records while the vault is in use |
+//! | `inspect` | opening every record |
+//! | `suspect` | refresh tokens after a step back in time |
 
 use std::{
     fmt,
@@ -31,13 +34,18 @@ use crate::{
     slot::{self, SlotInfo, Unlock},
 };
 
+pub use inspect::Inspection;
 pub use maintain::Resealed;
-pub use open::OpenOptions;
+pub use open::{OpenOptions, Rollback};
+pub(crate) use walk::{Item, Walk};
 
 mod commit;
+mod inspect;
 mod maintain;
 mod open;
 mod read;
+mod suspect;
+mod walk;
 
 /// Sealed records over a store.
 ///
@@ -64,6 +72,8 @@ pub struct Status {
     pub generation: u64,
     /// Records that there are.
     pub records: u64,
+    /// The store is older than what was acknowledged, and nobody has accepted that yet.
+    pub rollback: Option<Rollback>,
 }
 
 pub(crate) struct Inner {
@@ -76,6 +86,10 @@ pub(crate) struct Inner {
     writer: Mutex<Writer>,
     /// One permit for each commit that waits for the disk.
     in_flight: Arc<Semaphore>,
+    /// What changes behind a walk over all records, while there is one.
+    changes: std::sync::Mutex<Option<walk::Changes>>,
+    /// What the last attempt to open was refused for.
+    rollback: std::sync::Mutex<Option<Rollback>>,
 }
 
 /// What is there while the vault is open.
@@ -114,6 +128,8 @@ impl SealedVault {
                 recent: Recent::default(),
                 writer: Mutex::new(Writer::default()),
                 in_flight: Arc::new(Semaphore::new(MOST_IN_FLIGHT)),
+                changes: std::sync::Mutex::default(),
+                rollback: std::sync::Mutex::default(),
             }),
         }
     }
@@ -157,6 +173,7 @@ impl SealedVault {
             active_epoch: ring.map_or(0, |ring| ring.active().0),
             generation: writer.manifest.generation,
             records: writer.manifest.count,
+            rollback: self.rollback(),
         }
     }
 }

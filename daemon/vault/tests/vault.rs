@@ -5,6 +5,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "vault/backup.rs"]
+mod backup;
 #[path = "vault/bulky.rs"]
 mod bulky;
 #[path = "vault/commits.rs"]

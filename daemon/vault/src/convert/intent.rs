@@ -23,6 +23,7 @@ impl Stored for Intent {
             suspect_ms: ms(self.suspect),
             failures: self.failures,
             not_before_ms: self.not_before.unix_ms(),
+            restored: self.restored,
         }
     }
 
@@ -37,6 +38,7 @@ impl Stored for Intent {
             suspect: time(message.suspect_ms),
             failures: message.failures,
             not_before: Timestamp::from_unix_ms(message.not_before_ms),
+            restored: message.restored,
         })
     }
 }

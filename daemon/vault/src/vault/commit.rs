@@ -40,6 +40,8 @@ pub(super) struct Plan {
     manifest: Manifest,
     sealed_manifest: Vec<u8>,
     writes: Vec<(Place, Value)>,
+    /// Marks of what is replaced.
+    replaced: Vec<(Place, Option<[u8; 32]>)>,
 }
 
 impl Inner {
@@ -72,6 +74,7 @@ impl Inner {
         writer.sequence += 1;
         let (sequence, generation) = (writer.sequence, plan.manifest.generation);
         self.recent.submit(sequence, &plan.writes);
+        self.note_changes(&plan.replaced);
         writer.manifest = plan.manifest;
         writer.sealed_manifest = plan.sealed_manifest;
         let mut commit = self.store.commit(plan.batch);
@@ -164,6 +167,7 @@ pub(super) struct Planner<'a> {
     manifest: Manifest,
     batch: Batch,
     writes: Vec<(Place, Value)>,
+    replaced: Vec<(Place, Option<[u8; 32]>)>,
 }
 
 impl<'a> Planner<'a> {
@@ -174,14 +178,17 @@ impl<'a> Planner<'a> {
             manifest,
             batch: Batch::new(),
             writes: Vec::new(),
+            replaced: Vec::new(),
         }
     }
 
     pub(super) fn write(&mut self, place: Place, current: Option<&[u8]>, new: Option<Vec<u8>>) {
         let mark = |value: &[u8]| self.keys.mark(place.kind, &place.key, value);
-        if let Some(current) = current {
-            self.manifest.remove(mark(current));
+        let replaced = current.map(mark);
+        if let Some(replaced) = replaced {
+            self.manifest.remove(replaced);
         }
+        self.replaced.push((place, replaced));
         if let Some(new) = &new {
             self.manifest.add(mark(new));
         }
@@ -206,6 +213,7 @@ impl<'a> Planner<'a> {
             manifest: self.manifest,
             sealed_manifest: sealed,
             writes: self.writes,
+            replaced: self.replaced,
         })
     }
 

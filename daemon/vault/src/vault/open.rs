@@ -28,6 +28,15 @@ pub struct OpenOptions {
     pub accept_rollback: Option<u64>,
 }
 
+/// A store that is older than what was acknowledged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rollback {
+    /// Its generation.
+    pub found: u64,
+    /// The highest one that was acknowledged.
+    pub known: u64,
+}
+
 /// What the header gave.
 struct Unlocked {
     root: Key,
@@ -52,7 +61,40 @@ impl SealedVault {
         // A passphrase takes a second of computing.
         let unlocking = tokio::task::spawn_blocking(move || unlock_header(&folder, &unlock));
         let unlocked = unlocking.await.map_err(|_| OpenError::Crypto)??;
-        inner.open_store(&mut writer, unlocked, options).await
+        let outcome = inner.open_store(&mut writer, unlocked, options).await;
+        inner.note_rollback(&outcome);
+        let accepted = outcome?;
+        drop(writer);
+        if accepted {
+            inner.step_back().await?;
+        }
+        Ok(())
+    }
+
+    /// What the last attempt to open was refused for; hand its `found` to [`OpenOptions`] to accept it.
+    pub(super) fn rollback(&self) -> Option<Rollback> {
+        *self.inner.remembered_rollback()
+    }
+
+    /// Opens a vault that was just restored, and marks the grants in it.
+    pub(crate) async fn open_restored(&self, root: Key) -> Result<(), OpenError> {
+        let inner = &self.inner;
+        let mut writer = inner.writer.lock().await;
+        let mac = keys::header_mac(&root)?;
+        let found = header::read(&inner.folder)?;
+        let authentic = |candidate: &Candidate| candidate.is_authentic(&mac);
+        let candidate = found.candidates.into_iter().find(authentic);
+        let candidate = candidate.ok_or(OpenError::Header(HeaderError::Damaged))?;
+        let unlocked = Unlocked {
+            root,
+            header: candidate.header,
+            store_id: candidate.store_id,
+            uneven: found.uneven,
+        };
+        let options = OpenOptions::default();
+        inner.open_store(&mut writer, unlocked, options).await?;
+        drop(writer);
+        inner.step_back().await
     }
 }
 
@@ -62,7 +104,7 @@ impl Inner {
         writer: &mut Writer,
         unlocked: Unlocked,
         options: OpenOptions,
-    ) -> Result<(), OpenError> {
+    ) -> Result<bool, OpenError> {
         let mut header = unlocked.header;
         let stored = self.store.get(RING_TREE, RING_KEY).await?;
         let ring = newest_ring(
@@ -74,7 +116,7 @@ impl Inner {
         let keys = Keys::new(unlocked.store_id, unlocked.root, ring.ring)?;
         let highwater = HighWater::new(&self.highwater_folder, &keys);
         let (manifest, sealed_manifest) = self.check(&keys).await?;
-        settle_mark(&highwater, manifest.generation, options)?;
+        let accepted = settle_mark(&highwater, manifest.generation, options)?;
         if unlocked.uneven || header.sealed_ring != ring.sealed {
             header.sealed_ring.clone_from(&ring.sealed);
             header.generation += 1;
@@ -95,7 +137,39 @@ impl Inner {
             keys: Arc::new(keys),
             highwater: Arc::new(highwater),
         }));
-        Ok(())
+        Ok(accepted)
+    }
+
+    /// Marks the grants of a store that was rolled back or restored; only then the mark goes down, so that a start that
+    /// is cut off here is refused again.
+    async fn step_back(self: &Arc<Self>) -> Result<(), OpenError> {
+        let marked = self.suspect_grants().await;
+        let writer = self.writer.lock().await;
+        let opened = self.opened().map_err(|_| OpenError::Sealed)?;
+        let settled = match marked {
+            Ok(_) => opened.highwater.set(writer.manifest.generation),
+            Err(_) => {
+                self.set_opened(None);
+                return Err(OpenError::Tampered);
+            }
+        };
+        settled.map_err(OpenError::HighWater)
+    }
+
+    fn note_rollback(&self, outcome: &Result<bool, OpenError>) {
+        *self.remembered_rollback() = match outcome {
+            Err(OpenError::RolledBack { found, known }) => Some(Rollback {
+                found: *found,
+                known: *known,
+            }),
+            _ => None,
+        };
+    }
+
+    fn remembered_rollback(&self) -> std::sync::MutexGuard<'_, Option<Rollback>> {
+        self.rollback
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Compares the store with its manifest.
@@ -145,14 +219,17 @@ fn newest_ring(
     found.into_iter().next().ok_or(OpenError::Tampered)
 }
 
-/// Refuses a store that is older than what was acknowledged, then sets the mark.
-fn settle_mark(highwater: &HighWater, found: u64, options: OpenOptions) -> Result<(), OpenError> {
+/// Refuses a store that is older than what was acknowledged, then sets the mark. Says whether an older one was accepted;
+/// the mark is held then.
+fn settle_mark(highwater: &HighWater, found: u64, options: OpenOptions) -> Result<bool, OpenError> {
     match highwater.read().map_err(OpenError::HighWater)? {
         Mark::Known(known) if known > found => {
             if options.accept_rollback != Some(found) {
                 return Err(OpenError::RolledBack { found, known });
             }
             warn!(found, known, "A rolled-back store was accepted");
+            highwater.hold();
+            return Ok(true);
         }
         Mark::Known(_) => {}
         Mark::Absent if found <= 1 => {}
@@ -161,7 +238,8 @@ fn settle_mark(highwater: &HighWater, found: u64, options: OpenOptions) -> Resul
             warn!("The high-water mark is damaged: a rolled-back store is not noticed");
         }
     }
-    highwater.set(found).map_err(OpenError::HighWater)
+    highwater.set(found).map_err(OpenError::HighWater)?;
+    Ok(false)
 }
 
 fn unlock_header(folder: &Path, unlock: &[Unlock]) -> Result<Unlocked, OpenError> {

@@ -65,7 +65,12 @@ impl Inner {
 }
 
 /// Opens a record at a place that the store named. What it says of itself must lead back to that place.
-fn listed(keys: &Keys, kind: Kind, key: &[u8], value: &[u8]) -> Result<Entry<Record>, VaultError> {
+pub(super) fn listed(
+    keys: &Keys,
+    kind: Kind,
+    key: &[u8],
+    value: &[u8],
+) -> Result<Entry<Record>, VaultError> {
     let key = key.try_into().map_err(|_| VaultError::Tampered)?;
     let place = Place { kind, key };
     let address = Address {
