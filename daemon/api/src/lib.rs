@@ -24,6 +24,9 @@ mod call;
 mod convert;
 mod fields;
 mod filter;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod limits;
 mod mask;

@@ -21,6 +21,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::connection::serve_echo;
 use self::{connection::serve_connection, gate::Gate, routes::Routes};
 use crate::{
     Api, Limits, Surface, TlsHandle,

@@ -26,6 +26,9 @@ pub mod event;
 pub mod exchange;
 pub mod filter;
 pub mod flow;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod hook;
 pub mod host;
 pub mod lease;

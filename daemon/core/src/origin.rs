@@ -92,6 +92,7 @@ mod tests {
         for other in [
             "http://forge.example",
             "https://forge.example:8443",
+            "https://forge.example:4430",
             "https://forge.example.evil.test",
             "https://evil.test/https://forge.example",
             "https://forge.example./",

@@ -133,7 +133,7 @@ pub fn check(pattern: &Pattern) -> Result<(), String> {
 }
 
 /// The groups of the pattern that matched; empty where there is none.
-type Groups = Vec<String>;
+pub(crate) type Groups = Vec<String>;
 
 fn match_rule(rule: &Rule, subject: &Subject<'_>) -> Option<Groups> {
     let groups = match_name(rule, subject.reference)?;
@@ -174,7 +174,7 @@ fn match_paths(rule: &Rule, paths: Option<&[String]>) -> bool {
     matching.any(|one| one)
 }
 
-fn captures(pattern: &Pattern, name: &str) -> Option<Groups> {
+pub(crate) fn captures(pattern: &Pattern, name: &str) -> Option<Groups> {
     let found = compile(pattern).ok()?;
     let groups = found.captures(name)?;
     let text = |group: Option<regex::Match<'_>>| group.map_or("", |one| one.as_str()).to_owned();

@@ -44,6 +44,9 @@ mod capture;
 mod clients;
 mod exchange;
 mod failure;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod policy;
 mod post;
 mod probe;

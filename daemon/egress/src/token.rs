@@ -263,3 +263,11 @@ fn malformed(what: &str) -> Problem {
     let message = format!("the {what} is no URL; correct the URLs of this host entry");
     Problem::new(Reason::InvalidArgument, message)
 }
+
+/// The access token in an answer, for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_reply(answer: &crate::exchange::Answer) -> Option<String> {
+    let fields = wire::fields(answer)?;
+    let reply: Reply = serde_json::from_value(fields.into()).ok()?;
+    Some(reply.access_token().secret().clone())
+}

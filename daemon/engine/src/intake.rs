@@ -12,6 +12,9 @@
 //! | `numbers` | numbers of deliveries, given out in blocks |
 //! | `take` | the way of one delivery |
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod marks;
 mod numbers;
 mod rates;

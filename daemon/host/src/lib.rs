@@ -29,6 +29,9 @@ pub mod config;
 mod convert;
 pub mod digest;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod guard;
 pub mod host;
 mod image;

@@ -160,7 +160,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Candidate, HeaderError> {
 }
 
 /// `None` when it is damaged, the needed version when it is too new.
-fn decode(bytes: &[u8]) -> Option<Result<Candidate, u16>> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<Result<Candidate, u16>> {
     let (authenticated, mac) = bytes.split_last_chunk::<32>()?;
     let (content, check) = authenticated.split_last_chunk::<32>()?;
     let intact = digest::digest(&digest::SHA256, content).as_ref() == check;

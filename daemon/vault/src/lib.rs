@@ -36,6 +36,9 @@ mod convert;
 mod crypto;
 mod error;
 mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod header;
 mod highwater;
 mod init;

@@ -20,6 +20,9 @@ mod client;
 mod cookie;
 mod failure;
 mod flow;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 mod headers;
 mod hooks;
 mod limit;

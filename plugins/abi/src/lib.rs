@@ -22,6 +22,9 @@
 //! the same kind and handle. See [`frame`].
 
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod limits;
 pub mod note;
 pub mod table;

@@ -69,3 +69,19 @@ fn log(ended: hyper::Result<()>) {
         tracing::debug!(%error, "Connection ended");
     }
 }
+
+/// Serves a connection with the limits of all, and answers every call with what it sent; for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn serve_echo<S>(stream: S)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let echo =
+        hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+            Ok::<_, Infallible>(http::Response::new(request.into_body()))
+        });
+    let limits = Limits::default();
+    log(builder(&limits)
+        .serve_connection(TokioIo::new(stream), echo)
+        .await);
+}
