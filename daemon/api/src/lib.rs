@@ -40,7 +40,10 @@ mod services;
 mod status;
 mod tls;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bindery_engine::Engine;
 use tokio::sync::{Semaphore, watch};
@@ -57,6 +60,10 @@ use crate::{metrics::Metrics, pages::PageKey};
 
 /// Streams that are open at the same time, over all callers; each one holds a task.
 const STREAMS: usize = 8192;
+
+/// How long a watcher of events may read nothing while there is something to read: longer than a caller that works on one event
+/// before it reads the next, and shorter than anybody waits for a builder that hangs.
+const WATCH_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Which services a listener has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +88,7 @@ struct Inner {
     metrics: Metrics,
     pages: PageKey,
     streams: Arc<Semaphore>,
+    watch_patience: Mutex<Duration>,
     stopping: watch::Sender<bool>,
     tls: Mutex<Vec<TlsHandle>>,
 }
@@ -110,10 +118,27 @@ impl Api {
                 metrics: Metrics::new(metrics),
                 pages: PageKey::random(),
                 streams: Arc::new(Semaphore::new(STREAMS)),
+                watch_patience: Mutex::new(WATCH_PATIENCE),
                 stopping: watch::Sender::new(false),
                 tls: Mutex::new(Vec::new()),
             }),
         }
+    }
+
+    /// Ends watches of events that read nothing for longer than this; two minutes where nobody says otherwise.
+    pub fn set_watch_patience(&self, patience: Duration) {
+        *self.patience() = patience;
+    }
+
+    pub(crate) fn watch_patience(&self) -> Duration {
+        *self.patience()
+    }
+
+    fn patience(&self) -> std::sync::MutexGuard<'_, Duration> {
+        self.inner
+            .watch_patience
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn engine(&self) -> &Engine {

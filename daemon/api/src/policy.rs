@@ -46,6 +46,9 @@ pub enum Action {
     Source,
     /// `event`: watch events and fire triggers.
     Event,
+    /// `event:payload`: see the bodies that providers delivered, beside `event` with events and beside `source` with
+    /// deliveries. They tell more than events do: names and addresses of people, and whatever a provider adds.
+    EventPayload,
     /// `namespace`: make, change and delete the namespace.
     Namespace,
     /// `provider`: see which providers there are.
@@ -58,13 +61,14 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::Link,
         Self::CredentialRead,
         Self::CredentialWrite,
         Self::Source,
         Self::Event,
+        Self::EventPayload,
         Self::Namespace,
         Self::Provider,
         Self::HostRead,
@@ -81,6 +85,7 @@ impl Action {
             Self::CredentialWrite => "credential:write",
             Self::Source => "source",
             Self::Event => "event",
+            Self::EventPayload => "event:payload",
             Self::Namespace => "namespace",
             Self::Provider => "provider",
             Self::HostRead => "host:read",

@@ -62,21 +62,17 @@ pub(super) async fn shown(
     Ok(shown)
 }
 
-/// The provider's body may hold more than the event tells, so it needs the right to the sources.
+/// The provider's body tells more than the event does, so it needs a right of its own.
 pub(super) fn may_see_payloads(
     call: &Call,
     namespace: &NamespaceName,
     asked: bool,
 ) -> Result<(), Failure> {
-    use crate::policy::{Action, Verdict};
-    let allowed = || {
-        call.policy()
-            .judge(&call.caller, Action::Source, Some(namespace.as_str()))
-    };
-    if !asked || call.caller.omnipotent() || allowed() == Verdict::Allowed {
+    let right = crate::policy::Action::EventPayload;
+    if !asked || call.has_right(right, namespace) {
         return Ok(());
     }
-    Err(crate::access::denied(Action::Source))
+    Err(crate::access::denied(right))
 }
 
 async fn get(call: Call, request: wire::GetEventRequest) -> Result<wire::Event, Failure> {

@@ -1,26 +1,30 @@
 //! Following the events of a namespace.
 //!
 //! Nothing is queued for a watcher but a handful of messages: events are read by number when there is room. So a slow
-//! watcher falls behind, and costs nothing.
+//! watcher falls behind, and costs nothing. One that reads nothing at all is told so in the end, and goes on where it was when it
+//! comes again.
+
+mod answers;
+mod begin;
 
 use std::{collections::VecDeque, time::Duration};
 
-use bindery_core::{
-    event::Event,
-    name::{ConsumerId, NamespaceName},
-};
+use bindery_core::{event::Event, name::NamespaceName};
 use bindery_engine::events::Following;
 use bindery_proto::v1::{
     self as wire, ErrorReason,
     watch_events_response::{Heartbeat, Message},
 };
 use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
+    sync::watch,
+    time::{Instant, timeout},
 };
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use self::{
+    answers::Sink,
+    begin::{heartbeat, place, window},
+};
 use super::{
     Answers, consumer, event,
     watch::{stop, stopped},
@@ -28,7 +32,6 @@ use super::{
 use crate::{
     call::Call,
     convert::{self, common},
-    fields,
     filter::Filter,
     names,
     status::Failure,
@@ -36,12 +39,9 @@ use crate::{
 
 /// Messages that wait for a slow caller.
 const WAITING: usize = 16;
-const USUAL_HEARTBEAT: Duration = Duration::from_secs(30);
-const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(1);
-const USUAL_WINDOW: usize = 1_000;
-const LARGEST_WINDOW: i32 = 10_000;
 
-type Sink = mpsc::Sender<Result<wire::WatchEventsResponse, Status>>;
+/// The same where they carry bodies of providers, which are large.
+const WAITING_WITH_PAYLOAD: usize = 1;
 
 /// What is watched, and how far it is.
 struct Watch {
@@ -69,6 +69,8 @@ enum Turn {
     Gone,
     /// It ends with this.
     Over(Failure),
+    /// The caller has read nothing for too long.
+    TooSlow,
 }
 
 /// Sends the events of a namespace in order, from where the caller stands.
@@ -85,10 +87,14 @@ pub(super) async fn watch(
         "" => None,
         text => Some(consumer::id(text)?),
     };
-    let permit = call.api.streams().clone().try_acquire_owned();
-    let permit = permit.map_err(|_| Failure::overloaded("streams", Duration::from_secs(5)))?;
+    let room = call.api.streams().clone().try_acquire_owned();
+    let room = room.map_err(|_| Failure::overloaded("streams", Duration::from_secs(5)))?;
     let (position, following) = place(&call, &request, &namespace, id).await?;
-    let (sink, answers) = mpsc::channel(WAITING);
+    let waiting = match request.include_payload {
+        true => WAITING_WITH_PAYLOAD,
+        false => WAITING,
+    };
+    let (sink, sent) = answers::pair(waiting, room);
     let watch = Watch {
         call,
         request,
@@ -102,70 +108,8 @@ pub(super) async fn watch(
         unacknowledged: VecDeque::new(),
         sink,
     };
-    tokio::spawn(async move {
-        let _permit = permit;
-        watch.run().await;
-    });
-    Ok(Box::pin(ReceiverStream::new(answers)))
-}
-
-fn heartbeat(request: &wire::WatchEventsRequest) -> Result<Duration, Failure> {
-    let Some(asked) = request.heartbeat_interval else {
-        return Ok(USUAL_HEARTBEAT);
-    };
-    common::duration(asked)
-        .filter(|interval| *interval >= SHORTEST_HEARTBEAT)
-        .ok_or_else(|| fields::wrong("heartbeat_interval", "must be one second at least"))
-}
-
-fn window(request: &wire::WatchEventsRequest) -> Result<usize, Failure> {
-    match request.max_unacknowledged {
-        0 => Ok(USUAL_WINDOW),
-        asked if (1..=LARGEST_WINDOW).contains(&asked) => {
-            Ok(usize::try_from(asked).unwrap_or(USUAL_WINDOW))
-        }
-        _ => Err(fields::wrong("max_unacknowledged", "must be 0 to 10,000")),
-    }
-}
-
-/// Where the watch begins, and the right to follow as a consumer.
-async fn place(
-    call: &Call,
-    request: &wire::WatchEventsRequest,
-    namespace: &NamespaceName,
-    id: Option<ConsumerId>,
-) -> Result<(u64, Option<Following>), Failure> {
-    let engine = call.engine();
-    let numbers = engine.event_numbers(namespace).await?;
-    let asked = match request.after_sequence {
-        Some(0) => Some(numbers.first.saturating_sub(1)),
-        Some(number) => Some(given(number, numbers.last)?),
-        None => None,
-    };
-    // What is not kept any more is said at once, before another watcher is told to end.
-    engine
-        .event_after(namespace, asked.unwrap_or(numbers.last))
-        .await?;
-    let Some(id) = &id else {
-        return Ok((asked.unwrap_or(numbers.last), None));
-    };
-    let start = asked.unwrap_or(numbers.last);
-    let who = call.caller.name();
-    let (consumer, following) = engine.follow_as(namespace, id, who, start).await?;
-    let position = asked.unwrap_or_else(|| consumer.settled());
-    engine.event_after(namespace, position).await?;
-    Ok((position, Some(following)))
-}
-
-fn given(number: i64, last: u64) -> Result<u64, Failure> {
-    let wrong = |why: String| fields::wrong("after_sequence", why);
-    match u64::try_from(number) {
-        Err(_) => Err(wrong("must not be negative".to_owned())),
-        Ok(number) if number > last => Err(wrong(format!(
-            "does not exist yet; the last event is {last}"
-        ))),
-        Ok(number) => Ok(number),
-    }
+    tokio::spawn(watch.run());
+    Ok(Box::pin(sent))
 }
 
 impl Watch {
@@ -183,17 +127,31 @@ impl Watch {
             match turn {
                 Turn::Go => {}
                 Turn::Gone => return,
-                Turn::Over(failure) => {
-                    // Whoever is gone needs no reason.
-                    let _ = self.sink.send(Err(failure.into_status(""))).await;
-                    return;
-                }
+                Turn::Over(failure) => return self.end(failure.into_status("")).await,
+                Turn::TooSlow => return self.cut(too_slow().into_status("")),
             }
         }
     }
 
+    /// Says why it ends behind all that was sent; to one that does not read it is said in its place.
+    async fn end(self, status: Status) {
+        let sent = self.sink.messages.send(Err(status.clone()));
+        if timeout(self.patience(), sent).await.is_err() {
+            self.cut(status);
+        }
+    }
+
+    fn cut(self, status: Status) {
+        // Whoever is gone needs no reason.
+        let _ = self.sink.cut.send(status);
+    }
+
+    fn patience(&self) -> Duration {
+        self.call.api.watch_patience()
+    }
+
     async fn send_what_there_is(&mut self, told: &mut Instant) -> Turn {
-        if let Err(failure) = self.call.authorize(&self.request) {
+        if let Err(failure) = self.still_may() {
             return Turn::Over(failure);
         }
         loop {
@@ -216,6 +174,12 @@ impl Watch {
                 over => return over,
             }
         }
+    }
+
+    /// The policy may have changed since it began.
+    fn still_may(&self) -> Result<(), Failure> {
+        self.call.authorize(&self.request)?;
+        event::may_see_payloads(&self.call, &self.namespace, self.request.include_payload)
     }
 
     /// Looks how the consumer stands, and goes back where somebody set it back.
@@ -257,8 +221,9 @@ impl Watch {
                 Ok(shown) => shown,
                 Err(failure) => return Turn::Over(failure),
             };
-            if !self.send(Message::Event(shown)).await {
-                return Turn::Gone;
+            match self.send(Message::Event(shown)).await {
+                Turn::Go => {}
+                over => return over,
             }
             *told = Instant::now();
             if self.following.is_some() {
@@ -272,10 +237,15 @@ impl Watch {
         Turn::Go
     }
 
-    async fn send(&self, message: Message) -> bool {
+    async fn send(&self, message: Message) -> Turn {
         let message = Some(message);
-        let sent = self.sink.send(Ok(wire::WatchEventsResponse { message }));
-        sent.await.is_ok()
+        let answer = wire::WatchEventsResponse { message };
+        let sent = self.sink.messages.send(Ok(answer));
+        match timeout(self.patience(), sent).await {
+            Ok(Ok(())) => Turn::Go,
+            Ok(Err(_)) => Turn::Gone,
+            Err(_) => Turn::TooSlow,
+        }
     }
 
     /// Waits for what may change something; says that there is nothing, every now and then.
@@ -292,17 +262,14 @@ impl Watch {
             }
         };
         tokio::select! {
-            () = self.sink.closed() => Turn::Gone,
+            () = self.sink.messages.closed() => Turn::Gone,
             () = stop(stopping) => Turn::Over(stopped()),
             _ = calls.changed() => Turn::Go,
             () = changed => Turn::Go,
             () = tokio::time::sleep_until(*told + self.heartbeat) => {
                 *told = Instant::now();
                 let heartbeat = self.beat();
-                match self.send(heartbeat).await {
-                    true => Turn::Go,
-                    false => Turn::Gone,
-                }
+                self.send(heartbeat).await
             }
         }
     }
@@ -313,6 +280,11 @@ impl Watch {
             server_time: Some(common::time(self.call.engine().time())),
         })
     }
+}
+
+fn too_slow() -> Failure {
+    let message = "the watcher has read nothing for too long; nothing is lost: watch again, after the last event that was read";
+    Failure::new(ErrorReason::WatcherTooSlow, message)
 }
 
 fn taken_over() -> Failure {

@@ -13,10 +13,10 @@ use tonic::transport::Channel;
 
 use crate::{client::reason, world::World};
 
-const SOURCE: &str = "namespaces/acme/links/bound/sources/built";
+pub(crate) const SOURCE: &str = "namespaces/acme/links/bound/sources/built";
 
 /// A source whose hook brought three deliveries; one of them became an event of another namespace, too.
-async fn delivered(world: &World) -> SourceServiceClient<Channel> {
+pub(crate) async fn delivered(world: &World) -> SourceServiceClient<Channel> {
     let mut sources = SourceServiceClient::new(world.caller("owner").await);
     let request = wire::CreateSourceRequest {
         parent: "namespaces/acme/links/bound".into(),

@@ -2,7 +2,7 @@
 
 use bindery_core::{
     event::{AccessChange, Event, EventChange, EventHead, EventOrigin},
-    name::{HostName, LinkId, NamespaceName},
+    name::{ConsumerId, HostName, LinkId, NamespaceName},
     port::{Change, Expect, Key, Record, Vault},
     time::Timestamp,
 };
@@ -52,6 +52,10 @@ fn event(sequence: u64) -> Event {
 
 /// Puts the events up to `last` there, as if all before `first` had been forgotten.
 pub(crate) async fn put(world: &World, first: u64, last: u64) {
+    put_made(world, first, last, event).await;
+}
+
+async fn put_made(world: &World, first: u64, last: u64, event: impl Fn(u64) -> Event) {
     let acme = || NamespaceName::parse("acme").expect("name");
     let any = |key, record| Change {
         key,
@@ -293,5 +297,69 @@ async fn a_slow_watcher_loses_nothing() {
         for number in 1..=1_000 {
             assert_eq!(next(stream).await, Ok(number));
         }
+    }
+}
+
+/// An event that takes more than a few of fit into what a connection holds.
+fn large(sequence: u64) -> Event {
+    let mut event = event(sequence);
+    event.full_name = "x".repeat(8 << 10);
+    event
+}
+
+/// Waits until nobody follows as `builder`. Returns the most that was sent until then.
+async fn given_up(world: &World) -> u64 {
+    let id = ConsumerId::parse("builder").expect("id");
+    let acme = NamespaceName::parse("acme").expect("name");
+    let mut most = 0;
+    let wait = async {
+        loop {
+            let now = world.engine.consumer(&acme, &id).await.expect("consumer");
+            most = most.max(now.sent);
+            if !now.connected {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let deadline = std::time::Duration::from_secs(60);
+    tokio::time::timeout(deadline, wait).await.expect("ended");
+    most
+}
+
+/// A watcher that stops reading is sent no more than its connection holds, is ended with a reason, and gets the rest when it
+/// comes again.
+#[tokio::test]
+async fn a_watcher_that_stops_reading_is_ended_and_loses_nothing() {
+    let world = World::new().await;
+    let patience = |milliseconds| std::time::Duration::from_millis(milliseconds);
+    world.api.set_watch_patience(patience(200));
+    put_made(&world, 1, 900, large).await;
+    let mut client = client(&world).await;
+    let request = wire::WatchEventsRequest {
+        after_sequence: Some(0),
+        ..watching("builder")
+    };
+    let mut stream = watch(&mut client, request).await;
+    // Seven mebibytes are there, and a connection holds two that are not read.
+    let sent = given_up(&world).await;
+    assert!((1..500).contains(&sent), "{sent}");
+    let mut last = 0;
+    let end = loop {
+        match next(&mut stream).await {
+            Ok(number) => {
+                assert_eq!(number, last + 1);
+                last = number;
+            }
+            Err(reason) => break reason,
+        }
+    };
+    assert_eq!(end, "WATCHER_TOO_SLOW");
+    assert!(last <= i64::try_from(sent).expect("fits"), "{last}");
+    world.api.set_watch_patience(patience(120_000));
+    acknowledge(&mut client, last).await;
+    let mut again = watch(&mut client, watching("builder")).await;
+    for number in last + 1..=900 {
+        assert_eq!(next(&mut again).await, Ok(number));
     }
 }

@@ -10,6 +10,7 @@ mod identity;
 mod leases;
 mod life;
 mod matrix;
+mod payloads;
 mod ports;
 mod sources;
 mod subscriptions;

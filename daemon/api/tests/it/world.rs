@@ -44,7 +44,8 @@ pub(crate) const POLICY: &str = r#"
 principals = ["spiffe://test.example/owner"]
 namespaces = ["acme", "fresh"]
 actions = [
-  "read", "link", "credential:read", "credential:write", "source", "event", "namespace", "provider", "host:read", "host",
+  "read", "link", "credential:read", "credential:write", "source", "event", "event:payload", "namespace", "provider",
+  "host:read", "host",
 ]
 
 [[allow]]
@@ -72,6 +73,7 @@ actions = ["read"]
 pub(crate) struct World {
     pub(crate) vault: Arc<SealedVault>,
     pub(crate) engine: Engine,
+    pub(crate) api: Api,
     pub(crate) policy: PolicyHandle,
     pub(crate) registry: Registry,
     pub(crate) port: u16,
@@ -127,11 +129,12 @@ impl World {
                 limits.clone(),
                 until(),
             )),
-            tokio::spawn(serve_tls(api, listener, tls, limits, until())),
+            tokio::spawn(serve_tls(api.clone(), listener, tls, limits, until())),
         ];
         Self {
             vault,
             engine,
+            api,
             policy,
             registry,
             port,

@@ -2567,7 +2567,7 @@ pub struct Subscription {
     /// `verdict`. Empty means all. At most 1,000 bytes.
     #[prost(string, tag = "4")]
     pub filter: ::prost::alloc::string::String,
-    /// Whether deliveries carry the provider's body.
+    /// Whether deliveries carry the provider's body, for which who sets it needs the right `event:payload` too.
     #[prost(bool, tag = "5")]
     pub include_payload: bool,
     /// True where nothing is delivered; events wait.
@@ -2642,7 +2642,8 @@ pub struct WatchEventsRequest {
     /// `verdict`. Empty means all. At most 1,000 bytes.
     #[prost(string, tag = "4")]
     pub filter: ::prost::alloc::string::String,
-    /// Whether to answer with the provider's bodies, for which the caller needs a right of its own.
+    /// Whether to answer with the provider's bodies, for which the caller needs the right
+    /// `event:payload` too.
     #[prost(bool, tag = "5")]
     pub include_payload: bool,
     /// How often a heartbeat is sent while there are no events; absent means 30 seconds, at least 1 second.
@@ -2709,7 +2710,8 @@ pub struct GetEventRequest {
     /// `namespaces/{namespace}/events/{event}`.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// Whether to answer with the provider's bodies, for which the caller needs a right of its own.
+    /// Whether to answer with the provider's bodies, for which the caller needs the right
+    /// `event:payload` too.
     #[prost(bool, tag = "2")]
     pub include_payload: bool,
 }
@@ -2738,7 +2740,8 @@ pub struct ListEventsRequest {
     /// Lists the newest first instead of the oldest.
     #[prost(bool, tag = "7")]
     pub newest_first: bool,
-    /// Whether to answer with the provider's bodies, for which the caller needs a right of its own.
+    /// Whether to answer with the provider's bodies, for which the caller needs the right
+    /// `event:payload` too.
     #[prost(bool, tag = "8")]
     pub include_payload: bool,
 }
@@ -11577,7 +11580,7 @@ pub struct GetDeliveryRequest {
     /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// Whether to answer with the body.
+    /// Whether to answer with the body, for which the caller needs the right `event:payload` too.
     #[prost(bool, tag = "2")]
     pub include_body: bool,
 }

@@ -8,6 +8,7 @@ use crate::{
     convert::delivery as convert,
     fields::{request_id, wrong},
     names, pages,
+    services::event,
     status::Failure,
 };
 
@@ -42,6 +43,7 @@ pub(super) async fn get(
     request: wire::GetDeliveryRequest,
 ) -> Result<wire::Delivery, Failure> {
     let (source, number) = names::delivery(&request.name)?;
+    event::may_see_payloads(&call, &source.namespace, request.include_body)?;
     let found = call.engine().delivery(&source, number).await?;
     let size = found.body.len();
     Ok(convert::delivery(
