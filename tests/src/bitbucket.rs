@@ -25,6 +25,8 @@ const HOURS: Duration = Duration::from_secs(7_200);
 pub struct BitbucketCloudForge {
     /// The front
     pub served: Served<Cloud>,
+    /// Id of `octo/hello`
+    pub hello: u64,
 }
 
 /// The twin of Bitbucket Data Center behind a real front
@@ -32,6 +34,8 @@ pub struct BitbucketCloudForge {
 pub struct BitbucketDataCenterForge {
     /// The front
     pub served: Served<DataCenter>,
+    /// Id of `octo/hello`
+    pub hello: u64,
 }
 
 impl BitbucketCloudForge {
@@ -45,8 +49,8 @@ impl BitbucketCloudForge {
         let octo = prepare(&mut twin)?;
         let served = Served::start("", twin).await?;
         let files = [("README.md", "hello\n")];
-        served.add_repository(Owner::Person(octo), "hello", &files)?;
-        Ok(Self { served })
+        let hello = served.add_repository(Owner::Person(octo), "hello", &files)?;
+        Ok(Self { served, hello })
     }
 }
 
@@ -64,8 +68,8 @@ impl BitbucketDataCenterForge {
         world.join(octo, project, Role::Admin);
         let served = Served::start("/bitbucket", twin).await?;
         let files = [("README.md", "hello\n")];
-        served.add_repository(Owner::Group(project), "hello", &files)?;
-        Ok(Self { served })
+        let hello = served.add_repository(Owner::Group(project), "hello", &files)?;
+        Ok(Self { served, hello })
     }
 }
 
@@ -117,7 +121,7 @@ impl Forge for BitbucketCloudForge {
     }
 
     async fn register(&mut self, redirect_uri: &str) -> Result<Client> {
-        let scopes = ["account", "repository"];
+        let scopes = ["account", "repository", "webhook"];
         Ok(self
             .served
             .with(|twin| register(twin, redirect_uri, &scopes)))

@@ -13,6 +13,7 @@ pub mod doorkeeper;
 pub mod forge;
 pub mod gitea;
 pub mod github;
+pub mod inside;
 pub mod oidc;
 pub mod receiver;
 mod repositories;

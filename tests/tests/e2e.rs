@@ -48,6 +48,8 @@ mod policies;
 mod production;
 #[path = "e2e/reauthorize.rs"]
 mod reauthorize;
+#[path = "e2e/residue.rs"]
+mod residue;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/story.rs"]

@@ -82,6 +82,8 @@ impl Kind for Gitea {
 pub struct TwinForge<T: Kind> {
     /// The front
     pub served: Served<T>,
+    /// Id of `octo/hello`
+    pub hello: u64,
     lifetime: Duration,
 }
 
@@ -100,8 +102,13 @@ impl<T: Kind> TwinForge<T> {
         twin.state_mut().oauth.rules.access_ms = Some(u64::try_from(lifetime.as_millis())?);
         let octo = twin.state_mut().world.add_person("octo", now_ms());
         let served = Served::start(T::ROOT, twin).await?;
-        served.add_repository(Owner::Person(octo), "hello", &[("README.md", "hello\n")])?;
-        Ok(Self { served, lifetime })
+        let files = [("README.md", "hello\n")];
+        let hello = served.add_repository(Owner::Person(octo), "hello", &files)?;
+        Ok(Self {
+            served,
+            hello,
+            lifetime,
+        })
     }
 }
 

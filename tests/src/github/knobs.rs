@@ -128,6 +128,33 @@ impl GitHub {
         self.inner.world().faults.len()
     }
 
+    /// Close every connection without an answer, or end that
+    pub fn set_away(&self, away: bool) {
+        self.inner.world().away = away;
+    }
+
+    /// Take back all that somebody allowed apps, with every token of theirs, and every app off their account
+    pub fn revoke_all_of(&self, login: &str) {
+        let mut world = self.inner.world();
+        world.grants.retain(|grant| grant.login != login);
+        world.codes.retain(|code| code.login != login);
+        world.tokens.retain(|token| token.login != login);
+        let own = world.installations.iter();
+        let own: Vec<_> = own
+            .filter(|one| one.account == login)
+            .map(|one| one.id)
+            .collect();
+        for id in own {
+            world.uninstall(id);
+        }
+    }
+
+    /// How many apps people allow to act for them
+    #[must_use]
+    pub fn authorizations(&self) -> usize {
+        self.inner.world().grants.len()
+    }
+
     /// Let everybody wait who asks the token endpoint, until [`GitHub::release_token_endpoint`]
     pub fn hold_token_endpoint(&self) {
         self.inner.gate.held.send_replace(true);
@@ -218,6 +245,9 @@ impl Inner {
 
     pub(super) fn take_fault(&self, path: &str) -> Option<Fault> {
         let mut world = self.world();
+        if world.away {
+            return Some(Fault::CloseAfterReading);
+        }
         let mut faults = world.faults.iter();
         let position = faults.position(|(prefix, _)| begins(path, prefix))?;
         world.faults.remove(position).map(|(_, fault)| fault)

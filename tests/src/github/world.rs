@@ -38,6 +38,8 @@ pub(super) struct World {
     pub(super) codes: Vec<Code>,
     pub(super) sessions: HashMap<String, Session>,
     pub(super) faults: VecDeque<(String, Fault)>,
+    /// Whether every request is left without an answer
+    pub(super) away: bool,
     pub(super) log: Vec<Logged>,
     pub(super) refreshes: usize,
     /// Requests by whom in which hour
@@ -194,6 +196,7 @@ impl World {
             codes: Vec::new(),
             sessions: HashMap::new(),
             faults: VecDeque::new(),
+            away: false,
             log: Vec::new(),
             refreshes: 0,
             spent: HashMap::new(),

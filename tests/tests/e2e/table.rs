@@ -115,7 +115,7 @@ fn every_provider_has_a_row() -> Result<()> {
 }
 
 /// Names in the manifests of all plugins.
-fn plugins() -> Result<BTreeSet<String>> {
+pub(crate) fn plugins() -> Result<BTreeSet<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(folder)? {

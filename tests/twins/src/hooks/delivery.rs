@@ -169,6 +169,12 @@ impl Outcome {
         }
     }
 
+    /// Whether somebody took it
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Answered(200..=299))
+    }
+
     /// The status, where there was one
     #[must_use]
     pub const fn status(self) -> Option<u16> {

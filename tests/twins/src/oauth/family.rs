@@ -225,22 +225,13 @@ impl Server {
         !revoked && !over && !token.dead && self.may_use_again(token, now_ms)
     }
 
-    /// How many tokens of an application would be accepted now, access and refresh; for a test that looks
+    /// How many tokens of applications would be accepted now, access and refresh; for a test that looks
     #[must_use]
-    pub fn alive(&self, client: &str, now_ms: u64) -> usize {
-        let own = |grant: &u64| {
-            self.grants
-                .get(grant)
-                .is_some_and(|grant| grant.client == client)
-        };
-        let access = self
-            .access
-            .iter()
-            .filter(|(secret, token)| own(&token.grant) && self.bearer(secret, now_ms).is_ok());
-        let refresh = self
-            .refresh
-            .iter()
-            .filter(|(secret, token)| own(&token.grant) && self.renews(secret, now_ms));
+    pub fn alive(&self, now_ms: u64) -> usize {
+        let access = self.access.keys();
+        let access = access.filter(|secret| self.bearer(secret, now_ms).is_ok());
+        let refresh = self.refresh.keys();
+        let refresh = refresh.filter(|secret| self.renews(secret, now_ms));
         access.count() + refresh.count()
     }
 
@@ -256,6 +247,14 @@ impl Server {
                 }),
             ) => now_ms < first + ms,
             (Some(_), _) => false,
+        }
+    }
+
+    /// The person takes back what they allowed all applications
+    pub fn revoke_all_of(&mut self, person: u64) {
+        let clients: Vec<_> = self.clients.keys().cloned().collect();
+        for client in clients {
+            self.revoke_authorization(person, &client);
         }
     }
 

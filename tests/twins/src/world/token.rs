@@ -135,6 +135,14 @@ impl Tokens {
         Ok(token)
     }
 
+    /// Those that are accepted at a time, by id
+    #[must_use]
+    pub fn alive(&self, now_ms: u64) -> Vec<u64> {
+        let all = self.by_id.iter();
+        let alive = all.filter(|(_, token)| token.check(now_ms).is_ok());
+        alive.map(|(id, _)| *id).collect()
+    }
+
     /// Revokes one
     pub fn revoke(&mut self, id: u64) {
         if let Some(token) = self.by_id.get_mut(&id) {

@@ -1,0 +1,64 @@
+//! Forges from the inside: what they hold of us, and what people do on their own pages.
+//!
+//! For contracts about what is left behind: what a forge says of itself is compared with what the daemon says of it.
+
+mod standin;
+mod twins;
+
+use anyhow::{Result, bail};
+use bindery_client::Token;
+
+use crate::forge::Forge;
+
+/// A token that a person made for a link that reads code and manages webhooks.
+#[derive(Debug)]
+pub struct Personal {
+    /// The token.
+    pub token: Token,
+    /// What goes with it where the forge takes it with a name; may be empty.
+    pub username: &'static str,
+}
+
+/// An app that is installed on what the person owns.
+#[derive(Debug)]
+pub struct Installed {
+    /// The app.
+    pub app: crate::github::RegisteredApp,
+    /// Number of the installation.
+    pub installation: u64,
+}
+
+/// A forge that can be looked into.
+pub trait Inside: Forge {
+    /// How many hooks there are, in whatever repository, whose URL begins so.
+    fn hooks_pointing_at(&self, url_prefix: &str) -> usize;
+    /// What somebody could still use: access and refresh tokens of applications, tokens that people made, authorizations,
+    /// installations.
+    fn alive(&self) -> usize;
+    /// How many requests came whose path has this part.
+    fn asked(&self, part: &str) -> usize;
+    /// How many deliveries were answered with success.
+    fn delivered(&self) -> usize;
+    /// Somebody pushes a commit to `octo/hello`, and every delivery about it has an answer.
+    fn push(&mut self) -> impl Future<Output = Result<()>> + Send;
+    /// Lets nobody at any hook, or ends that.
+    fn forbid_hooks(&self, forbidden: bool);
+    /// Answers nobody, or ends that.
+    fn go_away(&self, away: bool);
+    /// The person makes a token.
+    fn make_token(&mut self) -> Result<Personal>;
+    /// On the forge's pages the person takes back all that they allowed, and revokes every token.
+    fn take_back(&mut self);
+    /// On the forge's pages the person removes every hook whose URL begins so.
+    fn remove_hooks(&mut self, url_prefix: &str);
+
+    /// The person enters the code of a device and agrees.
+    fn enter(&mut self, _code: &str) -> impl Future<Output = Result<()>> + Send {
+        async { bail!("the forge has no device flow") }
+    }
+
+    /// The person installs an app whose OAuth client redirects there.
+    fn install(&mut self, _redirect_uri: &str) -> Result<Installed> {
+        bail!("the forge has no apps")
+    }
+}
