@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    credential, events, hooks, host, lease, link, namespace, plugin, problem::Problem, provider,
-    repo, session::Session, source, status, subscription, trigger,
+    admin, credential, events, hooks, host, lease, link, namespace, plugin, problem::Problem,
+    provider, repo, session::Session, source, status, subscription, trigger,
 };
 
 const ENVIRONMENT: &str = "\
@@ -130,6 +130,9 @@ pub(crate) enum Command {
     /// Show plugins, through the admin socket
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Operate the daemon's seal and keys, through the admin socket
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  bindery completions bash > /etc/bash_completion.d/bindery")]
     Completions {
@@ -172,6 +175,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         Command::Subscription(command) => subscription::run(command, session).await,
         Command::Status => status::run(session).await,
         Command::Plugin(command) => plugin::run(command, session).await,
+        Command::Admin(command) => admin::run(command, session).await,
         Command::Completions { shell } => completions(shell),
         Command::Version => version(session),
     }

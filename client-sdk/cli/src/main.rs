@@ -3,6 +3,7 @@
 //! | Module | What is in it |
 //! |---|---|
 //! | [`args`] | the command line |
+//! | [`admin`] | what the operator of a daemon does with its seal and keys |
 //! | [`host`], [`namespace`], [`provider`], [`link`], [`repo`], [`credential`], [`lease`], [`source`], [`hooks`], [`events`], [`trigger`], [`subscription`], [`status`], [`plugin`] | one group of commands each |
 //! | [`session`] | the connection, and how answers are printed |
 //! | [`problem`] | errors and exit codes |
@@ -16,6 +17,7 @@ use clap::Parser as _;
 
 use crate::{args::Cli, session::Session};
 
+mod admin;
 mod args;
 mod credential;
 mod events;

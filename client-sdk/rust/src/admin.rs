@@ -1,10 +1,11 @@
 //! What an operator calls, on the admin socket.
 
 use bindery_proto::admin::v1::{
-    AuditRecord, DisablePluginRequest, EnablePluginRequest, GetStatusRequest,
-    ListAuditRecordsRequest, ListPluginsRequest, Plugin, ReloadPluginRequest, ReloadPolicyRequest,
-    ReloadPolicyResponse, SealRequest, Status, UnsealRequest, UnsealResponse, VerifyAuditRequest,
-    VerifyAuditResponse, VerifyStoreRequest, VerifyStoreResponse,
+    AddSlotRequest, AddSlotResponse, AuditRecord, DisablePluginRequest, EnablePluginRequest,
+    GetStatusRequest, ListAuditRecordsRequest, ListPluginsRequest, Plugin, ReloadPluginRequest,
+    ReloadPolicyRequest, ReloadPolicyResponse, RemoveSlotRequest, SealRequest, Slot, SlotKind,
+    Status, UnsealRequest, UnsealResponse, VerifyAuditRequest, VerifyAuditResponse,
+    VerifyRecoverySharesRequest, VerifyStoreRequest, VerifyStoreResponse,
     admin_service_client::AdminServiceClient,
 };
 
@@ -22,6 +23,45 @@ pub enum UnsealWith {
     Passphrase(Token),
     /// One recovery share, as it was printed.
     RecoveryShare(Token),
+    /// The bytes of a key file.
+    Key(KeyBytes),
+}
+
+/// The bytes of a key. They can't be printed.
+#[derive(Clone)]
+pub struct KeyBytes(Vec<u8>);
+
+impl KeyBytes {
+    /// Takes 32 to 4096 random bytes.
+    #[must_use]
+    pub const fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Debug for KeyBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A slot that is to be added.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum NewSlot {
+    /// A passphrase of at least 12 characters.
+    Passphrase(Token),
+    /// A key file that the caller keeps.
+    KeyFile(KeyBytes),
+    /// A systemd credential that the caller keeps.
+    SystemdCredential(KeyBytes),
+    /// Recovery shares: how many are made, and how many are needed.
+    RecoveryShares {
+        /// How many are made, at most 16.
+        count: u8,
+        /// How many are needed, at least 2.
+        needed: u8,
+    },
 }
 
 /// These calls answer on the admin socket only; elsewhere they are [`Error::Unsupported`].
@@ -126,6 +166,7 @@ impl Client {
             UnsealWith::RecoveryShare(share) => {
                 share.expose().clone_into(&mut request.recovery_share);
             }
+            UnsealWith::Key(key) => request.key.clone_from(&key.0),
         }
         call!(
             self,
@@ -145,7 +186,96 @@ impl Client {
         let request = SealRequest {
             reason: reason.into(),
         };
-        call!(self, Manner::ONCE, AdminServiceClient<_>, seal, request).map(drop)
+        // It waits for refreshes that are under way at a forge.
+        call!(
+            self,
+            Manner::ONCE_AT_FORGE,
+            AdminServiceClient<_>,
+            seal,
+            request
+        )
+        .map(drop)
+    }
+
+    /// Adds a slot that opens the seal. Recovery shares are in this answer only.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`], [`Error::Sealed`], and those that every call has.
+    pub async fn add_slot(
+        &self,
+        slot: &NewSlot,
+        label: impl Into<String>,
+    ) -> Result<AddSlotResponse, Error> {
+        let mut request = AddSlotRequest {
+            label: label.into(),
+            ..AddSlotRequest::default()
+        };
+        let kind = match slot {
+            NewSlot::Passphrase(secret) => {
+                secret.expose().clone_into(&mut request.passphrase);
+                SlotKind::Passphrase
+            }
+            NewSlot::KeyFile(key) => {
+                request.key.clone_from(&key.0);
+                SlotKind::KeyFile
+            }
+            NewSlot::SystemdCredential(key) => {
+                request.key.clone_from(&key.0);
+                SlotKind::SystemdCredential
+            }
+            NewSlot::RecoveryShares { count, needed } => {
+                request.share_count = (*count).into();
+                request.shares_needed = (*needed).into();
+                SlotKind::RecoveryShares
+            }
+        };
+        request.set_kind(kind);
+        call!(
+            self,
+            Manner::ONCE_AT_FORGE,
+            AdminServiceClient<_>,
+            add_slot,
+            request
+        )
+    }
+
+    /// Removes a slot, and returns those that stay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::InvalidArgument`] where too few would stay, [`Error::Sealed`], and those that every
+    /// call has.
+    pub async fn remove_slot(&self, id: i32) -> Result<Vec<Slot>, Error> {
+        let request = RemoveSlotRequest { id };
+        let answer = call!(
+            self,
+            Manner::ONCE,
+            AdminServiceClient<_>,
+            remove_slot,
+            request
+        )?;
+        Ok(answer.slots)
+    }
+
+    /// Tries recovery shares without changing anything, as a drill. Works while sealed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Precondition`] where they open nothing, [`Error::RateLimited`], and those that every call has.
+    pub async fn verify_recovery_shares(&self, shares: &[Token]) -> Result<Option<Slot>, Error> {
+        let shares = shares.iter().map(|share| share.expose().to_owned());
+        let request = VerifyRecoverySharesRequest {
+            recovery_shares: shares.collect(),
+        };
+        let answer = call!(
+            self,
+            Manner::ONCE_AT_FORGE,
+            AdminServiceClient<_>,
+            verify_recovery_shares,
+            request
+        )?;
+        Ok(answer.slot)
     }
 
     /// Opens every record of the store. Damage is in the answer, not an error.

@@ -18,12 +18,18 @@ use crate::{
     status::Failure,
 };
 
+pub use keys::{AddedSlot, KeyMaterial, KeysPort, SlotOpens, SlotWish, UnsealProgress, UnsealWith};
+
+mod keys;
+
 /// The parts of the daemon that an operator looks at.
 pub trait AdminPort: Send + Sync {
     /// How the daemon is. Works while it is sealed.
     fn status(&self) -> BoxFuture<'_, StatusFacts>;
     /// All configured plugins in the order of their names, with those that can't be loaded.
     fn plugins(&self) -> BoxFuture<'_, Vec<PluginFacts>>;
+    /// Seal, slots and keys.
+    fn keys(&self) -> &dyn KeysPort;
     /// Loads a plugin anew.
     ///
     /// Fails with [`bindery_core::problem::Reason::NotFound`] when none of this name is configured, and with the reason
@@ -46,6 +52,10 @@ pub struct StatusFacts {
     pub slots: Vec<SlotFacts>,
     /// The epoch that seals; `None` while sealed.
     pub active_epoch: Option<u32>,
+    /// How many recovery shares were handed in since the last attempt.
+    pub shares_received: u32,
+    /// How many recovery shares are needed; 0 without a slot for them.
+    pub shares_needed: u32,
     /// Records in the store.
     pub records: u64,
     /// When the daemon started.
@@ -61,6 +71,10 @@ pub struct SlotFacts {
     pub kind: SlotKind,
     /// Name for people; may be empty.
     pub label: String,
+    /// When it was added, if that is known.
+    pub created: Option<Timestamp>,
+    /// When it last opened the seal by hand or was verified.
+    pub verified: Option<Timestamp>,
 }
 
 /// How a slot opens the seal.
@@ -116,11 +130,11 @@ service! {
     serve list_plugins(wire::ListPluginsRequest) -> wire::ListPluginsResponse = list_plugins;
     serve reload_plugin(wire::ReloadPluginRequest) -> wire::Plugin = reload_plugin;
     serve reload_policy(wire::ReloadPolicyRequest) -> wire::ReloadPolicyResponse = reload_policy;
-    later unseal(wire::UnsealRequest) -> wire::UnsealResponse;
-    later seal(wire::SealRequest) -> wire::SealResponse;
-    later add_slot(wire::AddSlotRequest) -> wire::AddSlotResponse;
-    later remove_slot(wire::RemoveSlotRequest) -> wire::RemoveSlotResponse;
-    later verify_recovery_shares(wire::VerifyRecoverySharesRequest) -> wire::VerifyRecoverySharesResponse;
+    serve unseal(wire::UnsealRequest) -> wire::UnsealResponse = keys::unseal;
+    serve seal(wire::SealRequest) -> wire::SealResponse = keys::seal;
+    serve add_slot(wire::AddSlotRequest) -> wire::AddSlotResponse = keys::add_slot;
+    serve remove_slot(wire::RemoveSlotRequest) -> wire::RemoveSlotResponse = keys::remove_slot;
+    serve verify_recovery_shares(wire::VerifyRecoverySharesRequest) -> wire::VerifyRecoverySharesResponse = keys::verify_recovery_shares;
     later rotate_keys(wire::RotateKeysRequest) -> wire::RotateKeysResponse;
     later backup(wire::BackupRequest) -> Self::BackupStream;
     later restore(Streaming<wire::RestoreRequest>) -> wire::RestoreResponse;
@@ -166,6 +180,8 @@ async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, F
         store: Some(store),
         start_time: Some(time(facts.started)),
         development: facts.development,
+        shares_received: count(facts.shares_received),
+        shares_needed: count(facts.shares_needed),
         ..wire::Status::default()
     })
 }
@@ -194,8 +210,13 @@ fn slot(facts: SlotFacts) -> wire::Slot {
         id: i32::try_from(facts.id).unwrap_or(i32::MAX),
         kind: kind.into(),
         label: facts.label,
-        ..wire::Slot::default()
+        create_time: facts.created.map(time),
+        verify_time: facts.verified.map(time),
     }
+}
+
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 async fn list_plugins(

@@ -123,10 +123,12 @@ impl Api {
             .map_err(|failure| refuse(failure, &id))
     }
 
+    /// Who it is, whether they may, and whether anything is served: in this order, so that a stranger learns nothing.
     fn admit<M: Governed>(&self, request: Request<M>) -> Result<(Call, M), Failure> {
         let call = self.call(&request)?;
         let message = request.into_inner();
         call.authorize(&message)?;
+        call.engine().refuse_sealed()?;
         Ok((call, message))
     }
 

@@ -50,7 +50,10 @@ use tokio::sync::{Semaphore, watch};
 
 pub use crate::{
     access::{Row, Scope, served},
-    admin::{AdminPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts},
+    admin::{
+        AddedSlot, AdminPort, KeyMaterial, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind,
+        SlotOpens, SlotWish, StatusFacts, UnsealProgress, UnsealWith,
+    },
     limits::Limits,
     policy::{Action, PolicyError, PolicyHandle},
     server::{serve_tls, serve_unix},

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bindery_api::{AdminPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts};
+use bindery_api::{
+    AdminPort, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts,
+};
 use bindery_core::{
     name::ProviderName,
     port::{BoxFuture, Providers},
@@ -11,11 +13,13 @@ use bindery_core::{
     time::Timestamp,
 };
 use bindery_host::{CatalogError, LoadError, LoadFailure, PluginHost};
-use bindery_vault::{SealedVault, SlotInfo};
+use bindery_vault::SlotInfo;
+
+use crate::sealing::Sealing;
 
 /// The parts that an operator looks at.
 pub(crate) struct Admin {
-    vault: Arc<SealedVault>,
+    seal: Arc<Sealing>,
     host: PluginHost,
     started: Timestamp,
     /// Plugins that could not be loaded, and why.
@@ -24,13 +28,13 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) const fn new(
-        vault: Arc<SealedVault>,
+        seal: Arc<Sealing>,
         host: PluginHost,
         failures: Vec<LoadFailure>,
         started: Timestamp,
     ) -> Self {
         Self {
-            vault,
+            seal,
             host,
             started,
             failures: Mutex::new(failures),
@@ -77,15 +81,18 @@ impl Admin {
 impl AdminPort for Admin {
     fn status(&self) -> BoxFuture<'_, StatusFacts> {
         Box::pin(async {
-            let status = self.vault.status().await;
+            let status = self.seal.vault().status().await;
+            let seal = self.seal.facts();
             StatusFacts {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 sealed: status.sealed,
-                seal_message: String::new(),
+                seal_message: seal.message,
                 development: status.development,
                 slots: status.slots.into_iter().map(slot).collect(),
                 active_epoch: (!status.sealed).then_some(status.active_epoch),
                 records: status.records,
+                shares_received: seal.shares,
+                shares_needed: status.shares_needed.unwrap_or_default().into(),
                 started: self.started,
             }
         })
@@ -95,12 +102,16 @@ impl AdminPort for Admin {
         Box::pin(async { self.list() })
     }
 
+    fn keys(&self) -> &dyn KeysPort {
+        &*self.seal
+    }
+
     fn reload_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
         Box::pin(self.reload(name))
     }
 }
 
-fn slot(info: SlotInfo) -> SlotFacts {
+pub(crate) fn slot(info: SlotInfo) -> SlotFacts {
     let kind = match info.kind {
         bindery_vault::SlotKind::Credential => SlotKind::SystemdCredential,
         bindery_vault::SlotKind::Passphrase => SlotKind::Passphrase,
@@ -111,6 +122,8 @@ fn slot(info: SlotInfo) -> SlotFacts {
         id: info.id.into(),
         kind,
         label: info.label,
+        created: info.created,
+        verified: info.verified,
     }
 }
 

@@ -14,6 +14,7 @@ mod log;
 mod plugins;
 mod ports;
 mod run;
+mod sealing;
 #[path = "leak.rs"]
 mod seam;
 mod start;

@@ -12,6 +12,7 @@ mod log;
 mod plugins;
 mod ports;
 mod run;
+mod sealing;
 mod seam;
 mod start;
 mod vault;

@@ -19,6 +19,7 @@ use crate::{
     listeners::{Listeners, Serving},
     plugins,
     ports::{SystemClock, SystemEntropy},
+    sealing::Sealing,
     seam, vault,
 };
 
@@ -27,31 +28,34 @@ pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failur
     let started = SystemClock.now();
     refuse_root(config, development)?;
     vault::prepare_folder(&config.data_dir)?;
-    let vault = vault::open(config, development).await?;
+    let vault::Found { vault, sealed } = vault::open(config, development).await?;
     let (host, failures) = load_plugins(config, development).await?;
     let engine = engine(config, Arc::clone(&vault), host.clone());
-    engine.recover().await?;
+    let seal = Sealing::new(Arc::clone(&vault), engine.clone());
+    match sealed {
+        None => seal.begin().await?,
+        Some(why) => seal.wait_for_keys(&why),
+    }
     let policy = policy(config)?;
     let metrics = Arc::new(Mutex::new(Registry::default()));
     let api = api(
         &engine,
         &policy,
-        Admin::new(vault, host, failures, started),
+        Admin::new(Arc::clone(&seal), host, failures, started),
         &metrics,
     );
     let readiness = seam::readiness(Arc::new(EngineReadiness(engine.clone())));
-    let web = WebState::new(engine.clone(), metrics, readiness)
+    let web = WebState::new(engine, metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
         .with_trusted_proxies(&config.web.trusted_proxies);
     let serving = Listeners::bind(config).await?.serve(api, web);
-    let sweeper = tokio::spawn(async move { engine.sweep_forever().await });
     // systemd is told, where there is one.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ready");
     wait_for_the_end(&policy, &serving).await?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("Stopping");
-    sweeper.abort();
+    seal.stop().await;
     serving.stop().await;
     Ok(())
 }

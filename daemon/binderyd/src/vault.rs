@@ -8,7 +8,9 @@ use std::{
 
 use bindery_core::{port::Clock, secret::Secret};
 use bindery_store::{SledConfig, SledStore};
-use bindery_vault::{Init, InitMode, NewSlot, OpenOptions, PassphraseCost, SealedVault, Unlock};
+use bindery_vault::{
+    Init, InitMode, NewSlot, OpenError, OpenOptions, PassphraseCost, SealedVault, Unlock,
+};
 
 use crate::{
     args::Slots,
@@ -32,23 +34,53 @@ pub(crate) fn open_store(config: &Config) -> Result<Arc<SledStore>, Failure> {
     )?))
 }
 
+/// The vault of a configuration, and why it is still sealed where it is.
+pub(crate) struct Found {
+    pub(crate) vault: Arc<SealedVault>,
+    pub(crate) sealed: Option<String>,
+}
+
 /// Opens the vault of a configuration. An empty folder becomes one where enough slots are configured, or in development.
-pub(crate) async fn open(config: &Config, development: bool) -> Result<Arc<SealedVault>, Failure> {
+/// Where nothing that is configured opens it, it stays sealed: somebody may bring something that does.
+pub(crate) async fn open(config: &Config, development: bool) -> Result<Found, Failure> {
     let store = open_store(config)?;
     let folder = folder(config);
     if !exists(config) {
         initialise(config, &store, development).await?;
     }
-    let vault = SealedVault::sealed(&folder, &config.data_dir, store);
-    let unlock = unlock(config, development)?;
-    vault.unseal(unlock, OpenOptions::default()).await?;
+    let vault = Arc::new(SealedVault::sealed(&folder, &config.data_dir, store));
+    let sealed = try_unseal(&vault, config, development).await?;
     if vault.status().await.development {
         tracing::warn!(
             "DEVELOPMENT VAULT: its root key lies beside the data and nothing can recover it; never give it real credentials"
         );
     }
-    Ok(Arc::new(vault))
+    Ok(Found { vault, sealed })
 }
+
+/// Unseals with what is configured; says why that did not open it.
+async fn try_unseal(
+    vault: &SealedVault,
+    config: &Config,
+    development: bool,
+) -> Result<Option<String>, Failure> {
+    let unlock = unlock(config, development)?;
+    if unlock.is_empty() {
+        return Ok(Some(NOTHING_CONFIGURED.to_owned()));
+    }
+    match vault.unseal(unlock, OpenOptions::default()).await {
+        Ok(()) => Ok(None),
+        // The keys are missing, the records are not: a restart would mend nothing.
+        Err(error @ (OpenError::WrongKey { .. } | OpenError::Slot(_))) => {
+            Ok(Some(error.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a daemon says that waits for a person.
+const NOTHING_CONFIGURED: &str =
+    "no source of the root key is configured; unseal with `bindery admin unseal`";
 
 /// Whether the folder holds a vault.
 fn exists(config: &Config) -> bool {
@@ -108,8 +140,8 @@ fn first_slots(config: &Config, development: bool) -> Result<Vec<NewSlot>, Failu
     Ok(slots)
 }
 
-/// Everything that may open the vault.
-fn unlock(config: &Config, development: bool) -> Result<Vec<Unlock>, Failure> {
+/// Everything that is configured and may open the vault.
+pub(crate) fn unlock(config: &Config, development: bool) -> Result<Vec<Unlock>, Failure> {
     let mut unlock = Vec::new();
     if let Some(path) = credential(&config.seal)? {
         unlock.push(Unlock::Credential(path));
@@ -123,10 +155,6 @@ fn unlock(config: &Config, development: bool) -> Result<Vec<Unlock>, Failure> {
     let beside = config.data_dir.join(DEVELOPMENT_KEY);
     if development && beside.exists() {
         unlock.push(Unlock::KeyFile(beside));
-    }
-    if unlock.is_empty() {
-        let message = "no source of the root key is configured; set seal.key_file, seal.systemd_credential or seal.passphrase_file";
-        return Err(Failure::Config(message.to_owned()));
     }
     Ok(unlock)
 }
@@ -270,7 +298,7 @@ fn require_vault(config: &Config) -> Result<(), Failure> {
 /// `binderyd slots`.
 pub(crate) async fn list(config: &Config) -> Result<(), Failure> {
     require_vault(config)?;
-    let vault = open(config, false).await?;
+    let vault = SealedVault::sealed(folder(config), &config.data_dir, open_store(config)?);
     for slot in vault.status().await.slots {
         println!("{}\t{:?}\t{}", slot.id, slot.kind, slot.label);
     }

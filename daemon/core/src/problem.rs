@@ -200,6 +200,8 @@ reasons! {
     StoreConflict = "STORE_CONFLICT" => Conflict,
     /// The daemon is sealed.
     Sealed = "SEALED" => Unavailable,
+    /// A key, passphrase or share does not open the seal.
+    UnsealRejected = "UNSEAL_REJECTED" => Precondition,
     /// The same request id came with another request.
     RequestIdReused = "REQUEST_ID_REUSED" => InvalidInput,
     /// This call is designed, and comes with a later release.

@@ -61,6 +61,12 @@ impl Flights {
             let _ = flight.await;
         }
     }
+
+    /// Waits until the tasks that are under way now have ended.
+    pub(crate) async fn settle_all(&self) {
+        let flights: Vec<Flight> = lock(&self.running).values().cloned().collect();
+        futures_util::future::join_all(flights).await;
+    }
 }
 
 /// Takes a task out of the list when it ends, however it ends.

@@ -13,6 +13,7 @@
 //! | [`intake`], [`deliveries`] | what hooks deliver, and what becomes of it |
 //! | [`reconcile`] | what deliveries left out |
 //! | [`events`] | what happened, and who follows it |
+//! | `pause` | stopping before the vault is sealed |
 //! | [`repositories`] | repositories, refs, organizations |
 //! | [`sources`], [`hooks`] | repositories that are built, and their webhooks |
 //! | [`subscriptions`] | events that are posted to registries |
@@ -39,6 +40,7 @@ mod memory;
 mod mint;
 pub mod namespaces;
 mod operation;
+mod pause;
 pub mod reconcile;
 mod records;
 mod refresh;
@@ -49,7 +51,10 @@ pub mod sweep;
 pub mod triggers;
 pub mod unlink;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use bindery_core::{
     name::{LinkId, NamespaceName},
@@ -148,6 +153,7 @@ struct Inner {
     deliveries: Deliveries,
     comparisons: Comparisons,
     subscriptions: Subscriptions,
+    paused: AtomicBool,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -198,6 +204,7 @@ impl Engine {
                 deliveries: Deliveries::default(),
                 comparisons: Comparisons::default(),
                 subscriptions: Subscriptions::default(),
+                paused: AtomicBool::new(false),
                 changes,
             }),
         }
@@ -209,9 +216,12 @@ impl Engine {
         self.inner.changes.subscribe()
     }
 
-    /// How the vault is.
+    /// How the vault is; sealed as well while the engine is paused.
     #[must_use]
     pub fn health(&self) -> VaultHealth {
+        if self.is_paused() {
+            return VaultHealth::Sealed;
+        }
         self.ports().vault.health()
     }
 

@@ -45,10 +45,10 @@ pub(crate) enum Want {
 
 /// New pairs that the store did not take. The forge may have dropped the old ones, so these are kept until it does.
 #[derive(Default)]
-pub(crate) struct Unsaved(Mutex<HashMap<Whose, Pair>>);
+pub(crate) struct Unsaved(pub(crate) Mutex<HashMap<Whose, Pair>>);
 
 /// A new pair, and the version of the grant that it replaces.
-struct Pair {
+pub(crate) struct Pair {
     replaces: u64,
     grant: Grant,
     scopes: Option<Vec<String>>,

@@ -18,21 +18,21 @@ use zeroize::Zeroizing;
 /// Bytes that an envelope adds to its plaintext.
 pub(crate) const OVERHEAD: usize = SALT + COMMIT + aead::NONCE_LEN + 16;
 
-/// A key of 32 bytes that is wiped when it is dropped.
+/// A key of 32 bytes that is wiped when it is dropped. It stays where it is: a move would leave its bytes on a stack.
 #[derive(Clone, Eq, PartialEq)]
-pub(crate) struct Key(Zeroizing<[u8; 32]>);
+pub(crate) struct Key(Box<Zeroizing<[u8; 32]>>);
 
 impl Key {
     /// A new key from the operating system.
     pub(crate) fn random() -> Result<Self, Unspecified> {
-        let mut key = Self(Zeroizing::new([0; 32]));
-        fill(key.0.as_mut())?;
+        let mut key = Self(Box::default());
+        fill(key.0.as_mut_slice())?;
         Ok(key)
     }
 
     /// Takes 32 bytes as a key.
     pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, Unspecified> {
-        let mut key = Self(Zeroizing::new([0; 32]));
+        let mut key = Self(Box::default());
         if bytes.len() != key.0.len() {
             return Err(Unspecified);
         }
@@ -46,16 +46,16 @@ impl Key {
         material: &[u8],
         info: &[u8],
     ) -> Result<Self, Unspecified> {
-        let mut key = Self(Zeroizing::new([0; 32]));
+        let mut key = Self(Box::default());
         let prk = Salt::new(HKDF_SHA256, salt).extract(material);
-        expand(&prk, &[info], key.0.as_mut())?;
+        expand(&prk, &[info], key.0.as_mut_slice())?;
         Ok(key)
     }
 
     /// The key for one purpose.
     pub(crate) fn derive(&self, purpose: &str) -> Result<Self, Unspecified> {
-        let mut key = Self(Zeroizing::new([0; 32]));
-        expand(&self.prk(), &[purpose.as_bytes()], key.0.as_mut())?;
+        let mut key = Self(Box::default());
+        expand(&self.prk(), &[purpose.as_bytes()], key.0.as_mut_slice())?;
         Ok(key)
     }
 

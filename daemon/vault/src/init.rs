@@ -114,12 +114,14 @@ impl Init {
         let keys = Keys::new(self.store_id, self.root, ring)?;
         let sealed_ring = keys.ring.seal(&keys.kek, &keys.store_id)?;
         store.commit(first_batch(&keys, &sealed_ring)?).await?;
+        let slots = self.slots.into_iter();
         let first = disk::SealHeader {
             store_id: keys.store_id.to_vec(),
             generation: 1,
             development: self.development,
-            slots: self.slots.into_iter().map(|slot| slot.record).collect(),
+            slots: slots.map(|slot| slot.made(now).record).collect(),
             sealed_ring,
+            ..disk::SealHeader::default()
         };
         let mac = keys::header_mac(&keys.root)?;
         Ok(header::write(&self.folder, &first, &mac)?)

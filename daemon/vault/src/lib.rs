@@ -25,8 +25,8 @@ pub use crate::error::{ChangeError, InitError, OpenError};
 pub use crate::header::HeaderError;
 pub use crate::init::{Init, InitMode};
 pub use crate::slot::{
-    KeyFileError, NewSlot, PassphraseCost, PreparedSlot, ShareError, SlotError, SlotInfo, SlotKind,
-    Unlock,
+    KeyBytes, KeyFileError, NewSlot, PassphraseCost, PreparedSlot, ShareError, SlotError, SlotInfo,
+    SlotKind, Unlock, different_shares,
 };
 pub use crate::vault::{Inspection, OpenOptions, Resealed, Rollback, SealedVault, Status};
 

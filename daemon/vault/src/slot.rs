@@ -8,12 +8,13 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use blahaj::Share;
 use prost::Message;
 use ring::error::Unspecified;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use bindery_core::secret::Secret;
+use bindery_core::{secret::Secret, time::Timestamp};
 use bindery_store_proto::v1 as disk;
 
 use crate::{
@@ -43,6 +44,15 @@ pub enum NewSlot {
     Passphrase(Secret, PassphraseCost),
     /// Makes three recovery shares, of which two open the vault.
     Recovery,
+    /// Makes recovery shares: how many, and how many of them are needed.
+    Shares {
+        /// How many are made, at most 16.
+        count: u8,
+        /// How many are needed, at least 2.
+        needed: u8,
+    },
+    /// Uses bytes that somebody brings, and keeps as a key file or a systemd credential.
+    Key(SlotKind, KeyBytes),
 }
 
 /// What somebody brings to open a vault.
@@ -57,6 +67,33 @@ pub enum Unlock {
     Passphrase(Secret),
     /// Recovery shares, as they were printed.
     Shares(Vec<Secret>),
+    /// The bytes of a key file or credential.
+    Key(KeyBytes),
+}
+
+/// The bytes of a key file. They can't be printed, and are wiped when they are dropped.
+pub struct KeyBytes(Zeroizing<Vec<u8>>);
+
+impl KeyBytes {
+    /// Takes 32 to 4096 bytes.
+    ///
+    /// # Errors
+    ///
+    /// There are fewer or more.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, SlotError> {
+        let bytes = Zeroizing::new(bytes);
+        if file::fits(bytes.len()) {
+            Ok(Self(bytes))
+        } else {
+            Err(SlotError::KeySize)
+        }
+    }
+}
+
+impl fmt::Debug for KeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// Kinds of slots.
@@ -80,8 +117,12 @@ pub struct SlotInfo {
     pub id: u8,
     /// Its kind.
     pub kind: SlotKind,
-    /// The path of a file; empty for other kinds.
+    /// What people call it, or the path of a file; may be empty.
     pub label: String,
+    /// When it was made, if that is known.
+    pub created: Option<Timestamp>,
+    /// When it last opened the vault by hand or was verified, if it ever was.
+    pub verified: Option<Timestamp>,
 }
 
 /// Why a slot could not be made or used.
@@ -100,6 +141,15 @@ pub enum SlotError {
         /// The least.
         least: usize,
     },
+    /// A key of another length than a key file has.
+    #[error("a key has 32 to 4096 random bytes; make one with `head -c 32 /dev/urandom`")]
+    KeySize,
+    /// Fewer or more shares than there can be.
+    #[error("a slot has 2 to 16 shares, and needs at least 2 of them; choose other numbers")]
+    ShareCount,
+    /// This kind of slot has no key that somebody brings.
+    #[error("only a key file or a systemd credential has a key of its own; choose another kind")]
+    Kind,
     /// The operating system gave no randomness, or not enough memory.
     #[error("the slot's key can't be computed; check that enough memory is free")]
     Crypto,
@@ -109,6 +159,7 @@ pub enum SlotError {
 pub struct PreparedSlot {
     pub(crate) record: disk::Slot,
     shares: Vec<Secret>,
+    needed: u8,
     confirmed: bool,
     file: Option<(PathBuf, Zeroizing<Vec<u8>>)>,
     secret: Option<Key>,
@@ -145,15 +196,46 @@ impl PreparedSlot {
     ///
     /// They are not two different shares of this slot.
     pub fn confirm_shares(&mut self, first: &Secret, second: &Secret) -> Result<(), ShareError> {
+        self.confirm(&[first, second])
+    }
+
+    /// As [`Self::confirm_shares`], with as many shares as the slot needs.
+    ///
+    /// # Errors
+    ///
+    /// They are too few, or not of this slot.
+    pub fn confirm(&mut self, given: &[&Secret]) -> Result<(), ShareError> {
         let Some(secret) = &self.secret else {
             return Err(ShareError::NotOfThisVault);
         };
-        let given = shares::join(&[first, second], None)?;
+        let given = shares::join(&shares::collect(given, None)?, self.needed)?;
         if given != *secret {
             return Err(ShareError::NotOfThisVault);
         }
         self.confirmed = true;
         Ok(())
+    }
+
+    /// Gives it a name for people.
+    #[must_use]
+    pub fn labelled(mut self, label: &str) -> Self {
+        if !label.is_empty() {
+            label.clone_into(&mut self.record.label);
+        }
+        self
+    }
+
+    /// Notes when it was made.
+    #[must_use]
+    pub const fn made(mut self, now: Timestamp) -> Self {
+        self.record.created_ms = now.unix_ms();
+        self
+    }
+
+    /// What it will be.
+    #[must_use]
+    pub fn info(&self) -> Option<SlotInfo> {
+        info(&self.record)
     }
 
     /// Whether it may go into the header.
@@ -186,6 +268,7 @@ impl PreparedSlot {
                 ..Default::default()
             },
             shares: Vec::new(),
+            needed: shares::THRESHOLD,
             confirmed: false,
             file: None,
             secret: None,
@@ -220,16 +303,36 @@ impl PreparedSlot {
                 return passphrase::key(&text, parameters);
             }
             NewSlot::Recovery => {
-                let secret = Key::random()?;
-                self.shares = shares::split(&secret, store_id);
-                parameters.threshold = shares::THRESHOLD.into();
-                parameters.shares = u32::try_from(self.shares.len()).unwrap_or_default();
-                let key = key_from(parameters, secret.expose())?;
-                self.secret = Some(secret);
-                return Ok(key);
+                return self.share(parameters, store_id, shares::SHARES, shares::THRESHOLD);
             }
+            NewSlot::Shares { count, needed } => {
+                return self.share(parameters, store_id, count, needed);
+            }
+            NewSlot::Key(SlotKind::KeyFile | SlotKind::Credential, KeyBytes(bytes)) => bytes,
+            NewSlot::Key(..) => return Err(SlotError::Kind),
         };
         Ok(key_from(parameters, &material)?)
+    }
+
+    /// The key of a slot that shares open.
+    fn share(
+        &mut self,
+        parameters: &mut disk::SlotParameters,
+        store_id: &[u8; 16],
+        count: u8,
+        needed: u8,
+    ) -> Result<Key, SlotError> {
+        if needed < shares::THRESHOLD || count < needed || count > shares::MOST {
+            return Err(SlotError::ShareCount);
+        }
+        let secret = Key::random()?;
+        self.shares = shares::split(&secret, store_id, needed, count);
+        self.needed = needed;
+        parameters.threshold = needed.into();
+        parameters.shares = count.into();
+        let key = key_from(parameters, secret.expose())?;
+        self.secret = Some(secret);
+        Ok(key)
     }
 
     fn wrap(&mut self, key: &Key, store_id: &[u8; 16], root: &Key) -> Result<(), Unspecified> {
@@ -253,7 +356,7 @@ impl fmt::Debug for PreparedSlot {
 pub(crate) enum Opener {
     Material(Zeroizing<Vec<u8>>),
     Passphrase(Secret),
-    Shares(Key),
+    Shares(Vec<Share>),
 }
 
 impl Opener {
@@ -265,8 +368,9 @@ impl Opener {
             Unlock::Passphrase(text) => Self::Passphrase(text.duplicate()),
             Unlock::Shares(given) => {
                 let given: Vec<&Secret> = given.iter().collect();
-                Self::Shares(shares::join(&given, Some(store_id))?)
+                Self::Shares(shares::collect(&given, Some(store_id))?)
             }
+            Unlock::Key(KeyBytes(bytes)) => Self::Material(bytes.clone()),
         })
     }
 
@@ -276,10 +380,22 @@ impl Opener {
         slot: &disk::Slot,
         store_id: &[u8; 16],
     ) -> Result<Option<Key>, SlotError> {
+        let Some(key) = self.key(slot)? else {
+            return Ok(None);
+        };
+        let Ok(nonce) = slot.nonce.as_slice().try_into() else {
+            return Ok(None);
+        };
+        let opened = key.unwrap(nonce, &aad(slot, store_id), &slot.wrapped);
+        Ok(opened.and_then(|root| Key::from_slice(&root)).ok())
+    }
+
+    /// The key that this makes for a slot; `None` where the slot is of another kind.
+    fn key(&self, slot: &disk::Slot) -> Result<Option<Key>, SlotError> {
         let Ok(parameters) = disk::SlotParameters::decode(slot.parameters.as_slice()) else {
             return Ok(None);
         };
-        let key = match (self, slot.kind()) {
+        Ok(Some(match (self, slot.kind()) {
             // The same bytes may come as a file today and as a credential tomorrow.
             (Self::Material(bytes), disk::SlotKind::KeyFile | disk::SlotKind::Credential) => {
                 key_from(&parameters, bytes)?
@@ -287,16 +403,13 @@ impl Opener {
             (Self::Passphrase(text), disk::SlotKind::Passphrase) => {
                 passphrase::key(text, &parameters)?
             }
-            (Self::Shares(secret), disk::SlotKind::Recovery) => {
+            (Self::Shares(given), disk::SlotKind::Recovery) => {
+                let needed = u8::try_from(parameters.threshold).unwrap_or(shares::MOST);
+                let secret = shares::join(given, needed.max(shares::THRESHOLD))?;
                 key_from(&parameters, secret.expose())?
             }
             _ => return Ok(None),
-        };
-        let Ok(nonce) = slot.nonce.as_slice().try_into() else {
-            return Ok(None);
-        };
-        let opened = key.unwrap(nonce, &aad(slot, store_id), &slot.wrapped);
-        Ok(opened.and_then(|root| Key::from_slice(&root)).ok())
+        }))
     }
 }
 
@@ -308,7 +421,8 @@ impl NewSlot {
             Self::CreateKeyFile(_) | Self::KeyFile(_) => SlotKind::KeyFile,
             Self::Credential(_) => SlotKind::Credential,
             Self::Passphrase(..) => SlotKind::Passphrase,
-            Self::Recovery => SlotKind::Recovery,
+            Self::Recovery | Self::Shares { .. } => SlotKind::Recovery,
+            Self::Key(kind, _) => *kind,
         }
     }
 }
@@ -362,16 +476,38 @@ impl From<Unspecified> for SlotError {
     }
 }
 
+/// How many different shares these are.
+///
+/// # Errors
+///
+/// One of them was mistyped, or they are of different vaults.
+pub fn different_shares(given: &[&Secret]) -> Result<usize, ShareError> {
+    shares::collect(given, None).map(|shares| shares.len())
+}
+
 /// The slots of a header, without those of a kind that this version doesn't know.
 pub(crate) fn list(header: &disk::SealHeader) -> Vec<SlotInfo> {
-    let read = |slot: &disk::Slot| {
-        Some(SlotInfo {
-            id: u8::try_from(slot.id).ok()?,
-            kind: SlotKind::read(slot.kind())?,
-            label: slot.label.clone(),
-        })
-    };
-    header.slots.iter().filter_map(read).collect()
+    header.slots.iter().filter_map(info).collect()
+}
+
+/// How many shares the recovery slot of a header needs; `None` where it has none.
+pub(crate) fn shares_needed(header: &disk::SealHeader) -> Option<u8> {
+    let of_shares = |slot: &&disk::Slot| slot.kind() == disk::SlotKind::Recovery;
+    let slot = header.slots.iter().find(of_shares)?;
+    let parameters = disk::SlotParameters::decode(slot.parameters.as_slice()).ok()?;
+    u8::try_from(parameters.threshold).ok()
+}
+
+/// What a slot is; `None` for a kind that this version doesn't know.
+pub(crate) fn info(slot: &disk::Slot) -> Option<SlotInfo> {
+    let time = |ms: u64| (ms > 0).then(|| Timestamp::from_unix_ms(ms));
+    Some(SlotInfo {
+        id: u8::try_from(slot.id).ok()?,
+        kind: SlotKind::read(slot.kind())?,
+        label: slot.label.clone(),
+        created: time(slot.created_ms),
+        verified: time(slot.verified_ms),
+    })
 }
 
 /// The root key, if anything that was brought opens any of these slots.

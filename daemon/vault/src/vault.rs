@@ -27,6 +27,7 @@ use bindery_store_proto::v1 as disk;
 use crate::{
     address::Place,
     error::OpenError,
+    header,
     highwater::HighWater,
     keys::Keys,
     manifest::Manifest,
@@ -64,6 +65,8 @@ pub struct Status {
     pub development: bool,
     /// Its slots.
     pub slots: Vec<SlotInfo>,
+    /// How many recovery shares open it; `None` without a slot for them.
+    pub shares_needed: Option<u8>,
     /// Epochs in the key ring.
     pub epochs: usize,
     /// Number of the epoch that seals.
@@ -165,10 +168,16 @@ impl SealedVault {
         let writer = self.inner.writer.lock().await;
         let keys = self.inner.keys().ok();
         let ring = keys.as_ref().map(|keys| &keys.ring);
+        let header = match &keys {
+            Some(_) => writer.header.clone(),
+            // Nobody has authenticated it, which is good enough to be shown.
+            None => header::shown(&self.inner.folder),
+        };
         Status {
             sealed: keys.is_none(),
-            development: writer.header.development,
-            slots: slot::list(&writer.header),
+            development: header.development,
+            slots: slot::list(&header),
+            shares_needed: slot::shares_needed(&header),
             epochs: ring.map_or(0, crate::ring::KeyRing::len),
             active_epoch: ring.map_or(0, |ring| ring.active().0),
             generation: writer.manifest.generation,

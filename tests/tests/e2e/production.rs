@@ -15,7 +15,7 @@ use bindery_tests::{
     daemon::{Daemon, Options},
 };
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         plugins: vec![Plugin::GitHub],
         production: true,
@@ -24,7 +24,7 @@ fn options() -> Options {
 }
 
 /// `binderyd init` with a key file and recovery shares: reads the shares from its output, and types two of them back.
-fn init(daemon: &Daemon) -> Result<Vec<String>> {
+pub(crate) fn init(daemon: &Daemon) -> Result<Vec<String>> {
     let mut child = Command::new(artifacts().daemon())
         .arg("--config")
         .arg(daemon.config())
@@ -100,12 +100,16 @@ async fn k13_a_lost_key_file_is_recovered_with_shares() -> Result<()> {
     daemon.kill()?;
 
     std::fs::remove_file(daemon.path("root.key"))?;
-    let without = daemon.binderyd(&["run"])?;
-    let text = String::from_utf8_lossy(&without.stderr).into_owned();
+    daemon.resume().await?;
+    let sealed = client(&daemon)
+        .await?
+        .get_namespace("namespaces/acme")
+        .await;
     ensure!(
-        without.status.code() == Some(78) && text.contains("reason: ROOT_KEY_UNUSABLE"),
-        "{text}"
+        matches!(sealed, Err(bindery_client::Error::Sealed(_))),
+        "{sealed:?}"
     );
+    daemon.kill()?;
 
     let other = Daemon::prepare(&options())?;
     let foreign = init(&other)?;

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use bindery_api::{AdminPort, PluginFacts, PluginState, StatusFacts};
+use bindery_api::{
+    AddedSlot, AdminPort, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind, SlotWish,
+    StatusFacts, UnsealProgress, UnsealWith,
+};
 use bindery_core::{
     exchange::{
         DeviceAuthorization, DeviceCall, Exchanged, HttpRequest, Post, ProbeReport, Reach,
@@ -450,6 +453,8 @@ impl AdminPort for Operator {
             slots: Vec::new(),
             active_epoch: Some(1),
             records: 3,
+            shares_received: 0,
+            shares_needed: 2,
             started: Timestamp::from_unix_ms(1),
         };
         Box::pin(async { facts })
@@ -463,6 +468,10 @@ impl AdminPort for Operator {
         Box::pin(async { plugins })
     }
 
+    fn keys(&self) -> &dyn KeysPort {
+        self
+    }
+
     fn reload_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
         Box::pin(async move {
             match name {
@@ -470,6 +479,53 @@ impl AdminPort for Operator {
                 _ => Err(Problem::not_found(format!("plugin {name}"))),
             }
         })
+    }
+}
+
+/// An operator's keys: one share is never enough, and one slot always stays.
+impl KeysPort for Operator {
+    fn seal<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn unseal(&self, with: UnsealWith) -> BoxFuture<'_, Result<UnsealProgress, Problem>> {
+        Box::pin(async move {
+            match with {
+                UnsealWith::Share(_) => Ok(UnsealProgress {
+                    sealed: true,
+                    shares_received: 1,
+                    shares_needed: 2,
+                }),
+                _ => Err(Problem::new(Reason::UnsealRejected, "it opens no slot")),
+            }
+        })
+    }
+
+    fn add_slot(&self, wish: SlotWish) -> BoxFuture<'_, Result<AddedSlot, Problem>> {
+        Box::pin(async move {
+            Ok(AddedSlot {
+                slot: key_file(&wish.label),
+                shares: vec![Secret::new("A-SHARE".into())],
+            })
+        })
+    }
+
+    fn remove_slot(&self, _: u8) -> BoxFuture<'_, Result<Vec<SlotFacts>, Problem>> {
+        Box::pin(async { Ok(vec![key_file("the last")]) })
+    }
+
+    fn verify_shares(&self, _: Vec<Secret>) -> BoxFuture<'_, Result<SlotFacts, Problem>> {
+        Box::pin(async { Ok(key_file("the last")) })
+    }
+}
+
+fn key_file(label: &str) -> SlotFacts {
+    SlotFacts {
+        id: 1,
+        kind: SlotKind::KeyFile,
+        label: label.to_owned(),
+        created: Some(Timestamp::from_unix_ms(1000)),
+        verified: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use bindery_api::Limits;
 use bindery_proto::admin::v1::{
-    GetStatusRequest, ListPluginsRequest, ReloadPluginRequest, ReloadPolicyRequest, SealRequest,
-    admin_service_client::AdminServiceClient,
+    GetStatusRequest, ListPluginsRequest, ReloadPluginRequest, ReloadPolicyRequest,
+    VerifyAuditRequest, admin_service_client::AdminServiceClient,
 };
 use prost::Message;
 use tonic::{Code, transport::Channel};
@@ -82,7 +82,12 @@ async fn operator_is_served() {
         "NOT_FOUND"
     );
     assert_eq!(
-        reason(&admin.seal(SealRequest::default()).await.expect_err("later")),
+        reason(
+            &admin
+                .verify_audit(VerifyAuditRequest::default())
+                .await
+                .expect_err("later")
+        ),
         "NOT_SERVED_YET"
     );
     std::fs::write(world.path("policy.toml"), "admin = 1").expect("write");

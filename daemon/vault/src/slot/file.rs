@@ -68,7 +68,7 @@ fn read(path: &Path, forbidden: u32) -> Result<Zeroizing<Vec<u8>>, KeyFileError>
         }
         read => read.map_err(failed)?,
     };
-    if bytes.len() < SHORTEST {
+    if !fits(bytes.len()) {
         return Err(KeyFileError::Size(path.to_owned()));
     }
     Ok(bytes)
@@ -88,6 +88,11 @@ fn check(path: &Path, metadata: &Metadata, forbidden: u32) -> Result<(), KeyFile
         return Err(KeyFileError::Foreign { path, owner });
     }
     Ok(())
+}
+
+/// Whether a key of this many bytes is neither too short nor too long.
+pub(super) const fn fits(length: usize) -> bool {
+    SHORTEST <= length && length <= LONGEST
 }
 
 const SHORTEST: usize = 32;

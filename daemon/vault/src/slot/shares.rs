@@ -1,4 +1,4 @@
-//! Recovery shares: three pieces of paper, of which any two open the vault.
+//! Recovery shares: pieces of paper, of which some together open the vault; three and two unless somebody says otherwise.
 //!
 //! A share is written as base32 in groups of five: version, four bytes of the store's id, the share, four bytes of a
 //! checksum.
@@ -25,24 +25,34 @@ pub enum ShareError {
     #[error("these shares do not belong to this vault; look for the ones of its latest printing")]
     NotOfThisVault,
     /// Not enough different shares.
-    #[error("two different shares are needed; bring another one")]
-    TooFew,
+    #[error("{needed} different shares are needed; bring another one")]
+    TooFew {
+        /// How many are.
+        needed: u8,
+    },
 }
 
-/// How many shares are needed.
+/// How many shares are needed unless somebody says otherwise.
 pub(super) const THRESHOLD: u8 = 2;
+/// How many shares are made unless somebody says otherwise.
+pub(super) const SHARES: u8 = 3;
+/// Most shares of a slot.
+pub(super) const MOST: u8 = 16;
 
-/// Splits a secret into shares.
-pub(super) fn split(secret: &Key, store_id: &[u8; 16]) -> Vec<Secret> {
-    Sharks(THRESHOLD)
+/// Splits a secret into `count` shares, of which `threshold` are needed.
+pub(super) fn split(secret: &Key, store_id: &[u8; 16], threshold: u8, count: u8) -> Vec<Secret> {
+    Sharks(threshold)
         .dealer_rng(secret.expose(), &mut OsRng)
-        .take(SHARES)
+        .take(count.into())
         .map(|share| write(&share, store_id))
         .collect()
 }
 
-/// The secret that shares are of. Which vault they belong to is checked when it is known.
-pub(super) fn join(given: &[&Secret], store_id: Option<&[u8; 16]>) -> Result<Key, ShareError> {
+/// The different shares among the given ones. Which vault they belong to is checked when it is known.
+pub(super) fn collect(
+    given: &[&Secret],
+    store_id: Option<&[u8; 16]>,
+) -> Result<Vec<Share>, ShareError> {
     let mut found: Vec<(u8, Share)> = Vec::new();
     let mut origin = store_id.map(|id| [id[0], id[1], id[2], id[3]]);
     for (at, text) in given.iter().enumerate() {
@@ -54,11 +64,18 @@ pub(super) fn join(given: &[&Secret], store_id: Option<&[u8; 16]>) -> Result<Key
             found.push((share.x.0, share));
         }
     }
-    if found.len() < usize::from(THRESHOLD) {
-        return Err(ShareError::TooFew);
+    Ok(found.into_iter().map(|(_, share)| share).collect())
+}
+
+/// The secret that shares are of, if they are of one.
+pub(super) fn join(shares: &[Share], threshold: u8) -> Result<Key, ShareError> {
+    let few = ShareError::TooFew { needed: threshold };
+    if shares.len() < usize::from(threshold) {
+        return Err(few);
     }
-    let recovered = Sharks(THRESHOLD).recover(found.iter().map(|(_, share)| share));
-    let secret = Zeroizing::new(recovered.map_err(|_| ShareError::TooFew)?);
+    let sharks = Sharks(threshold);
+    let recovered = sharks.recover(shares);
+    let secret = Zeroizing::new(recovered.map_err(|_| few)?);
     Key::from_slice(&secret).map_err(|_| ShareError::NotOfThisVault)
 }
 
@@ -104,7 +121,6 @@ fn checksum(bytes: &[u8]) -> [u8; 4] {
     [all[0], all[1], all[2], all[3]]
 }
 
-const SHARES: usize = 3;
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 4 + 33 + 4;
 
@@ -116,33 +132,52 @@ mod tests {
     #[test]
     fn any_two_shares_are_enough() {
         let secret = Key::random().unwrap();
-        let shares = split(&secret, &[1; 16]);
+        let shares = split(&secret, &[1; 16], 2, 3);
+        let few = ShareError::TooFew { needed: 2 };
         for (a, b) in [(0, 1), (1, 2), (2, 0)] {
             let sloppy = Secret::new(shares[a].expose().to_lowercase().replace('-', " "));
-            assert!(join(&[&sloppy, &shares[b]], Some(&[1; 16])) == Ok(secret.clone()));
-            assert_eq!(join(&[&shares[a], &sloppy], None), Err(ShareError::TooFew));
+            assert!(both(&[&sloppy, &shares[b]], Some(&[1; 16])) == Ok(secret.clone()));
+            assert_eq!(both(&[&shares[a], &sloppy], None), Err(few));
         }
-        assert!(join(&[&shares[0], &shares[1], &shares[2]], None) == Ok(secret));
+        assert!(both(&[&shares[0], &shares[1], &shares[2]], None) == Ok(secret));
+    }
+
+    /// Of five shares with a threshold of four, four give the secret and three do not.
+    #[test]
+    fn thresholds_are_kept() {
+        let secret = Key::random().unwrap();
+        let shares = split(&secret, &[1; 16], 4, 5);
+        let read = |count: usize| {
+            let given: Vec<_> = shares.iter().take(count).collect();
+            collect(&given, None).unwrap()
+        };
+        assert!(join(&read(4), 4) == Ok(secret.clone()));
+        assert_eq!(join(&read(3), 4), Err(ShareError::TooFew { needed: 4 }));
+        assert!(join(&read(3), 3) != Ok(secret), "three are enough for four");
+    }
+
+    fn both(given: &[&Secret], store_id: Option<&[u8; 16]>) -> Result<Key, ShareError> {
+        join(&collect(given, store_id)?, THRESHOLD)
     }
 
     /// Every mistyped letter is noticed and named, as is a share of another vault.
     #[test]
     fn mistyped_shares_are_named() {
         let secret = Key::random().unwrap();
-        let shares = split(&secret, &[1; 16]);
+        let shares = split(&secret, &[1; 16], 2, 3);
         let text = shares[1].expose();
         for at in (0..text.len()).filter(|at| &text[*at..=*at] != "-") {
             let letter = if &text[at..=at] == "A" { "B" } else { "A" };
             let wrong = Secret::new(format!("{}{letter}{}", &text[..at], &text[at + 1..]));
             assert_eq!(
-                join(&[&shares[0], &wrong], None),
+                both(&[&shares[0], &wrong], None),
                 Err(ShareError::Mistyped(2))
             );
         }
-        let foreign = split(&secret, &[2; 16]);
-        let mixed = join(&[&shares[0], &foreign[1]], None);
+        let foreign = split(&secret, &[2; 16], 2, 3);
+        let mixed = both(&[&shares[0], &foreign[1]], None);
         assert_eq!(mixed, Err(ShareError::NotOfThisVault));
-        let other = join(&[&shares[0], &shares[1]], Some(&[2; 16]));
+        let other = both(&[&shares[0], &shares[1]], Some(&[2; 16]));
         assert_eq!(other, Err(ShareError::NotOfThisVault));
     }
 }

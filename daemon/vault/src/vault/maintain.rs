@@ -92,6 +92,21 @@ impl SealedVault {
         self.inner.write_header(&mut writer, &opened, header).await
     }
 
+    /// Notes that a slot opened the vault by hand, or was verified.
+    ///
+    /// # Errors
+    ///
+    /// The vault is sealed, there is no such slot, or the header can't be written.
+    pub async fn note_verified(&self, id: u8, now: Timestamp) -> Result<(), ChangeError> {
+        let mut writer = self.inner.writer.lock().await;
+        let opened = self.inner.opened().map_err(|_| ChangeError::Sealed)?;
+        let mut header = writer.header.clone();
+        let mut slots = header.slots.iter_mut();
+        let slot = slots.find(|slot| slot.id == u32::from(id));
+        slot.ok_or(ChangeError::NoSlot(id))?.verified_ms = now.unix_ms();
+        self.inner.write_header(&mut writer, &opened, header).await
+    }
+
     /// Removes a slot: from then on it opens nothing. Its key file, if any, stays where it is.
     ///
     /// # Errors

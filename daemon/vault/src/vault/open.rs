@@ -46,6 +46,17 @@ struct Unlocked {
 }
 
 impl SealedVault {
+    /// Finds the slot that something opens, and changes nothing: a drill. Works while sealed.
+    ///
+    /// # Errors
+    ///
+    /// It opens none.
+    pub async fn find_slot(&self, unlock: Unlock) -> Result<SlotInfo, OpenError> {
+        let folder = self.inner.folder.clone();
+        let finding = tokio::task::spawn_blocking(move || find_slot(&folder, &unlock));
+        finding.await.map_err(|_| OpenError::Crypto)?
+    }
+
     /// Opens the vault with the first of `unlock` that fits one of its slots, and checks the whole store.
     ///
     /// # Errors
@@ -264,31 +275,51 @@ fn unlock_header(folder: &Path, unlock: &[Unlock]) -> Result<Unlocked, OpenError
     Err(refused.unwrap_or(OpenError::Header(HeaderError::Damaged)))
 }
 
+fn find_slot(folder: &Path, unlock: &Unlock) -> Result<SlotInfo, OpenError> {
+    let found = header::read(folder)?;
+    let newest = found.candidates.first();
+    let candidate = newest.ok_or(OpenError::Header(HeaderError::Absent))?;
+    let (slot, root) = try_one(candidate, unlock)?.ok_or_else(|| wrong_key(candidate))?;
+    if !candidate.is_authentic(&keys::header_mac(&root)?) {
+        return Err(OpenError::Header(HeaderError::Damaged));
+    }
+    slot::info(slot).ok_or(OpenError::Crypto)
+}
+
 fn try_slots(candidate: &Candidate, unlock: &[Unlock]) -> Result<Key, OpenError> {
     let mut unusable: Option<SlotError> = None;
     for given in unlock {
         match try_one(candidate, given) {
-            Ok(Some(root)) => return Ok(root),
+            Ok(Some((_, root))) => return Ok(root),
             Ok(None) => {}
             Err(error) => unusable = unusable.or(Some(error)),
         }
     }
-    let slots: Vec<_> = slot::list(&candidate.header);
-    let slots = slots.iter().map(SlotInfo::to_string).collect::<Vec<_>>();
-    Err(unusable.map_or_else(
-        || OpenError::WrongKey {
-            slots: slots.join("; "),
-        },
-        OpenError::Slot,
-    ))
+    Err(unusable.map_or_else(|| wrong_key(candidate), OpenError::Slot))
 }
 
-fn try_one(candidate: &Candidate, given: &Unlock) -> Result<Option<Key>, SlotError> {
+fn wrong_key(candidate: &Candidate) -> OpenError {
+    let slots: Vec<_> = slot::list(&candidate.header);
+    let slots = slots.iter().map(SlotInfo::to_string).collect::<Vec<_>>();
+    OpenError::WrongKey {
+        slots: slots.join("; "),
+    }
+}
+
+/// The slot that something opens, and the root key in it.
+fn try_one<'a>(
+    candidate: &'a Candidate,
+    given: &Unlock,
+) -> Result<Option<(&'a disk::Slot, Key)>, SlotError> {
     let opener = Opener::read(given, &candidate.store_id)?;
+    let mut unusable = None;
     for slot in &candidate.header.slots {
-        if let Some(root) = opener.open(slot, &candidate.store_id)? {
-            return Ok(Some(root));
+        match opener.open(slot, &candidate.store_id) {
+            Ok(Some(root)) => return Ok(Some((slot, root))),
+            Ok(None) => {}
+            // Too few shares for one slot may be enough for another.
+            Err(error) => unusable = Some(error),
         }
     }
-    Ok(None)
+    unusable.map_or(Ok(None), Err)
 }

@@ -125,7 +125,7 @@ async fn shares_must_be_confirmed() {
     let (mut init, other) = (prepare(), prepare());
     let shares: Vec<_> = init.shares().iter().map(Secret::duplicate).collect();
     let once = init.confirm_shares(&shares[0], &shares[0]);
-    assert_eq!(once, Err(ShareError::TooFew));
+    assert_eq!(once, Err(ShareError::TooFew { needed: 2 }));
     let foreign = init.confirm_shares(&other.shares()[0], &other.shares()[1]);
     assert_eq!(foreign, Err(ShareError::NotOfThisVault));
     let refused = init.finish(&store, Timestamp::default()).await;
@@ -148,7 +148,9 @@ async fn wrong_keys_are_named() {
     let few = open(&home, one).await;
     assert!(matches!(
         few,
-        Err(OpenError::Slot(SlotError::Shares(ShareError::TooFew)))
+        Err(OpenError::Slot(SlotError::Shares(ShareError::TooFew {
+            needed: 2
+        })))
     ));
     let foreign = other.shares.iter().map(Secret::duplicate).collect();
     let foreign = open(&home, Unlock::Shares(foreign)).await;

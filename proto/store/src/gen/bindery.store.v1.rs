@@ -18,6 +18,10 @@ pub struct SealHeader {
     /// The key ring, sealed under a key of the root key.
     #[prost(bytes = "vec", tag = "5")]
     pub sealed_ring: ::prost::alloc::vec::Vec<u8>,
+    /// What store keys, marks and the manifest's key are derived from, sealed under a key of the root key; absent until the
+    /// first new root key, since until then it is the root key.
+    #[prost(bytes = "vec", tag = "6")]
+    pub sealed_base: ::prost::alloc::vec::Vec<u8>,
 }
 /// One way to the root key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -40,6 +44,12 @@ pub struct Slot {
     /// What people call it; may be empty.
     #[prost(string, tag = "6")]
     pub label: ::prost::alloc::string::String,
+    /// When it was made; 0 where nobody noted it.
+    #[prost(uint64, tag = "7")]
+    pub created_ms: u64,
+    /// When it last opened the vault by hand or was verified; 0 where it never was.
+    #[prost(uint64, tag = "8")]
+    pub verified_ms: u64,
 }
 /// How a slot's key is made from what opens it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
