@@ -15,8 +15,10 @@ pub mod gitea;
 pub mod github;
 pub mod inside;
 pub mod oidc;
+pub mod pushes;
 pub mod receiver;
 mod repositories;
+pub mod sender;
 mod serve;
 pub mod twin;
 

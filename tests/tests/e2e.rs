@@ -34,6 +34,8 @@ mod headless;
 mod hooks;
 #[path = "e2e/hostile.rs"]
 mod hostile;
+#[path = "e2e/intake.rs"]
+mod intake;
 #[path = "e2e/keys.rs"]
 mod keys;
 #[path = "e2e/kills.rs"]
