@@ -231,11 +231,21 @@ impl Daemon {
     ///
     /// When it ends instead.
     pub async fn resume(&mut self) -> Result<()> {
+        self.spawn(|binary| Command::new(binary))?;
+        self.wait_until_it_answers().await
+    }
+
+    /// Starts the daemon on its folder by a command for its binary, and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub fn spawn(&mut self, command: impl FnOnce(&Path) -> Command) -> Result<()> {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.log_file())?;
-        let child = Command::new(&self.binary)
+        let child = command(&self.binary)
             .arg("--config")
             .arg(self.config())
             .arg("run")
@@ -246,7 +256,7 @@ impl Daemon {
             .stderr(log)
             .spawn()?;
         self.child = Some(child);
-        self.wait_until_it_answers().await
+        Ok(())
     }
 
     async fn wait_until_it_answers(&mut self) -> Result<()> {

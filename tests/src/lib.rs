@@ -14,6 +14,7 @@ pub mod forge;
 pub mod gitea;
 pub mod github;
 pub mod inside;
+pub mod manager;
 pub mod oidc;
 pub mod pushes;
 pub mod receiver;

@@ -58,6 +58,8 @@ mod residue;
 mod secrets;
 #[path = "e2e/story.rs"]
 mod story;
+#[path = "e2e/systemd.rs"]
+mod systemd;
 #[path = "e2e/table.rs"]
 mod table;
 #[path = "e2e/traps.rs"]

@@ -57,8 +57,8 @@ pub(crate) struct Slots {
     /// Makes a key file, mode 0400.
     #[arg(long, value_name = "PATH")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Uses a systemd credential that is there: the file in `$CREDENTIALS_DIRECTORY`.
-    #[arg(long, value_name = "PATH")]
+    /// Uses a systemd credential that is there: its name in `$CREDENTIALS_DIRECTORY`, or its path.
+    #[arg(long, value_name = "NAME")]
     pub(crate) credential: Option<PathBuf>,
     /// Uses the passphrase in this file; `-` reads one line from standard input.
     #[arg(long, value_name = "PATH")]

@@ -7,6 +7,8 @@
 mod check;
 mod events;
 mod listen;
+#[cfg(test)]
+mod manual;
 mod plugins;
 pub(crate) mod raw;
 mod seal;

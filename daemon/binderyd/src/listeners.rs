@@ -1,4 +1,6 @@
 //! Sockets: which ones there are, what answers on each, and how they end.
+//!
+//! One that systemd passed is taken as it is; its unit decides about address, owner and mode. The others are bound.
 
 use std::{
     fs,
@@ -17,7 +19,11 @@ use tokio::{
 use crate::{
     config::{Config, Tls},
     failure::Failure,
+    systemd::sockets::{Name, Passed},
 };
+
+const PUBLIC: &str = "gRPC, public services";
+const OPERATOR: &str = "gRPC, all services, for the operator";
 
 /// Bound sockets, not served yet.
 pub(crate) struct Listeners {
@@ -38,26 +44,33 @@ pub(crate) struct Serving {
 }
 
 impl Listeners {
-    /// Binds all sockets, and says what listens where.
-    pub(crate) async fn bind(config: &Config) -> Result<Self, Failure> {
-        let api = unix(
-            &config.api.socket,
-            config.api.socket_mode,
-            "gRPC, public services",
-        )
-        .await?;
-        let admin = unix(
-            &config.api.admin_socket,
-            0o600,
-            "gRPC, all services, for the operator",
-        )
-        .await?;
+    /// Takes or binds all sockets, and says what listens where.
+    pub(crate) async fn bind(config: &Config, mut passed: Passed) -> Result<Self, Failure> {
+        let api = match passed.unix(Name::Api)? {
+            Some(socket) => taken_unix(socket, PUBLIC)?,
+            None => unix(&config.api.socket, config.api.socket_mode, PUBLIC).await?,
+        };
+        let admin = match passed.unix(Name::Admin)? {
+            Some(socket) => taken_unix(socket, OPERATOR)?,
+            None => unix(&config.api.admin_socket, 0o600, OPERATOR).await?,
+        };
         let tls = match &config.api.tls {
-            Some(tls) => Some(mutual_tls(tls).await?),
+            Some(tls) => Some(mutual_tls(tls, passed.tcp(Name::Mtls)?).await?),
             None => None,
         };
-        let web = tcp(config.web.listen, "Pages for people").await?;
-        let ops = tcp(config.ops_listen, "Health and metrics").await?;
+        let web = tcp(
+            config.web.listen,
+            passed.tcp(Name::Http)?,
+            "Pages for people",
+        )
+        .await?;
+        let ops = tcp(
+            config.ops_listen,
+            passed.tcp(Name::Ops)?,
+            "Health and metrics",
+        )
+        .await?;
+        passed.nothing_left()?;
         Ok(Self {
             api,
             admin,
@@ -176,23 +189,39 @@ fn web_task(
     ))
 }
 
-async fn tcp(address: std::net::SocketAddr, what: &str) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::Config(format!(
-            "{address} can't be listened on: {error}; choose another port"
-        ))
-    })?;
-    tracing::info!(address = %listener.local_addr()?, what, "Listening");
+async fn tcp(
+    address: std::net::SocketAddr,
+    passed: Option<TcpListener>,
+    what: &str,
+) -> Result<TcpListener, Failure> {
+    let by_systemd = passed.is_some();
+    let listener = match passed {
+        Some(listener) => listener,
+        None => TcpListener::bind(address).await.map_err(|error| {
+            Failure::Config(format!(
+                "{address} can't be listened on: {error}; choose another port"
+            ))
+        })?,
+    };
+    tracing::info!(address = %listener.local_addr()?, what, by_systemd, "Listening");
     Ok(listener)
 }
 
-async fn mutual_tls(tls: &Tls) -> Result<(TcpListener, TlsHandle), Failure> {
+async fn mutual_tls(
+    tls: &Tls,
+    passed: Option<TcpListener>,
+) -> Result<(TcpListener, TlsHandle), Failure> {
     let handle = TlsHandle::load(&tls.certificate, &tls.key, &tls.client_ca)
         .map_err(|error| Failure::Config(format!("api.tls: {error}")))?;
-    Ok((
-        tcp(tls.listen, "gRPC over mutual TLS, public services").await?,
-        handle,
-    ))
+    let what = "gRPC over mutual TLS, public services";
+    Ok((tcp(tls.listen, passed, what).await?, handle))
+}
+
+fn taken_unix(listener: UnixListener, what: &str) -> Result<UnixListener, Failure> {
+    let address = listener.local_addr()?;
+    let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
+    tracing::info!(address = %path.display(), what, by_systemd = true, "Listening");
+    Ok(listener)
 }
 
 async fn unix(path: &Path, mode: u32, what: &str) -> Result<UnixListener, Failure> {
@@ -201,7 +230,7 @@ async fn unix(path: &Path, mode: u32, what: &str) -> Result<UnixListener, Failur
         |error| Failure::Config(format!("{} can't be listened on: {error}", path.display()));
     let listener = UnixListener::bind(path).map_err(can_not)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(can_not)?;
-    tracing::info!(address = %path.display(), what, "Listening");
+    tracing::info!(address = %path.display(), what, by_systemd = false, "Listening");
     Ok(listener)
 }
 

@@ -15,6 +15,7 @@ mod run;
 mod sealing;
 mod seam;
 mod start;
+mod systemd;
 mod vault;
 
 fn main() -> std::process::ExitCode {

@@ -18,6 +18,7 @@ mod sealing;
 #[path = "death.rs"]
 mod seam;
 mod start;
+mod systemd;
 mod vault;
 
 fn main() -> std::process::ExitCode {

@@ -20,15 +20,19 @@ use crate::{
     plugins,
     ports::{SystemClock, SystemEntropy},
     sealing::Sealing,
-    seam, vault,
+    seam,
+    systemd::{self, sockets::Passed, watchdog},
+    vault,
 };
 
 /// Runs until it is told to stop.
-pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failure> {
+pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> Result<(), Failure> {
     let started = SystemClock.now();
     refuse_root(config, development)?;
     vault::prepare_folder(&config.data_dir)?;
-    let vault::Found { vault, sealed } = vault::open(config, development).await?;
+    let store = vault::open_store(config)?;
+    let vault::Found { vault, sealed } =
+        vault::open(config, Arc::clone(&store), development).await?;
     let (host, failures) = load_plugins(config, development).await?;
     let engine = engine(config, Arc::clone(&vault), host.clone());
     let seal = Sealing::new(Arc::clone(&vault), engine.clone());
@@ -48,16 +52,19 @@ pub(crate) async fn run(config: &Config, development: bool) -> Result<(), Failur
     let web = WebState::new(engine, metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
         .with_trusted_proxies(&config.web.trusted_proxies);
-    let serving = Listeners::bind(config).await?.serve(api, web);
-    // systemd is told, where there is one.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let serving = Listeners::bind(config, passed).await?.serve(api, web);
+    let watchdog = watchdog::start(store);
+    systemd::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ready");
-    wait_for_the_end(&policy, &serving).await?;
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let ended = wait_for_the_end(&policy, &serving).await;
+    systemd::stopping();
     tracing::info!("Stopping");
     seal.stop().await;
     serving.stop().await;
-    Ok(())
+    if let Some(watchdog) = watchdog {
+        watchdog.abort();
+    }
+    ended
 }
 
 /// THREATS §7.4: a daemon that holds other people's keys is nobody's root.
@@ -153,9 +160,11 @@ async fn wait_for_the_end(policy: &PolicyHandle, serving: &Serving) -> Result<()
 }
 
 fn reload(policy: &PolicyHandle, serving: &Serving) {
+    systemd::reloading();
     match policy.reload() {
         Ok(()) => tracing::info!("Policy read again"),
         Err(error) => tracing::error!(%error, "Policy is not usable; the old one stays"),
     }
     serving.reload_tls();
+    systemd::ready();
 }

@@ -19,6 +19,7 @@ use bindery_vault::{OpenError, OpenOptions, SealedVault, Unlock};
 use tokio::task::JoinHandle;
 
 use self::{port::Added, tries::Tries};
+use crate::systemd;
 
 mod port;
 mod tries;
@@ -86,7 +87,7 @@ impl Sealing {
     pub(crate) fn wait_for_keys(&self, why: &str) {
         tracing::error!(why, "The daemon is sealed and serves nothing; unseal it");
         why.clone_into(&mut self.shown().message);
-        tell_systemd("sealed");
+        systemd::status("sealed");
     }
 
     /// Stops what runs by itself. The vault stays as it is.
@@ -101,7 +102,7 @@ impl Sealing {
         let engine = self.engine.clone();
         state.sweeper = Some(tokio::spawn(async move { engine.sweep_forever().await }));
         *self.shown() = SealFacts::default();
-        tell_systemd("serving");
+        systemd::status("serving");
         Ok(())
     }
 
@@ -121,7 +122,7 @@ impl Sealing {
             reason
         };
         self.shown().message = why.to_owned();
-        tell_systemd("sealed");
+        systemd::status("sealed");
     }
 
     async fn open(&self, state: &mut State, unlock: Unlock) -> Result<(), Problem> {
@@ -145,11 +146,6 @@ async fn stop(state: &mut State) {
         // It was told to end; how it ends does not matter.
         let _ = sweeper.await;
     }
-}
-
-/// systemd is told, where there is one.
-fn tell_systemd(status: &str) {
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(status)]);
 }
 
 /// Why the seal stays closed.

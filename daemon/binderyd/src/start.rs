@@ -8,7 +8,9 @@ use crate::{
     args::{Args, Command, Mode, Plugin},
     config::Config,
     failure::Failure,
-    log, plugins, run, vault,
+    log, plugins, run,
+    systemd::sockets::Passed,
+    vault,
 };
 
 /// What `main` does.
@@ -24,6 +26,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn start(args: Args) -> Result<(), Failure> {
     undumpable()?;
+    let passed = Passed::from_environment()?;
     bindery_egress::tls::install();
     let config =
         Config::load(&args.config).map_err(|errors| Failure::Config(errors.to_string()))?;
@@ -33,7 +36,7 @@ fn start(args: Args) -> Result<(), Failure> {
     match args.command.unwrap_or(Command::Run(Mode::default())) {
         Command::Run(mode) => {
             log::install(&config)?;
-            runtime.block_on(run::run(&config, mode.development))
+            runtime.block_on(run::run(&config, mode.development, passed))
         }
         Command::Init(slots) => runtime.block_on(vault::init(&config, &slots)),
         Command::CheckConfig => {

@@ -42,8 +42,11 @@ pub(crate) struct Found {
 
 /// Opens the vault of a configuration. An empty folder becomes one where enough slots are configured, or in development.
 /// Where nothing that is configured opens it, it stays sealed: somebody may bring something that does.
-pub(crate) async fn open(config: &Config, development: bool) -> Result<Found, Failure> {
-    let store = open_store(config)?;
+pub(crate) async fn open(
+    config: &Config,
+    store: Arc<SledStore>,
+    development: bool,
+) -> Result<Found, Failure> {
     let folder = folder(config);
     if !exists(config) {
         initialise(config, &store, development).await?;
@@ -159,16 +162,26 @@ pub(crate) fn unlock(config: &Config, development: bool) -> Result<Vec<Unlock>, 
     Ok(unlock)
 }
 
-/// The file of a systemd credential.
+/// The file of the configured systemd credential.
 fn credential(seal: &Seal) -> Result<Option<PathBuf>, Failure> {
-    let Some(name) = &seal.systemd_credential else {
-        return Ok(None);
-    };
+    let name = seal.systemd_credential.as_deref();
+    name.map(|name| credential_file(Path::new(name)))
+        .transpose()
+}
+
+/// The file of a systemd credential, by its name; a path with folders is taken as it is.
+fn credential_file(name: &Path) -> Result<PathBuf, Failure> {
+    if name.components().count() > 1 {
+        return Ok(name.to_owned());
+    }
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-        let message = "seal.systemd_credential is set, but systemd gave no credentials; run as a unit with LoadCredentialEncrypted=";
-        Failure::Config(message.to_owned())
+        let message = format!(
+            "systemd gave no credentials, so there is no {}; run as a unit with LoadCredentialEncrypted=",
+            name.display()
+        );
+        Failure::Config(message)
     })?;
-    Ok(Some(PathBuf::from(folder).join(name)))
+    Ok(PathBuf::from(folder).join(name))
 }
 
 /// The first line of a file, or of standard input for `-`.
@@ -224,7 +237,9 @@ pub(crate) async fn init(config: &Config, slots: &Slots) -> Result<(), Failure> 
 fn asked_slots(config: &Config, slots: &Slots) -> Result<Vec<NewSlot>, Failure> {
     let mut new = Vec::new();
     new.extend(slots.key_file.clone().map(NewSlot::CreateKeyFile));
-    new.extend(slots.credential.clone().map(NewSlot::Credential));
+    if let Some(name) = &slots.credential {
+        new.push(NewSlot::Credential(credential_file(name)?));
+    }
     if let Some(path) = &slots.passphrase_file {
         new.push(NewSlot::Passphrase(
             passphrase(path)?,

@@ -4,19 +4,6 @@ use super::*;
 
 const LEAST: &str = "[web]\npublic_url = \"https://bindery.example\"\n";
 
-/// The sample configuration is the manual: it parses, and what it shows are the defaults.
-#[test]
-fn sample_equals_the_defaults() {
-    let sample = include_str!("../../../../systemd/bindery.toml");
-    assert_eq!(Config::parse(sample), Config::parse(LEAST));
-    let uncommented: String = sample
-        .lines()
-        .map(|line| line.strip_prefix("#: ").unwrap_or(line))
-        .fold(String::new(), |all, line| all + line + "\n");
-    let shown = Config::parse(&uncommented).expect("the commented keys parse");
-    assert_eq!(Ok(shown), Config::parse(LEAST));
-}
-
 /// B3: a misspelt key is an error that names its line, never ignored.
 #[test]
 fn b3_unknown_keys_are_errors() {
