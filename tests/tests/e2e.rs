@@ -12,6 +12,8 @@ mod app_ends;
 mod app_links;
 #[path = "e2e/apps.rs"]
 mod apps;
+#[path = "e2e/audit_log.rs"]
+mod audit_log;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
 #[path = "e2e/concurrency.rs"]

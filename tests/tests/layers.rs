@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "bindery-vault",
         &["bindery-core", "bindery-store", "bindery-store-proto"],
     ),
+    ("bindery-audit", &["bindery-core"]),
     ("bindery-egress", &["bindery-core"]),
     (
         "bindery-host",
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "bindery-daemon",
         &[
             "bindery-api",
+            "bindery-audit",
             "bindery-core",
             "bindery-egress",
             "bindery-engine",

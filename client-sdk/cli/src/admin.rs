@@ -1,4 +1,4 @@
-//! `bindery admin`: what the operator of a daemon does with its seal and keys.
+//! `bindery admin`: what the operator of a daemon does with its seal, keys and audit log.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use crate::{
     session::Session,
 };
 
+mod audit;
 mod slot;
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     /// List, add, remove and try what opens the seal
     #[command(subcommand)]
     Slot(slot::Command),
+    /// Look at the audit log, and check that nothing in it was changed
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 #[derive(Args, Debug)]
@@ -60,6 +64,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         }
         Command::Unseal(with) => unseal(&with, session).await,
         Command::Slot(command) => slot::run(command, session).await,
+        Command::Audit(command) => audit::run(command, session).await,
     }
 }
 

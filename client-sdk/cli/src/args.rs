@@ -127,10 +127,10 @@ pub(crate) enum Command {
     /// Show how the daemon does; exits with 0 where all is well
     #[command(after_help = "Example:\n  bindery status")]
     Status,
-    /// Show plugins, through the admin socket
+    /// Show plugins, and decide which ones run, through the admin socket
     #[command(subcommand)]
     Plugin(plugin::Command),
-    /// Operate the daemon's seal and keys, through the admin socket
+    /// Operate the daemon, through the admin socket
     #[command(subcommand)]
     Admin(admin::Command),
     /// Print completions for a shell

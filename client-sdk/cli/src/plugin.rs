@@ -16,12 +16,34 @@ pub(crate) enum Command {
     /// List the plugins that are configured, with those that do not run
     #[command(after_help = "Example:\n  bindery plugin list")]
     List,
+    /// Let a plugin run that was disabled
+    #[command(after_help = "Example:\n  bindery plugin enable gitea")]
+    Enable {
+        /// The plugin
+        name: String,
+    },
+    /// Stop a plugin, now and after every restart, until it is enabled again
+    #[command(
+        after_help = "Example:\n  bindery plugin disable gitea --reason 'until it is updated'"
+    )]
+    Disable {
+        /// The plugin
+        name: String,
+        /// Why, for people
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
 }
 
 pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Problem> {
-    let Command::List = command;
     let client = session.admin().await?;
-    session.list(&client.list_plugins().await?)
+    match command {
+        Command::List => session.list(&client.list_plugins().await?),
+        Command::Enable { name } => session.show(&client.enable_plugin(name).await?),
+        Command::Disable { name, reason } => {
+            session.show(&client.disable_plugin(name, reason).await?)
+        }
+    }
 }
 
 impl Record for Plugin {

@@ -21,6 +21,8 @@ pub struct Row {
     pub action: Action,
     /// Where it must hold, and what a refusal tells.
     pub scope: Scope,
+    /// Whether a caller may ask that it is checked only (`validate_only`).
+    pub checkable: bool,
 }
 
 /// Where a right must hold.
@@ -49,6 +51,8 @@ pub(crate) trait Governed {
     const ROW: Row;
     /// The name that its scope is taken from.
     fn target(&self) -> &str;
+    /// Whether it asks to be checked only: nothing changes then.
+    fn only_checks(&self) -> bool;
 }
 
 /// The rows of all calls that are served.
@@ -123,18 +127,40 @@ macro_rules! target {
     };
 }
 
+macro_rules! checkable {
+    () => {
+        false
+    };
+    (validate_only) => {
+        true
+    };
+}
+
+macro_rules! only_checks {
+    ($message:ident;) => {
+        false
+    };
+    ($message:ident; $field:ident) => {
+        $message.$field
+    };
+}
+
 macro_rules! table {
     ($($service:literal {
-        $($method:literal ($message:ident) => $action:ident, $scope:ident($($field:tt)*);)*
+        $($method:literal ($message:ident) => $action:ident, $scope:ident($($field:tt)*) $(+ $only:ident)?;)*
     })*) => {
         $($(impl Governed for v1::$message {
             const ROW: Row = Row {
                 method: concat!("/bindery.v1.", $service, "/", $method),
                 action: Action::$action,
                 scope: Scope::$scope,
+                checkable: checkable!($($only)?),
             };
             fn target(&self) -> &str {
                 target!(self; $($field)*)
+            }
+            fn only_checks(&self) -> bool {
+                only_checks!(self; $($only)?)
             }
         })*)*
         const SERVED: &[Row] = &[$($(<v1::$message as Governed>::ROW,)*)*];
@@ -147,35 +173,35 @@ table! {
         "GetProvider"(GetProviderRequest) => Provider, Surface();
     }
     "HostService" {
-        "CreateHost"(CreateHostRequest) => Host, Surface();
+        "CreateHost"(CreateHostRequest) => Host, Surface() + validate_only;
         "GetHost"(GetHostRequest) => HostRead, Surface();
         "ListHosts"(ListHostsRequest) => HostRead, Surface();
-        "UpdateHost"(UpdateHostRequest) => Host, Surface();
-        "DeleteHost"(DeleteHostRequest) => Host, Surface();
+        "UpdateHost"(UpdateHostRequest) => Host, Surface() + validate_only;
+        "DeleteHost"(DeleteHostRequest) => Host, Surface() + validate_only;
         "ProbeHost"(ProbeHostRequest) => Host, Surface();
     }
     "NamespaceService" {
-        "CreateNamespace"(CreateNamespaceRequest) => Namespace, Made(namespace_id);
+        "CreateNamespace"(CreateNamespaceRequest) => Namespace, Made(namespace_id) + validate_only;
         "GetNamespace"(GetNamespaceRequest) => Read, Namespaced(name);
         "ListNamespaces"(ListNamespacesRequest) => Read, Filtered();
-        "UpdateNamespace"(UpdateNamespaceRequest) => Namespace, Namespaced(namespace.name);
-        "DeleteNamespace"(DeleteNamespaceRequest) => Namespace, Namespaced(name);
+        "UpdateNamespace"(UpdateNamespaceRequest) => Namespace, Namespaced(namespace.name) + validate_only;
+        "DeleteNamespace"(DeleteNamespaceRequest) => Namespace, Namespaced(name) + validate_only;
     }
     "LinkService" {
-        "CreateLink"(CreateLinkRequest) => Link, Namespaced(parent);
+        "CreateLink"(CreateLinkRequest) => Link, Namespaced(parent) + validate_only;
         "GetLink"(GetLinkRequest) => Read, Namespaced(name);
         "ListLinks"(ListLinksRequest) => Read, Across(parent);
-        "UpdateLink"(UpdateLinkRequest) => Link, Namespaced(link.name);
+        "UpdateLink"(UpdateLinkRequest) => Link, Namespaced(link.name) + validate_only;
         "WatchLink"(WatchLinkRequest) => Read, Namespaced(name);
         "CompleteLink"(CompleteLinkRequest) => Link, Namespaced(name);
         "ConfirmLink"(ConfirmLinkRequest) => Link, Namespaced(name);
         "CancelLink"(CancelLinkRequest) => Link, Namespaced(name);
-        "ReauthorizeLink"(ReauthorizeLinkRequest) => Link, Namespaced(name);
+        "ReauthorizeLink"(ReauthorizeLinkRequest) => Link, Namespaced(name) + validate_only;
         "EnableLink"(EnableLinkRequest) => Link, Namespaced(name);
         "DisableLink"(DisableLinkRequest) => Link, Namespaced(name);
         "CheckLink"(CheckLinkRequest) => Link, Namespaced(name);
         "ListOrganizations"(ListOrganizationsRequest) => Read, Namespaced(parent);
-        "Unlink"(UnlinkRequest) => Link, Namespaced(name);
+        "Unlink"(UnlinkRequest) => Link, Namespaced(name) + validate_only;
         "GetReceipt"(GetReceiptRequest) => Read, Namespaced(name);
         "ListReceipts"(ListReceiptsRequest) => Read, Across(parent);
         "ListExpiring"(ListExpiringRequest) => Read, Across(parent);
@@ -193,18 +219,18 @@ table! {
         "ListLeases"(ListLeasesRequest) => Read, Across(parent);
     }
     "SourceService" {
-        "CreateSource"(CreateSourceRequest) => Source, Namespaced(parent);
+        "CreateSource"(CreateSourceRequest) => Source, Namespaced(parent) + validate_only;
         "GetSource"(GetSourceRequest) => Read, Namespaced(name);
         "ListSources"(ListSourcesRequest) => Read, Across(parent);
-        "UpdateSource"(UpdateSourceRequest) => Source, Namespaced(source.name);
-        "DeleteSource"(DeleteSourceRequest) => Source, Namespaced(name);
+        "UpdateSource"(UpdateSourceRequest) => Source, Namespaced(source.name) + validate_only;
+        "DeleteSource"(DeleteSourceRequest) => Source, Namespaced(name) + validate_only;
         "VerifySource"(VerifySourceRequest) => Source, Namespaced(name);
         "RepairSource"(RepairSourceRequest) => Source, Namespaced(name);
-        "RotateHookSecrets"(RotateHookSecretsRequest) => Source, Across(parent);
+        "RotateHookSecrets"(RotateHookSecretsRequest) => Source, Across(parent) + validate_only;
         "GetHookRotation"(GetHookRotationRequest) => Read, Across(name);
         "ListHookRotationReports"(ListHookRotationReportsRequest) => Read, Across(parent);
         "ListOrphanHooks"(ListOrphanHooksRequest) => Source, Across(parent);
-        "RemoveOrphanHooks"(RemoveOrphanHooksRequest) => Source, Across(parent);
+        "RemoveOrphanHooks"(RemoveOrphanHooksRequest) => Source, Across(parent) + validate_only;
         "CatchUpSource"(CatchUpSourceRequest) => Source, Namespaced(name);
         "ListDeliveries"(ListDeliveriesRequest) => Read, Namespaced(parent);
         "GetDelivery"(GetDeliveryRequest) => Read, Namespaced(name);
@@ -215,20 +241,20 @@ table! {
         "AckEvents"(AckEventsRequest) => Event, Namespaced(parent);
         "GetEvent"(GetEventRequest) => Event, Namespaced(name);
         "ListEvents"(ListEventsRequest) => Event, Namespaced(parent);
-        "ReplayEvents"(ReplayEventsRequest) => Event, Namespaced(parent);
+        "ReplayEvents"(ReplayEventsRequest) => Event, Namespaced(parent) + validate_only;
         "ListConsumers"(ListConsumersRequest) => Event, Namespaced(parent);
         "DeleteConsumer"(DeleteConsumerRequest) => Event, Namespaced(name);
-        "CreateSubscription"(CreateSubscriptionRequest) => Event, Namespaced(parent);
+        "CreateSubscription"(CreateSubscriptionRequest) => Event, Namespaced(parent) + validate_only;
         "GetSubscription"(GetSubscriptionRequest) => Event, Namespaced(name);
         "ListSubscriptions"(ListSubscriptionsRequest) => Event, Namespaced(parent);
-        "UpdateSubscription"(UpdateSubscriptionRequest) => Event, Namespaced(subscription.name);
+        "UpdateSubscription"(UpdateSubscriptionRequest) => Event, Namespaced(subscription.name) + validate_only;
         "RotateSubscriptionSecret"(RotateSubscriptionSecretRequest) => Event, Namespaced(name);
         "DeleteSubscription"(DeleteSubscriptionRequest) => Event, Namespaced(name);
         "ListDeadLetters"(ListDeadLettersRequest) => Event, Namespaced(parent);
-        "CreateTrigger"(CreateTriggerRequest) => Source, Namespaced(parent);
+        "CreateTrigger"(CreateTriggerRequest) => Source, Namespaced(parent) + validate_only;
         "GetTrigger"(GetTriggerRequest) => Read, Namespaced(name);
         "ListTriggers"(ListTriggersRequest) => Read, Namespaced(parent);
-        "UpdateTrigger"(UpdateTriggerRequest) => Source, Namespaced(trigger.name);
+        "UpdateTrigger"(UpdateTriggerRequest) => Source, Namespaced(trigger.name) + validate_only;
         "RotateTriggerToken"(RotateTriggerTokenRequest) => Source, Namespaced(name);
         "DeleteTrigger"(DeleteTriggerRequest) => Source, Namespaced(name);
         "FireTrigger"(FireTriggerRequest) => Event, Namespaced(name);

@@ -1,5 +1,8 @@
 //! What the operator is told, and what the daemon must offer for it.
 
+mod audit;
+mod plugins;
+
 use bindery_core::{
     port::{BoxFuture, VaultHealth},
     problem::Problem,
@@ -35,6 +38,19 @@ pub trait AdminPort: Send + Sync {
     /// Fails with [`bindery_core::problem::Reason::NotFound`] when none of this name is configured, and with the reason
     /// when it can't be loaded; it then goes on as it was.
     fn reload_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>>;
+    /// Lets a configured plugin run, now and after a restart.
+    ///
+    /// Fails as [`Self::reload_plugin`] does; a plugin that can't be loaded is allowed all the same.
+    fn enable_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>>;
+    /// Stops a configured plugin until it is enabled again, also after a restart.
+    ///
+    /// Fails with [`bindery_core::problem::Reason::NotFound`] when none of this name is configured.
+    fn disable_plugin<'a>(
+        &'a self,
+        name: &'a str,
+        actor: &'a str,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<PluginFacts, Problem>>;
 }
 
 /// How a daemon is.
@@ -135,6 +151,10 @@ service! {
     serve add_slot(wire::AddSlotRequest) -> wire::AddSlotResponse = keys::add_slot;
     serve remove_slot(wire::RemoveSlotRequest) -> wire::RemoveSlotResponse = keys::remove_slot;
     serve verify_recovery_shares(wire::VerifyRecoverySharesRequest) -> wire::VerifyRecoverySharesResponse = keys::verify_recovery_shares;
+    serve enable_plugin(wire::EnablePluginRequest) -> wire::Plugin = plugins::enable;
+    serve disable_plugin(wire::DisablePluginRequest) -> wire::Plugin = plugins::disable;
+    serve list_audit_records(wire::ListAuditRecordsRequest) -> wire::ListAuditRecordsResponse = audit::list;
+    serve verify_audit(wire::VerifyAuditRequest) -> wire::VerifyAuditResponse = audit::verify;
     later rotate_keys(wire::RotateKeysRequest) -> wire::RotateKeysResponse;
     later backup(wire::BackupRequest) -> Self::BackupStream;
     later restore(Streaming<wire::RestoreRequest>) -> wire::RestoreResponse;
@@ -142,10 +162,6 @@ service! {
     later verify_store(wire::VerifyStoreRequest) -> wire::VerifyStoreResponse;
     later compact_store(wire::CompactStoreRequest) -> wire::CompactStoreResponse;
     later accept_rollback(wire::AcceptRollbackRequest) -> wire::AcceptRollbackResponse;
-    later enable_plugin(wire::EnablePluginRequest) -> wire::Plugin;
-    later disable_plugin(wire::DisablePluginRequest) -> wire::Plugin;
-    later list_audit_records(wire::ListAuditRecordsRequest) -> wire::ListAuditRecordsResponse;
-    later verify_audit(wire::VerifyAuditRequest) -> wire::VerifyAuditResponse;
     also {
         type BackupStream = Nothing<wire::BackupResponse>;
     }
@@ -233,9 +249,9 @@ async fn reload_plugin(
     call: Call,
     request: wire::ReloadPluginRequest,
 ) -> Result<wire::Plugin, Failure> {
-    let reloaded = call.api.admin().reload_plugin(&request.name).await;
-    tracing::info!(target: "audit", who = call.caller.name(), plugin = request.name, ok = reloaded.is_ok(), "Plugin reload");
-    Ok(plugin(reloaded?))
+    call.note.resource(format!("plugins/{}", request.name));
+    let reloaded = call.api.admin().reload_plugin(&request.name).await?;
+    Ok(plugin(reloaded))
 }
 
 fn plugin(facts: PluginFacts) -> wire::Plugin {
@@ -279,7 +295,9 @@ async fn reload_policy(
         handle.renew().map_err(unusable)?
     };
     let policy = handle.current();
-    tracing::info!(target: "audit", who = call.caller.name(), changed, "Policy reload");
+    call.note.fact("changed", changed.to_string());
+    call.note
+        .fact("policy_sha256", HEXLOWER.encode(&policy.sha256()));
     Ok(wire::ReloadPolicyResponse {
         policy_sha256: HEXLOWER.encode(&policy.sha256()),
         rule_count: i32::try_from(policy.len()).unwrap_or(i32::MAX),

@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     Api,
     access::{self, Governed},
+    audit::{Entry, Note},
     fields, names,
     peer::Caller,
     policy::{Action, Policy, Verdict},
@@ -21,11 +22,17 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct RequestId(pub(crate) Arc<str>);
 
+/// Path of a request, which names its method; put into the extensions by the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Path(pub(crate) Arc<str>);
+
 /// One call of one caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) api: Api,
     pub(crate) caller: Caller,
+    /// What its record in the audit log says beside caller, method and outcome.
+    pub(crate) note: Note,
 }
 
 impl Call {
@@ -115,21 +122,31 @@ impl Api {
         F: Future<Output = Result<R, Failure>>,
     {
         let id = request_id(&request);
-        let done = match self.admit(request) {
-            Ok((call, message)) => work(call, message).await,
-            Err(failure) => Err(failure),
-        };
+        let done = self.govern(request, &id, work).await;
         done.map(Response::new)
             .map_err(|failure| refuse(failure, &id))
     }
 
     /// Who it is, whether they may, and whether anything is served: in this order, so that a stranger learns nothing.
-    fn admit<M: Governed>(&self, request: Request<M>) -> Result<(Call, M), Failure> {
+    async fn govern<M, R, F>(
+        &self,
+        request: Request<M>,
+        id: &str,
+        work: impl FnOnce(Call, M) -> F,
+    ) -> Result<R, Failure>
+    where
+        M: Governed,
+        F: Future<Output = Result<R, Failure>>,
+    {
         let call = self.call(&request)?;
         let message = request.into_inner();
-        call.authorize(&message)?;
-        call.engine().refuse_sealed()?;
-        Ok((call, message))
+        let (target, only_checks) = (message.target(), message.only_checks());
+        let entry = Entry::new(&call, M::ROW.method, target, id, only_checks);
+        let may = call.authorize(&message);
+        match may.and_then(|()| Ok(call.engine().refuse_sealed()?)) {
+            Ok(()) => entry.around(work(call, message)).await,
+            Err(failure) => entry.end(Err(failure)).await,
+        }
     }
 
     /// Runs a call of the admin surface; the server lets only admins get here.
@@ -142,8 +159,13 @@ impl Api {
         F: Future<Output = Result<R, Failure>>,
     {
         let id = request_id(&request);
+        let path = request.extensions().get::<Path>().cloned();
+        let path = path.map_or_else(|| "".into(), |path| path.0);
         let done = match self.call(&request) {
-            Ok(call) if call.caller.omnipotent() => work(call, request.into_inner()).await,
+            Ok(call) if call.caller.omnipotent() => {
+                let entry = Entry::new(&call, &path, "", &id, false);
+                entry.around(work(call, request.into_inner())).await
+            }
             Ok(_) => Err(Failure::new(
                 ErrorReason::PermissionDenied,
                 "this caller is no operator",
@@ -165,6 +187,7 @@ impl Api {
         Ok(Call {
             api: self.clone(),
             caller,
+            note: Note::default(),
         })
     }
 }

@@ -6,6 +6,7 @@
 //! | Module | What it holds |
 //! |---|---|
 //! | `access` | the one table: which call needs which right, and where its namespace stands |
+//! | `audit` | what of a call goes into the audit log |
 //! | `admin` | [`AdminPort`]: what the operator is told |
 //! | `call` | what every call has in common |
 //! | `convert` | wire and domain, one file for each resource |
@@ -20,6 +21,7 @@
 
 mod access;
 mod admin;
+mod audit;
 mod call;
 mod convert;
 mod fields;
@@ -45,6 +47,7 @@ use std::{
     time::Duration,
 };
 
+use bindery_core::audit::Audit;
 use bindery_engine::Engine;
 use tokio::sync::{Semaphore, watch};
 
@@ -54,6 +57,7 @@ pub use crate::{
         AddedSlot, AdminPort, KeyMaterial, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind,
         SlotOpens, SlotWish, StatusFacts, UnsealProgress, UnsealWith,
     },
+    audit::{Weight, weight},
     limits::Limits,
     policy::{Action, PolicyError, PolicyHandle},
     server::{serve_tls, serve_unix},
@@ -88,6 +92,7 @@ struct Inner {
     engine: Engine,
     policy: PolicyHandle,
     admin: Arc<dyn AdminPort>,
+    audit: Arc<dyn Audit>,
     metrics: Metrics,
     pages: PageKey,
     streams: Arc<Semaphore>,
@@ -105,12 +110,14 @@ impl std::fmt::Debug for Api {
 }
 
 impl Api {
-    /// Services over `engine`. Their metrics go to `metrics`.
+    /// Services over `engine`. What they do is written to `audit`, and nothing is handed out that is not; their metrics
+    /// go to `metrics`.
     #[must_use]
     pub fn new(
         engine: Engine,
         policy: PolicyHandle,
         admin: Arc<dyn AdminPort>,
+        audit: Arc<dyn Audit>,
         metrics: &mut prometheus_client::registry::Registry,
     ) -> Self {
         Self {
@@ -118,6 +125,7 @@ impl Api {
                 engine,
                 policy,
                 admin,
+                audit,
                 metrics: Metrics::new(metrics),
                 pages: PageKey::random(),
                 streams: Arc::new(Semaphore::new(STREAMS)),
@@ -154,6 +162,10 @@ impl Api {
 
     pub(crate) fn admin(&self) -> &dyn AdminPort {
         &*self.inner.admin
+    }
+
+    pub(crate) fn audit(&self) -> &Arc<dyn Audit> {
+        &self.inner.audit
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -1,6 +1,9 @@
 //! Page tokens: opaque, and bound to their query, so that a token can't be used to look elsewhere.
 
-use bindery_proto::v1::{self, ErrorReason};
+use bindery_proto::{
+    admin::v1 as admin,
+    v1::{self, ErrorReason},
+};
 use data_encoding::BASE64URL_NOPAD;
 use prost::Message;
 use ring::{hmac, rand::SystemRandom};
@@ -54,6 +57,22 @@ paged!(
     ListSubscriptionsRequest,
     ListTriggersRequest,
 );
+
+impl Paged for admin::ListAuditRecordsRequest {
+    fn size(&self) -> i32 {
+        self.page_size
+    }
+    fn token(&self) -> &str {
+        &self.page_token
+    }
+    fn query(&self) -> Self {
+        Self {
+            page_size: 0,
+            page_token: String::new(),
+            ..self.clone()
+        }
+    }
+}
 
 impl Paged for v1::ListProvidersRequest {
     fn size(&self) -> i32 {

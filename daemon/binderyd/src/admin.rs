@@ -1,21 +1,24 @@
 //! What the admin service asks of the daemon.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bindery_api::{
     AdminPort, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts,
 };
 use bindery_core::{
-    name::ProviderName,
-    port::{BoxFuture, Providers},
+    port::{BoxFuture, Clock, Providers},
     problem::{Problem, Reason},
     provider::Description,
     time::Timestamp,
 };
-use bindery_host::{CatalogError, LoadError, LoadFailure, PluginHost};
+use bindery_host::{CatalogError, Enabled, LoadError, LoadFailure, PluginHost};
 use bindery_vault::SlotInfo;
 
-use crate::sealing::Sealing;
+use crate::{
+    disabled::{Disabled, Stopped},
+    ports::SystemClock,
+    sealing::Sealing,
+};
 
 /// The parts that an operator looks at.
 pub(crate) struct Admin {
@@ -24,6 +27,10 @@ pub(crate) struct Admin {
     started: Timestamp,
     /// Plugins that could not be loaded, and why.
     failures: Mutex<Vec<LoadFailure>>,
+    /// Plugins that the configuration enables.
+    configured: Vec<Enabled>,
+    /// Those of them that an operator stopped.
+    disabled: Disabled,
 }
 
 impl Admin {
@@ -32,12 +39,16 @@ impl Admin {
         host: PluginHost,
         failures: Vec<LoadFailure>,
         started: Timestamp,
+        configured: Vec<Enabled>,
+        disabled: Disabled,
     ) -> Self {
         Self {
             seal,
             host,
             started,
             failures: Mutex::new(failures),
+            configured,
+            disabled,
         }
     }
 
@@ -53,28 +64,82 @@ impl Admin {
             all.retain(|plugin| plugin.name != failure.name.as_str());
             all.push(failed(failure));
         }
+        for (name, why) in self.disabled.all() {
+            if let Some(one) = self.configured.iter().find(|one| one.name.as_str() == name) {
+                all.retain(|plugin| plugin.name != name);
+                all.push(stopped(one, &why));
+            }
+        }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
 
     /// A new worker, also where nothing changed: an operator who asks for it is not told to wait out a backoff.
     async fn reload(&self, name: &str) -> Result<PluginFacts, Problem> {
-        let absent = || Problem::not_found(format!("plugins/{name}"));
-        let wanted = ProviderName::parse(name).map_err(|_| absent())?;
-        let enabled = self.host.enabled();
-        let one = enabled.into_iter().find(|enabled| enabled.name == wanted);
-        let version = one.ok_or_else(absent)?.version;
-        let outcome = self.host.replace(wanted.clone(), version).await;
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.retain(|failure| failure.name != wanted);
-        if let Err(failure) = outcome {
-            let message = failure.to_string();
-            failures.push(failure);
-            return Err(Problem::new(Reason::PluginFailed, message));
+        let one = self.configured(name)?;
+        if self.disabled.why(name).is_some() {
+            let message = format!("plugin {name} is disabled; enable it first");
+            return Err(Problem::new(Reason::ProviderNotLoaded, message));
         }
-        drop(failures);
-        let described = self.host.describe(&wanted);
+        self.load(one).await
+    }
+
+    /// Lets a plugin run. It is noted first: where loading it fails, the next start tries again.
+    async fn enable(&self, name: &str) -> Result<PluginFacts, Problem> {
+        let one = self.configured(name)?;
+        self.disabled.set(name, None).map_err(not_noted)?;
+        self.load(one).await
+    }
+
+    /// Stops a plugin. It is noted first, so that no restart in between lets it run again.
+    async fn disable(&self, name: &str, actor: &str, reason: &str) -> Result<PluginFacts, Problem> {
+        let one = self.configured(name)?;
+        let why = Stopped {
+            actor: actor.to_owned(),
+            reason: reason.to_owned(),
+            since_ms: SystemClock.now().unix_ms(),
+        };
+        let noted = self.disabled.set(name, Some(why.clone()));
+        noted.map_err(not_noted)?;
+        self.host.disable(&one.name).await;
+        self.failures().retain(|failure| failure.name != one.name);
+        Ok(stopped(one, &why))
+    }
+
+    fn configured(&self, name: &str) -> Result<&Enabled, Problem> {
+        let found = self.configured.iter().find(|one| one.name.as_str() == name);
+        found.ok_or_else(|| Problem::not_found(format!("plugins/{name}")))
+    }
+
+    async fn load(&self, one: &Enabled) -> Result<PluginFacts, Problem> {
+        let outcome = self.host.replace(one.name.clone(), one.version.clone());
+        let outcome = outcome.await;
+        self.failures().retain(|failure| failure.name != one.name);
+        if let Err(failure) = outcome {
+            let (message, reason) = (failure.to_string(), reason(&failure));
+            self.failures().push(failure);
+            return Err(Problem::new(reason, message));
+        }
+        let described = self.host.describe(&one.name);
+        let absent = || Problem::not_found(format!("plugins/{}", one.name));
         described.map(|plugin| running(&plugin)).ok_or_else(absent)
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Vec<LoadFailure>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn not_noted(error: std::io::Error) -> Problem {
+    let message = format!("the list of disabled plugins can't be written: {error}; mend the disk");
+    Problem::new(Reason::StoreReadOnly, message)
+}
+
+fn reason(failure: &LoadFailure) -> Reason {
+    if untrusted(failure) {
+        Reason::PluginNotTrusted
+    } else {
+        Reason::PluginFailed
     }
 }
 
@@ -109,6 +174,19 @@ impl AdminPort for Admin {
     fn reload_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
         Box::pin(self.reload(name))
     }
+
+    fn enable_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
+        Box::pin(self.enable(name))
+    }
+
+    fn disable_plugin<'a>(
+        &'a self,
+        name: &'a str,
+        actor: &'a str,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
+        Box::pin(self.disable(name, actor, reason))
+    }
 }
 
 pub(crate) fn slot(info: SlotInfo) -> SlotFacts {
@@ -139,19 +217,38 @@ fn running(plugin: &Description) -> PluginFacts {
     }
 }
 
-fn failed(failure: &LoadFailure) -> PluginFacts {
-    let untrusted = matches!(
+fn stopped(one: &Enabled, why: &Stopped) -> PluginFacts {
+    let reason = match why.reason.as_str() {
+        "" => String::new(),
+        reason => format!(" ({reason})"),
+    };
+    PluginFacts {
+        name: one.name.to_string(),
+        version: one.version.to_string(),
+        path: String::new(),
+        sha256: String::new(),
+        state: PluginState::Disabled,
+        message: format!("{} disabled it{reason}; enable it to let it run", why.actor),
+        sandbox: Vec::new(),
+    }
+}
+
+fn untrusted(failure: &LoadFailure) -> bool {
+    matches!(
         &failure.error,
         LoadError::Catalog(
             CatalogError::File(_) | CatalogError::Signature { .. } | CatalogError::Lock { .. }
         )
-    );
+    )
+}
+
+fn failed(failure: &LoadFailure) -> PluginFacts {
     PluginFacts {
         name: failure.name.to_string(),
         version: String::new(),
         path: String::new(),
         sha256: String::new(),
-        state: if untrusted {
+        state: if untrusted(failure) {
             PluginState::NotTrusted
         } else {
             PluginState::Failed

@@ -58,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) events: EventRetention,
     /// What events may be posted to.
     pub(crate) registries: bindery_egress::Registries,
+    /// The audit log.
+    pub(crate) audit: Audit,
     /// Space that is kept in reserve for the store, in bytes.
     pub(crate) ballast_bytes: u64,
     /// Below this much free space no new link is taken, in bytes.
@@ -68,6 +70,15 @@ pub(crate) struct Config {
     pub(crate) log_json: Option<bool>,
     /// Running as root is allowed.
     pub(crate) allow_root: bool,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Audit {
+    /// Folder of its files.
+    pub(crate) folder: PathBuf,
+    /// How long records are kept; zero for ever.
+    pub(crate) keep: Duration,
 }
 
 /// All that is wrong with a configuration.
@@ -148,6 +159,7 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
         events: events::retention(&raw.events, errors),
         registries: events::registries(raw.subscriptions, errors),
         return_addresses: return_addresses(raw.linking.return_addresses, errors),
+        audit: audit(raw.audit, &data_dir, errors),
         ballast_bytes: mebibytes(raw.store.ballast_mib),
         floor_bytes: mebibytes(raw.store.floor_mib),
         log_level: raw.log.level,
@@ -158,6 +170,16 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
         },
         allow_root: raw.dangerous.run_as_root,
         data_dir,
+    }
+}
+
+fn audit(raw: raw::Audit, data_dir: &Path, errors: &mut Vec<String>) -> Audit {
+    Audit {
+        folder: raw.dir.map_or_else(
+            || data_dir.join("audit"),
+            |path| absolute("audit.dir", path, errors),
+        ),
+        keep: Duration::from_secs(86_400 * u64::from(raw.keep_days)),
     }
 }
 

@@ -6,6 +6,7 @@
 mod admin;
 mod args;
 mod config;
+mod disabled;
 mod failure;
 mod listeners;
 mod log;

@@ -8,6 +8,7 @@
 mod admin;
 mod args;
 mod config;
+mod disabled;
 mod failure;
 mod listeners;
 mod log;

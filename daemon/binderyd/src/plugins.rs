@@ -24,17 +24,18 @@ pub(crate) fn host_config(config: &Config, development: bool) -> Result<HostConf
         allow_unsandboxed: config.plugins.allow_unsandboxed.clone(),
         ..WorkerConfig::default()
     };
-    let enabled = config
-        .plugins
-        .enabled
-        .iter()
-        .map(|(name, version)| enabled(name, version));
     Ok(HostConfig {
         catalog: catalog(config, development)?,
-        enabled: enabled.collect::<Result<_, _>>()?,
+        enabled: configured(config)?,
         worker,
         limits: Limits::default(),
     })
+}
+
+/// The plugins that the configuration enables, also those that are stopped.
+pub(crate) fn configured(config: &Config) -> Result<Vec<Enabled>, Failure> {
+    let all = config.plugins.enabled.iter();
+    all.map(|(name, version)| enabled(name, version)).collect()
 }
 
 fn catalog(config: &Config, development: bool) -> Result<Catalog, Failure> {

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use bindery_api::{Api, PolicyHandle};
+use bindery_audit::{AuditConfig, AuditLog};
 use bindery_core::port::{Clock, Vault};
 use bindery_egress::{EgressConfig, HttpEgress};
 use bindery_engine::{Engine, EngineConfig, Ports};
-use bindery_host::{LoadFailure, PluginHost};
+use bindery_host::{Enabled, LoadFailure, PluginHost};
 use bindery_vault::SealedVault;
 use bindery_web::{EngineReadiness, WebState};
 use prometheus_client::registry::Registry;
@@ -15,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     admin::Admin,
     config::Config,
+    disabled::Disabled,
     failure::Failure,
     listeners::{Listeners, Serving},
     plugins,
@@ -33,7 +35,9 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
     let store = vault::open_store(config)?;
     let vault::Found { vault, sealed } =
         vault::open(config, Arc::clone(&store), development).await?;
-    let (host, failures) = load_plugins(config, development).await?;
+    let audit = audit_log(config, &vault).await;
+    let disabled = Disabled::load(&config.data_dir)?;
+    let (host, failures) = load_plugins(config, &disabled, development).await?;
     let engine = engine(config, Arc::clone(&vault), host.clone());
     let seal = Sealing::new(Arc::clone(&vault), engine.clone());
     match sealed {
@@ -45,11 +49,19 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
     let api = api(
         &engine,
         &policy,
-        Admin::new(Arc::clone(&seal), host, failures, started),
+        Admin::new(
+            Arc::clone(&seal),
+            host,
+            failures,
+            started,
+            plugins::configured(config)?,
+            disabled,
+        ),
+        &audit,
         &metrics,
     );
     let readiness = seam::readiness(Arc::new(EngineReadiness(engine.clone())));
-    let web = WebState::new(engine, metrics, readiness)
+    let web = WebState::new(engine, Arc::new(audit.clone()), metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
         .with_trusted_proxies(&config.web.trusted_proxies);
     let serving = Listeners::bind(config, passed).await?.serve(api, web);
@@ -61,10 +73,28 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
     tracing::info!("Stopping");
     seal.stop().await;
     serving.stop().await;
+    if let Err(error) = audit.close().await {
+        tracing::error!(%error, "The audit log is not closed");
+    }
     if let Some(watchdog) = watchdog {
         watchdog.abort();
     }
     ended
+}
+
+/// The audit log. Where it can't be written to, the daemon serves all the same: what changes nothing works, and the rest is
+/// refused with the reason.
+async fn audit_log(config: &Config, vault: &Arc<SealedVault>) -> AuditLog {
+    let settings = AuditConfig {
+        keep: config.audit.keep,
+        ..AuditConfig::new(&config.audit.folder)
+    };
+    let vault = Arc::clone(vault) as Arc<dyn Vault>;
+    let audit = AuditLog::new(settings, vault, Arc::new(SystemClock));
+    if let Err(error) = audit.start().await {
+        tracing::error!(%error, "Nothing is handed out and nothing can be changed");
+    }
+    audit
 }
 
 /// THREATS §7.4: a daemon that holds other people's keys is nobody's root.
@@ -79,6 +109,7 @@ fn refuse_root(config: &Config, development: bool) -> Result<(), Failure> {
 
 async fn load_plugins(
     config: &Config,
+    disabled: &Disabled,
     development: bool,
 ) -> Result<(PluginHost, Vec<LoadFailure>), Failure> {
     if development {
@@ -86,7 +117,9 @@ async fn load_plugins(
             "DEVELOPMENT MODE: plugins run without signatures from folders that others may write"
         );
     }
-    let settings = plugins::host_config(config, development)?;
+    let mut settings = plugins::host_config(config, development)?;
+    let runs = |one: &Enabled| disabled.why(one.name.as_str()).is_none();
+    settings.enabled.retain(runs);
     let (host, failures) = PluginHost::start(settings)
         .await
         .map_err(|error| Failure::Config(error.to_string()))?;
@@ -131,7 +164,13 @@ fn policy(config: &Config) -> Result<PolicyHandle, Failure> {
     }
 }
 
-fn api(engine: &Engine, policy: &PolicyHandle, admin: Admin, metrics: &Mutex<Registry>) -> Api {
+fn api(
+    engine: &Engine,
+    policy: &PolicyHandle,
+    admin: Admin,
+    audit: &AuditLog,
+    metrics: &Mutex<Registry>,
+) -> Api {
     let mut registry = metrics
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -140,6 +179,7 @@ fn api(engine: &Engine, policy: &PolicyHandle, admin: Admin, metrics: &Mutex<Reg
         engine.clone(),
         policy.clone(),
         Arc::new(admin),
+        Arc::new(audit.clone()),
         &mut registry,
     )
 }

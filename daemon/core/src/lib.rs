@@ -11,6 +11,7 @@
 //! | [`problem`] | [`Problem`](problem::Problem) and its stable [`Reason`](problem::Reason) |
 //! | [`host`], [`namespace`], [`link`], [`flow`], [`receipt`] | the records |
 //! | [`lease`] | what was handed out |
+//! | [`audit`] | what was done, by whom, and how it ended |
 //! | [`source`], [`hook`], [`rotation`], [`delivery`], [`event`], [`trigger`] | from a push to the registry |
 //! | [`rules`], [`refs`] | what becomes of a change: what its source says, and whether it is new |
 //! | [`refresh`] | when to refresh, and what an answer means |
@@ -20,6 +21,7 @@
 //! | [`port`] | the traits that the engine stands on |
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod breaker;
 pub mod delivery;
 pub mod event;

@@ -5,6 +5,7 @@ use std::{pin::Pin, sync::Arc};
 use thiserror::Error;
 
 use crate::{
+    audit::AuditHead,
     delivery::{Delivery, DeliveryHead, DeliveryMark},
     event::{Consumer, Event, EventHead},
     exchange::{
@@ -115,6 +116,8 @@ pub enum Key {
     Outgoing(NamespaceName, SubscriptionId, u64),
     /// A rotation of hook secrets.
     HookRotation(NamespaceName, RotationId),
+    /// How far the audit log goes.
+    AuditHead,
 }
 
 /// Kinds of records that can be listed.
@@ -219,6 +222,8 @@ pub enum Record {
     Outgoing(Outgoing),
     /// A rotation of hook secrets.
     HookRotation(HookRotation),
+    /// How far the audit log goes, and its key.
+    AuditHead(AuditHead),
 }
 
 /// What a request id led to, remembered for an hour.

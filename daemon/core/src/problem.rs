@@ -176,6 +176,8 @@ reasons! {
     FilterInvalid = "FILTER_INVALID" => InvalidInput,
     /// The provider can't do this.
     ProviderUnsupported = "PROVIDER_UNSUPPORTED" => Unimplemented,
+    /// The plugin's files are not those that the operator agreed to.
+    PluginNotTrusted = "PLUGIN_NOT_TRUSTED" => Precondition,
     /// The plugin misbehaved.
     PluginFailed = "PLUGIN_FAILED" => Internal,
     /// The plugin's worker died.
@@ -198,6 +200,8 @@ reasons! {
     RecordTampered = "RECORD_TAMPERED" => Internal,
     /// Two writers met; try again.
     StoreConflict = "STORE_CONFLICT" => Conflict,
+    /// The audit record could not be written, so nothing was done.
+    AuditUnavailable = "AUDIT_UNAVAILABLE" => Unavailable,
     /// The daemon is sealed.
     Sealed = "SEALED" => Unavailable,
     /// A key, passphrase or share does not open the seal.

@@ -165,6 +165,15 @@ impl PluginHost {
         Ok(())
     }
 
+    /// Stops a plugin. Operations that are under way end; then its worker goes.
+    pub async fn disable(&self, name: &ProviderName) {
+        let _one = self.inner.changes.lock().await;
+        let mut enabled = self.enabled();
+        enabled.retain(|one| one.name != *name);
+        self.keep_only(enabled);
+        tracing::info!(plugin = %name, "Plugin stopped");
+    }
+
     /// What is enabled, loaded or not.
     #[must_use]
     pub fn enabled(&self) -> Vec<Enabled> {

@@ -163,6 +163,7 @@ fn spot(key: &Key) -> (Kind, &str, Cow<'_, str>) {
         Key::HookRotation(namespace, id) => {
             (Kind::HookRotation, namespace.as_str(), id.as_str().into())
         }
+        Key::AuditHead => (Kind::AuditHead, "", "".into()),
     }
 }
 
@@ -187,7 +188,7 @@ fn own_spot(record: &Record) -> Option<(&str, Cow<'_, str>)> {
         Record::DeliveryMark(mark) => {
             ("", joined(&mark.hook, HEXLOWER.encode(&mark.digest)).into())
         }
-        Record::DeliveryHead(_) => ("", "".into()),
+        Record::DeliveryHead(_) | Record::AuditHead(_) => ("", "".into()),
         Record::Event(event) => (event.namespace.as_str(), event.sequence.to_string().into()),
         Record::Consumer(consumer) => (consumer.namespace.as_str(), consumer.id.as_str().into()),
         Record::Trigger(trigger) => (
@@ -247,7 +248,8 @@ const fn bound_to(key: &Key) -> Option<(&HostName, &OriginSet)> {
         | Key::Subscription(..)
         | Key::SubscriptionSecret(..)
         | Key::Outgoing(..)
-        | Key::HookRotation(..) => None,
+        | Key::HookRotation(..)
+        | Key::AuditHead => None,
     }
 }
 

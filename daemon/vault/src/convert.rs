@@ -10,6 +10,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use bindery_core::{
+    audit::AuditHead,
     delivery::{Delivery, DeliveryHead, DeliveryMark},
     event::{Consumer, Event, EventHead},
     flow::Flow,
@@ -30,6 +31,7 @@ use bindery_core::{
 
 use crate::kind::Kind;
 
+mod audit;
 mod change;
 mod delivery;
 mod event;
@@ -103,6 +105,7 @@ pub(crate) fn encode(record: &Record) -> Zeroizing<Vec<u8>> {
         Record::SubscriptionSecret(record) => bytes(record),
         Record::Outgoing(record) => bytes(record),
         Record::HookRotation(record) => bytes(record),
+        Record::AuditHead(record) => bytes(record),
     }
 }
 
@@ -139,6 +142,7 @@ pub(crate) fn decode(kind: Kind, bytes: &[u8]) -> Result<Record, Unreadable> {
         Kind::SubscriptionSecret => Record::SubscriptionSecret(record::<OverlappingSecret>(bytes)?),
         Kind::Outgoing => Record::Outgoing(record::<Outgoing>(bytes)?),
         Kind::HookRotation => Record::HookRotation(record::<HookRotation>(bytes)?),
+        Kind::AuditHead => Record::AuditHead(record::<AuditHead>(bytes)?),
     })
 }
 

@@ -58,6 +58,7 @@ kinds! {
     SubscriptionSecret = 28 in "subscription-secrets",
     Outgoing = 29 in "outgoing",
     HookRotation = 30 in "hook-rotations",
+    AuditHead = 31 in "audit-head",
 }
 
 impl Kind {
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn numbers_and_trees_are_distinct() {
         let codes: Vec<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
-        assert_eq!(codes, (1..=30).collect::<Vec<_>>());
+        assert_eq!(codes, (1..=31).collect::<Vec<_>>());
         let mut trees: Vec<_> = Kind::ALL.iter().map(|kind| kind.tree().name()).collect();
         trees.sort_unstable();
         trees.dedup();

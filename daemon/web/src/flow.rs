@@ -17,7 +17,7 @@ use bindery_engine::flows::{ConfirmView, Confirmed, Place, Returned, Shown};
 use http::{HeaderMap, StatusCode, header::CONTENT_SECURITY_POLICY};
 
 use crate::{
-    cookie,
+    audit, cookie,
     failure::Failure,
     headers::policy,
     pages::{self, Ask, ConfirmPage, DeclinedPage, DonePage, StartPage},
@@ -42,6 +42,9 @@ const SAID: [Known; 4] = [
     ("instance_type", 128),
     ("region", 128),
 ];
+
+/// Who acts on these pages: nobody that is known by name.
+const BROWSER: &str = "browser";
 
 type PathOf<T> = Result<Path<T>, PathRejection>;
 type Answer = Result<Response, Failure>;
@@ -117,7 +120,9 @@ async fn callback(
         installation: installation.as_deref(),
         browser: Some(&browser),
     };
+    audit::ready(&state)?;
     let flow = state.engine.callback(returned).await?;
+    audit::done(&state, BROWSER, "web/callback", format!("flows/{flow}")).await;
     Ok(Redirect::to(&format!("/link/{flow}/confirm")).into_response())
 }
 
@@ -170,6 +175,7 @@ async fn confirm(
 ) -> Answer {
     let said = Said::read(&state, path, &headers, body).await?;
     let shown = said.shown.as_ref().ok_or(Failure::Malformed)?;
+    audit::ready(&state)?;
     let Confirmed { link, return_to } = state
         .engine
         .confirm_in_browser(
@@ -184,6 +190,7 @@ async fn confirm(
         )
         .await?;
     let link = link.record;
+    audit::done(&state, BROWSER, "web/confirm", link.resource()).await;
     match return_to.and_then(|page| go_back(&page, &link)) {
         Some(page) => Ok(Redirect::to(&page).into_response()),
         None => done(&state, &link).await,
@@ -219,10 +226,13 @@ async fn decline(
     body: Body,
 ) -> Answer {
     let said = Said::read(&state, path, &headers, body).await?;
+    audit::ready(&state)?;
     state
         .engine
         .decline_in_browser(said.flow.as_str(), said.code.expose(), &said.browser)
         .await?;
+    let flow = format!("flows/{}", said.flow);
+    audit::done(&state, BROWSER, "web/decline", flow).await;
     Ok(pages::render(&DeclinedPage, StatusCode::OK))
 }
 

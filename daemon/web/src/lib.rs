@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod assets;
+mod audit;
 mod client;
 mod cookie;
 mod failure;

@@ -16,6 +16,7 @@ use prometheus_client::{
 use ring::rand::SystemRandom;
 
 use crate::{
+    audit::Log,
     hooks::Room,
     limit::{Limiter, Rates},
     ops::Readiness,
@@ -28,6 +29,7 @@ type Requests = Family<[(&'static str, String); 3], Counter>;
 #[derive(Clone)]
 pub struct WebState {
     pub(crate) engine: Engine,
+    pub(crate) audit: Log,
     pub(crate) public_url: PublicUrl,
     pub(crate) metrics: Arc<Mutex<Registry>>,
     pub(crate) readiness: Arc<dyn Readiness>,
@@ -47,13 +49,14 @@ impl std::fmt::Debug for WebState {
 }
 
 impl WebState {
-    /// State over `engine`, whose configuration names the public URL. Registers its own metrics in `metrics`.
+    /// State over `engine`, whose configuration names the public URL. What is done here is written to `audit`. Registers its own metrics in `metrics`.
     ///
     /// # Errors
     ///
     /// [`InvalidPublicUrl`] when browsers could not keep the cookie that a flow needs at that URL.
     pub fn new(
         engine: Engine,
+        audit: Arc<dyn bindery_core::audit::Audit>,
         metrics: Arc<Mutex<Registry>>,
         readiness: Arc<dyn Readiness>,
     ) -> Result<Self, InvalidPublicUrl> {
@@ -69,6 +72,7 @@ impl WebState {
             );
         Ok(Self {
             engine,
+            audit,
             public_url,
             metrics,
             readiness,

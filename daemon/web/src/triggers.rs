@@ -22,7 +22,7 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use crate::state::WebState;
+use crate::{audit, state::WebState};
 
 /// Longest body.
 const WHOLE: usize = 4 * 1024;
@@ -69,12 +69,12 @@ async fn fired(
         .map_err(Refusal::Problem)?
         .ok_or(Refusal::Unknown)?;
     let reference = reference(body).await?;
+    audit::ready(state).map_err(Refusal::Problem)?;
     let fired = state.engine.fire_trigger(&name, &reference, "", None).await;
-    let outcome = match &fired {
-        Ok(_) => "fired",
-        Err(problem) => problem.reason.as_str(),
-    };
-    tracing::info!(target: "audit", who = "trigger URL", trigger = %name, outcome, "Trigger");
+    if fired.is_ok() {
+        let resource = name.to_string();
+        audit::done(state, "trigger-url", "web/trigger", resource).await;
+    }
     fired.map_err(|problem| match problem.reason {
         // It went, or was switched off, in between.
         Reason::NotFound => Refusal::Unknown,

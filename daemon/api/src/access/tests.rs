@@ -56,3 +56,24 @@ fn g2_odd_names_have_no_namespace() {
     );
     assert_eq!(namespace_of("namespaces/acme").expect("name"), "acme");
 }
+
+/// A call may ask to be checked only exactly where its request says so: nothing else is left out of the audit log.
+#[test]
+fn checkable_calls_say_so() {
+    let set = FileDescriptorSet::decode(bindery_proto::FILE_DESCRIPTOR_SET);
+    let set = set.expect("schema");
+    let messages = set.file.iter().flat_map(|file| &file.message_type);
+    let asks = |message: &prost_types::DescriptorProto| {
+        let mut fields = message.field.iter();
+        fields.any(|field| field.name() == "validate_only")
+    };
+    let asking: Vec<_> = messages
+        .filter(|message| asks(message))
+        .map(|message| message.name().trim_end_matches("Request").to_owned())
+        .collect();
+    for row in served() {
+        let method = row.method.rsplit('/').next().unwrap_or_default();
+        let known = asking.iter().any(|name| name == method);
+        assert_eq!(row.checkable, known, "{method}");
+    }
+}

@@ -18,9 +18,9 @@ use super::Shared;
 use crate::{
     Surface,
     access::served,
-    call::RequestId,
+    call::{Path, RequestId},
     peer::{Caller, Peer},
-    status::Failure,
+    status::{Failure, code_text},
 };
 
 /// Header that carries the id of a request, in and out.
@@ -97,6 +97,8 @@ impl Gate {
         let mut request = request.map(Body::new);
         let caller = Caller::new(Arc::clone(&self.peer), self.shared.surface);
         request.extensions_mut().insert(caller);
+        let path = Path(request.uri().path().into());
+        request.extensions_mut().insert(path);
         request.extensions_mut().insert(RequestId(Arc::clone(id)));
         request
     }
@@ -179,38 +181,20 @@ const OTHERS: &[&str] = &[
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    "/bindery.admin.v1.AdminService/DisablePlugin",
+    "/bindery.admin.v1.AdminService/EnablePlugin",
     "/bindery.admin.v1.AdminService/GetStatus",
+    "/bindery.admin.v1.AdminService/ListAuditRecords",
     "/bindery.admin.v1.AdminService/ListPlugins",
     "/bindery.admin.v1.AdminService/ReloadPlugin",
     "/bindery.admin.v1.AdminService/ReloadPolicy",
+    "/bindery.admin.v1.AdminService/VerifyAudit",
 ];
 
 /// The code of an answer. A stream that has begun counts as `OK`.
 fn code_of(headers: &HeaderMap) -> Code {
     let status = headers.get("grpc-status");
     status.map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))
-}
-
-const fn code_text(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 /// Reads `grpc-timeout`: at most eight digits and a unit.

@@ -59,26 +59,21 @@ async fn read_write(
     audited(&call, ask).await
 }
 
+/// The record is written by whoever called this, before the answer goes.
 async fn audited(call: &Call, ask: Ask) -> Result<wire::Credential, Failure> {
+    call.note.repository(&ask.repository);
+    call.note.fact("access", word(ask.access));
     let handed = hand_out(call, &ask).await;
-    let (provider, outcome, lease) = match &handed {
-        Ok((provider, handed)) => (provider.as_str(), "ok", handed.lease.as_str()),
+    let (provider, outcome) = match &handed {
+        Ok((provider, handed)) => {
+            call.note.fact("lease", handed.lease.as_str());
+            (provider.as_str(), "ok")
+        }
         Err(failure) => (
             failure.metadata("provider").unwrap_or_default(),
             failure.reason().as_str_name(),
-            "",
         ),
     };
-    tracing::info!(
-        target: "audit",
-        who = call.caller.name(),
-        link = ask.link,
-        access = word(ask.access),
-        repository = ask.repository,
-        outcome,
-        lease,
-        "Credential asked for"
-    );
     call.api.metrics().fetched(provider, outcome);
     handed.map(|(_, handed)| handed)
 }

@@ -28,8 +28,6 @@ pub(super) async fn revoke(
         .engine()
         .revoke_lease(&namespace, &id, key.as_ref())
         .await;
-    let outcome = if given.is_ok() { "ok" } else { "failed" };
-    tracing::info!(target: "audit", who = call.caller.name(), lease = request.name, outcome, "Lease given back");
     let GivenBack {
         lease,
         outcome,

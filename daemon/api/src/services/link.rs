@@ -250,13 +250,8 @@ async fn unlink(call: Call, request: wire::UnlinkRequest) -> Result<wire::Receip
         keep_hooks: request.keep_hooks,
         expect,
     };
-    let unlinked = call.engine().unlink(&namespace, &id, options).await;
-    let outcome = match &unlinked {
-        Ok(_) => "unlinked",
-        Err(problem) => problem.reason.as_str(),
-    };
-    tracing::info!(target: "audit", who = call.caller.name(), link = request.name, outcome, "Unlink");
-    Ok(convert::receipt::receipt(&unlinked?.record))
+    let unlinked = call.engine().unlink(&namespace, &id, options).await?;
+    Ok(convert::receipt::receipt(&unlinked.record))
 }
 
 /// Whether nothing will change any more.

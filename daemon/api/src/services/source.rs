@@ -76,12 +76,8 @@ async fn create(call: Call, request: wire::CreateSourceRequest) -> Result<wire::
         principal: call.caller.name().to_owned(),
         validate_only: request.validate_only,
     };
+    call.note.repository(&given.repository);
     let created = call.engine().create_source(new, key.as_ref()).await;
-    let outcome = match &created {
-        Ok(_) => "connected",
-        Err(problem) => problem.reason.as_str(),
-    };
-    tracing::info!(target: "audit", who = call.caller.name(), link = request.parent, repository = given.repository, outcome, "Source");
     Ok(convert::source(call.engine(), created?))
 }
 
@@ -142,11 +138,6 @@ async fn delete(
         request: call.request_key(&request, &request.request_id)?,
     };
     let deleted = call.engine().delete_source(&name, options).await;
-    let outcome = match &deleted {
-        Ok(_) => "disconnected",
-        Err(problem) => problem.reason.as_str(),
-    };
-    tracing::info!(target: "audit", who = call.caller.name(), source = request.name, outcome, "Source");
     let steps = match deleted {
         Err(problem) if problem.reason == Reason::NotFound && request.allow_missing => Vec::new(),
         outcome => convert::steps(&outcome?),

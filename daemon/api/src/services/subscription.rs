@@ -51,7 +51,6 @@ pub(super) async fn create(
         validate_only: request.validate_only,
     };
     let made = call.engine().create_subscription(new, key.as_ref()).await;
-    audit(&call, &request.parent, "created", made.as_ref().err());
     let made = made?;
     Ok(wire::CreateSubscriptionResponse {
         signing_secret: made.secret.expose().to_owned(),
@@ -106,7 +105,6 @@ pub(super) async fn update(
         .engine()
         .update_subscription(&namespace, &id, &wanted, expect, key.as_ref())
         .await;
-    audit(&call, &given.name, "changed", updated.as_ref().err());
     Ok(convert_in::subscription(updated?))
 }
 
@@ -150,7 +148,6 @@ pub(super) async fn rotate(
         .engine()
         .rotate_subscription_secret(&namespace, &id, overlap, key.as_ref())
         .await;
-    audit(&call, &request.name, "rotated", rotated.as_ref().err());
     let rotated = rotated?;
     Ok(wire::RotateSubscriptionSecretResponse {
         signing_secret: rotated.secret.expose().to_owned(),
@@ -168,7 +165,6 @@ pub(super) async fn delete(
         .engine()
         .delete_subscription(&namespace, &id, expect)
         .await;
-    audit(&call, &request.name, "deleted", deleted.as_ref().err());
     match deleted {
         Err(problem) if request.allow_missing && problem.reason == Reason::NotFound => Ok(()),
         outcome => Ok(outcome?),
@@ -209,9 +205,4 @@ pub(super) async fn replay(
         last_sequence: convert::event::number(last),
         event_count: convert::event::number(count),
     })
-}
-
-fn audit(call: &Call, name: &str, done: &str, problem: Option<&bindery_core::problem::Problem>) {
-    let outcome = problem.map_or(done, |problem| problem.reason.as_str());
-    tracing::info!(target: "audit", who = call.caller.name(), subscription = name, outcome, "Subscription");
 }

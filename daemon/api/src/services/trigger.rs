@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bindery_core::problem::{Problem, Reason};
+use bindery_core::problem::Reason;
 use bindery_engine::triggers::{LONGEST_OVERLAP, NewTrigger, OVERLAP, TriggerChange};
 use bindery_proto::v1 as wire;
 
@@ -43,7 +43,6 @@ pub(super) async fn create(
         validate_only: request.validate_only,
     };
     let made = call.engine().create_trigger(new, key.as_ref()).await;
-    note(&call, &request.parent, "made", made.as_ref().err());
     let (trigger, token) = shape::made(call.engine(), made?);
     Ok(wire::CreateTriggerResponse { trigger, token })
 }
@@ -112,7 +111,6 @@ pub(super) async fn rotate(
         .engine()
         .rotate_trigger_token(&name, overlap, key.as_ref())
         .await;
-    note(&call, &request.name, "rotated", made.as_ref().err());
     let (trigger, token) = shape::made(call.engine(), made?);
     Ok(wire::RotateTriggerTokenResponse { trigger, token })
 }
@@ -133,7 +131,6 @@ pub(super) async fn delete(call: Call, request: wire::DeleteTriggerRequest) -> R
         .engine()
         .delete_trigger(&name, expect, key.as_ref())
         .await;
-    note(&call, &request.name, "deleted", gone.as_ref().err());
     match gone {
         Err(problem) if problem.reason == Reason::NotFound && request.allow_missing => Ok(()),
         outcome => Ok(outcome?),
@@ -150,13 +147,7 @@ pub(super) async fn fire(
         .engine()
         .fire_trigger(&name, &request.r#ref, call.caller.name(), key.as_ref())
         .await;
-    note(&call, &request.name, "fired", fired.as_ref().err());
     Ok(wire::FireTriggerResponse {
         event: Some(convert::event::event(&fired?)),
     })
-}
-
-fn note(call: &Call, trigger: &str, done: &'static str, problem: Option<&Problem>) {
-    let outcome = problem.map_or(done, |problem| problem.reason.as_str());
-    tracing::info!(target: "audit", who = call.caller.name(), trigger, outcome, "Trigger");
 }

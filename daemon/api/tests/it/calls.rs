@@ -769,25 +769,25 @@ async fn l1_hand_outs_are_audited_without_tokens() {
         "NOT_FOUND"
     );
     let text = String::from_utf8(log.0.lock().expect("lock").clone()).expect("utf-8");
-    let audited: Vec<_> = text
-        .lines()
-        .filter(|line| line.contains(" audit: "))
-        .collect();
+    let audited = world.audited().await.records;
     assert_eq!(audited.len(), 2, "{audited:?}");
-    for part in [
-        "spiffe://test.example/owner",
-        LINK,
-        "read_write",
-        "acme/api",
-        "outcome=\"ok\"",
-        lease.as_str(),
-    ] {
-        assert!(audited[0].contains(part), "{part}: {}", audited[0]);
-    }
-    assert!(
-        audited[1].contains("outcome=\"NOT_FOUND\""),
-        "{}",
-        audited[1]
+    let (refused, handed) = (&audited[0].deed, &audited[1].deed);
+    assert_eq!(handed.actor, "spiffe://test.example/owner");
+    assert_eq!(
+        handed.action,
+        "bindery.v1.CredentialService/FetchReadWriteCredential"
+    );
+    assert_eq!(
+        (handed.resource.as_str(), handed.repository.as_str()),
+        (LINK, "acme/api")
+    );
+    assert_eq!((handed.code.as_str(), handed.reason.as_str()), ("OK", ""));
+    assert_eq!(handed.facts["access"], "read_write");
+    assert_eq!(handed.facts["lease"], lease);
+    assert_eq!(
+        (refused.code.as_str(), refused.reason.as_str()),
+        ("NOT_FOUND", "NOT_FOUND")
     );
     assert!(!text.contains("CANARY"));
+    assert!(!format!("{audited:?}").contains("CANARY"));
 }

@@ -1,5 +1,6 @@
 //! The services over real sockets: Unix with peer credentials, and mutual TLS on loopback.
 
+mod audit;
 mod calls;
 mod certs;
 mod client;

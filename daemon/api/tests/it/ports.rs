@@ -480,6 +480,24 @@ impl AdminPort for Operator {
             }
         })
     }
+
+    fn enable_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
+        self.reload_plugin(name)
+    }
+
+    fn disable_plugin<'a>(
+        &'a self,
+        name: &'a str,
+        actor: &'a str,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<PluginFacts, Problem>> {
+        let message = format!("{actor}: {reason}");
+        let stopped = PluginFacts {
+            message,
+            ..plugin(name, PluginState::Disabled)
+        };
+        Box::pin(async { Ok(stopped) })
+    }
 }
 
 /// An operator's keys: one share is never enough, and one slot always stays.

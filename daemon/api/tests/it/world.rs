@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use bindery_api::{Api, Limits, PolicyHandle, Surface, TlsHandle, serve_tls, serve_unix};
+use bindery_audit::{AuditConfig, AuditLog, Disk, RealDisk};
 use bindery_core::{
+    audit::{Audit, AuditPage, AuditQuery},
     lease::{Access, Lease},
     name::{HostName, LeaseId, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
@@ -77,6 +79,7 @@ pub(crate) struct World {
     pub(crate) policy: PolicyHandle,
     pub(crate) registry: Registry,
     pub(crate) port: u16,
+    pub(crate) audit: Arc<AuditLog>,
     folder: TempDir,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<std::io::Result<()>>>,
@@ -89,17 +92,28 @@ impl World {
 
     /// A daemon with `limits` on all listeners.
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::on(limits, Arc::new(RealDisk)).await
+    }
+
+    /// A daemon whose audit log is on `disk`.
+    pub(crate) async fn on(limits: Limits, disk: Arc<dyn Disk>) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         let vault = vault(&folder).await;
         let engine = engine(&vault);
         seed(&engine, &vault).await;
         std::fs::write(folder.path().join("policy.toml"), POLICY).expect("policy");
         let policy = PolicyHandle::load(folder.path().join("policy.toml")).expect("policy");
+        let mut log = AuditConfig::new(folder.path().join("audit"));
+        // No test fills a disk by waiting; those that do wait for it less long.
+        log.deadline = std::time::Duration::from_millis(500);
+        let clock = Arc::new(FixedClock::new());
+        let audit = Arc::new(AuditLog::on(log, vault.clone(), clock, disk));
         let mut registry = Registry::default();
         let api = Api::new(
             engine.clone(),
             policy.clone(),
             Arc::new(Operator),
+            audit.clone(),
             &mut registry,
         );
         let (stop, stopped) = watch::channel(false);
@@ -138,6 +152,7 @@ impl World {
             policy,
             registry,
             port,
+            audit,
             folder,
             stop,
             tasks,
@@ -174,6 +189,15 @@ impl World {
         open(self.folder.path(), 0o755);
         open(&self.path("public"), 0o666);
         open(&self.path("admin"), 0o666);
+    }
+
+    /// All that stands in the audit log, the newest first.
+    pub(crate) async fn audited(&self) -> AuditPage {
+        let query = AuditQuery {
+            limit: 1000,
+            ..AuditQuery::default()
+        };
+        self.audit.list(query).await.expect("records")
     }
 
     /// Changes the policy file and reads it again.

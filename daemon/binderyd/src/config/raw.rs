@@ -30,6 +30,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) subscriptions: Subscriptions,
     #[serde(default)]
+    pub(crate) audit: Audit,
+    #[serde(default)]
     pub(crate) store: Store,
     #[serde(default)]
     pub(crate) log: Log,
@@ -228,6 +230,24 @@ impl Default for Events {
 pub(crate) struct Subscriptions {
     pub(crate) allow_networks: Vec<String>,
     pub(crate) allow_ports: Vec<u16>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Audit {
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) keep_days: u16,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        // The reason for the number stands with the log's other limits.
+        let kept = bindery_audit::AuditConfig::new("").keep.as_secs() / 86_400;
+        Self {
+            dir: None,
+            keep_days: u16::try_from(kept).unwrap_or(u16::MAX),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -13,6 +13,7 @@ use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use super::*;
 
+mod audit;
 mod deliveries;
 mod events;
 mod flows;
@@ -57,6 +58,7 @@ fn l1_messages_print_no_secret() {
         format!("{:?}", leases::lease_token().write()),
         format!("{:?}", hooks::full_secrets().write()),
         format!("{:?}", triggers::full_secret().write()),
+        format!("{:?}", audit::head().write()),
     ] {
         assert!(!printed.contains("CANARY"), "{printed}");
         assert!(printed.contains("redacted"));
@@ -72,6 +74,7 @@ fn l1_messages_are_wiped() {
     assert_wiped(&leases::lease_token());
     assert_wiped(&hooks::full_secrets());
     assert_wiped(&triggers::full_secret());
+    assert_wiped(&audit::head());
 }
 
 fn assert_wiped<T: Stored>(record: &T) {
@@ -126,6 +129,7 @@ fn samples() -> Vec<Record> {
         deliveries::samples(),
         events::samples(),
         triggers::samples(),
+        audit::samples(),
     ]
     .into_iter()
     .flatten()

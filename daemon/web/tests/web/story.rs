@@ -193,3 +193,27 @@ async fn o1_the_cookie_has_its_prefix() {
         .await;
     assert_eq!(left.status, 403);
 }
+
+/// What a browser does is in the audit log without its codes, and nothing is bound while that can't be written.
+#[tokio::test]
+async fn nothing_is_bound_without_the_log() {
+    let (world, mut browser) = (World::new().await, Browser::default());
+    browser.agree(&world).await;
+    let confirm = format!("{}/confirm", world.start);
+    let form = browser.get(&world, &confirm).await.form();
+    browser.extra = vec![("sec-fetch-site", "same-origin"), ("origin", "null")];
+    world.log.set_full(true);
+    let refused = browser.post(&world, &confirm, &form).await;
+    assert!(refused.status >= 500, "{}", refused.status);
+    let stage = world.link().await.observed.stage;
+    assert_eq!(stage, Stage::PendingConfirmation);
+    world.log.set_full(false);
+    assert_eq!(browser.post(&world, &confirm, &form).await.status, 200);
+    let flow = world.start.replace("/link/", "flows/");
+    let link = "namespaces/acme/links/builds".to_owned();
+    let done = [
+        ("web/callback".to_owned(), flow),
+        ("web/confirm".to_owned(), link),
+    ];
+    assert_eq!(world.log.done(), done);
+}

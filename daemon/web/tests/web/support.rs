@@ -1,6 +1,7 @@
 //! The ports in memory, and a listener over the real engine.
 
 mod forge;
+mod log;
 mod vault;
 
 use std::{
@@ -32,6 +33,7 @@ use tokio::net::TcpListener;
 
 use self::{
     forge::{FixedClock, Forge, SystemEntropy, forge},
+    log::Log,
     vault::MemoryVault,
 };
 
@@ -73,6 +75,7 @@ pub struct World {
     pub forge: Arc<Forge>,
     pub vault: Arc<MemoryVault>,
     pub clock: Arc<FixedClock>,
+    pub log: Arc<Log>,
     /// Path of the start page.
     pub start: String,
     /// Redirect path of the host.
@@ -106,12 +109,14 @@ impl World {
         let engine = Engine::new(ports, config);
         let callback = prepare(&engine, &vault, &setting).await;
         let start = new_link(&engine, &setting).await;
-        let address = listen(&engine, setting.rates).await;
+        let log = Arc::new(Log::default());
+        let address = listen(&engine, log.clone(), setting.rates).await;
         Self {
             address,
             engine,
             forge,
             vault,
+            log,
             clock,
             start: start.trim_start_matches(setting.public_url).to_owned(),
             callback,
@@ -194,10 +199,10 @@ async fn new_link(engine: &Engine, setting: &Setting) -> String {
     created.authorization.expect("a flow").uri
 }
 
-async fn listen(engine: &Engine, rates: Rates) -> SocketAddr {
+async fn listen(engine: &Engine, log: Arc<Log>, rates: Rates) -> SocketAddr {
     let metrics = Arc::new(Mutex::new(Registry::default()));
     let readiness = Arc::new(EngineReadiness(engine.clone()));
-    let state = WebState::new(engine.clone(), metrics, readiness).expect("public URL");
+    let state = WebState::new(engine.clone(), log, metrics, readiness).expect("public URL");
     let router = bindery_web::router(state.with_rates(rates));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");

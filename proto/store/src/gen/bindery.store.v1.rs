@@ -1880,6 +1880,30 @@ pub struct HookRotationReport {
     #[prost(string, tag = "6")]
     pub message: ::prost::alloc::string::String,
 }
+/// How far the audit log goes, and the key of its chain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct AuditHead {
+    /// Key of the chain, hexadecimal.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The newest record that is known to be on disk.
+    #[prost(message, optional, tag = "2")]
+    pub last: ::core::option::Option<AuditMark>,
+    /// The record before the oldest one that is kept.
+    #[prost(message, optional, tag = "3")]
+    pub before: ::core::option::Option<AuditMark>,
+}
+/// A place in the audit log.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditMark {
+    /// Number of the record; 0 before the first.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// Its hash, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub chain: ::prost::alloc::vec::Vec<u8>,
+}
 /// Which secret of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2859,6 +2883,15 @@ impl RotationOutcome {
             "ROTATION_OUTCOME_FAILED" => Some(Self::Failed),
             _ => None,
         }
+    }
+}
+impl ::core::fmt::Debug for AuditHead {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("AuditHead")
+            .field("key", &::core::format_args!("[redacted]"))
+            .field("last", &self.last)
+            .field("before", &self.before)
+            .finish()
     }
 }
 impl ::core::fmt::Debug for Device {

@@ -61,13 +61,7 @@ pub(super) async fn retry(
 ) -> Result<wire::Delivery, Failure> {
     request_id(&request.request_id)?;
     let (source, number) = names::delivery(&request.name)?;
-    let found = call.engine().retry_delivery(&source, number).await;
-    let outcome = match &found {
-        Ok(_) => "processed",
-        Err(problem) => problem.reason.as_str(),
-    };
-    tracing::info!(target: "audit", who = call.caller.name(), delivery = request.name, outcome, "Delivery");
-    let found = found?;
+    let found = call.engine().retry_delivery(&source, number).await?;
     let size = found.body.len();
     Ok(convert::delivery(&source, found, size, false))
 }

@@ -116,7 +116,7 @@ pub(super) async fn remove(
     for orphan in orphans.iter().filter(|_| !request.validate_only) {
         steps.push(call.engine().remove_orphan(orphan).await?);
     }
-    tracing::info!(target: "audit", who = call.caller.name(), parent = request.parent, count = steps.len(), "Orphaned hooks");
+    call.note.fact("count", steps.len().to_string());
     Ok(wire::RemoveOrphanHooksResponse {
         steps: convert::steps(&steps),
     })

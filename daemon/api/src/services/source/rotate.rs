@@ -43,7 +43,6 @@ pub(super) async fn rotate(
         request: key,
     };
     let parts = call.engine().rotate_hook_secrets(asked).await?;
-    tracing::info!(target: "audit", who = call.caller.name(), parent = request.parent, filter = request.filter, "Hook secrets");
     let id = parts.first().map(|part| part.id.to_string());
     let name = format!(
         "{}/hookRotations/{}",

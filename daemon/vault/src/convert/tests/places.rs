@@ -54,6 +54,7 @@ fn key_of(record: &Record) -> Option<Asked> {
         Record::Delivery(one) => Asked::Delivery(one.number),
         Record::DeliveryMark(one) => Asked::DeliveryMark(one.hook.clone(), one.digest),
         Record::DeliveryHead(_) => Asked::DeliveryHead,
+        Record::AuditHead(_) => Asked::AuditHead,
         Record::Event(one) => Asked::Event(one.namespace.clone(), one.sequence),
         Record::Consumer(one) => Asked::Consumer(one.namespace.clone(), one.id.clone()),
         Record::Trigger(one) => Asked::Trigger(source_name(), one.id.clone()),

@@ -60,6 +60,7 @@ fn copy(record: &Record) -> Record {
         Record::SubscriptionSecret(secret) => Record::SubscriptionSecret(overlapping(secret)),
         Record::Outgoing(outgoing) => Record::Outgoing(outgoing.clone()),
         Record::HookRotation(rotation) => Record::HookRotation(rotation.clone()),
+        Record::AuditHead(head) => Record::AuditHead(head.duplicate()),
     }
 }
 

@@ -1,0 +1,307 @@
+//! The audit log: chained lines in files.
+//!
+//! Each record is one line of JSON, so that an operator reads it with what is at hand. It ends with a MAC over the line
+//! and the MAC of the one before, with a key that lies sealed in the vault. So do the place that the log has reached, and
+//! the place before its oldest file: what is changed, removed, moved, put in between or cut off at either end does not
+//! fit. The place that was reached is sealed at most a second late; who cuts off less than that, at a moment when the
+//! daemon does not run, is not noticed.
+//!
+//! One thread writes, many records at once where many wait. A record is in the kernel before its deed goes on, or on the
+//! disk where it must survive the machine. Nobody waits longer than [`AuditConfig::deadline`].
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `disk` | [`Disk`]: the file system, and what a test puts in its place |
+//! | `faulty` | [`FaultyDisk`], which breaks on purpose |
+//! | `files` | the folder, its files, their order |
+//! | `line` | one record as a line, and its MAC |
+//! | `scan` | one file, line by line |
+//! | `tail` | the file that is written to |
+//! | `writer` | the thread that writes |
+//! | `keeper` | what happens behind it: fsync, the sealed head, retention |
+//! | `open` | where to go on |
+//! | `check` | checks the chain |
+//! | `list` | the newest first |
+#![forbid(unsafe_code)]
+
+mod check;
+mod disk;
+mod faulty;
+mod files;
+mod keeper;
+mod line;
+mod list;
+mod open;
+mod scan;
+mod tail;
+mod writer;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering},
+    time::Duration,
+};
+
+use bindery_core::{
+    audit::{Audit, AuditPage, AuditQuery, AuditVerdict, Deed, Survives},
+    port::{BoxFuture, Clock, Vault, VaultHealth},
+    problem::{Problem, Reason},
+};
+
+pub use crate::{
+    disk::{Disk, LogFile, RealDisk},
+    faulty::{DiskFault, FaultyDisk},
+};
+use crate::{keeper::Running, writer::Refused};
+
+/// Deeds that wait while the vault is sealed; later ones are counted only.
+const HELD: usize = 1000;
+
+/// Where the log is, and how it is kept.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuditConfig {
+    /// Folder of the files. It is made, 0700.
+    pub folder: PathBuf,
+    /// A new file begins after this many bytes, 16 MiB: read as a whole where the log is listed.
+    pub file_bytes: u64,
+    /// How long records are kept; zero for ever. They go file by file, so up to one file longer.
+    pub keep: Duration,
+    /// How long a caller waits for its record, 2 s: a disk that needs longer is no place for an audit log.
+    pub deadline: Duration,
+    /// Time between two seals of the place that was reached, 1 s.
+    pub seal_every: Duration,
+}
+
+impl AuditConfig {
+    /// A log in `folder` that is kept for 400 days: a year, and the time to look at it.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            file_bytes: 16 << 20,
+            keep: Duration::from_secs(400 * 86_400),
+            deadline: Duration::from_secs(2),
+            seal_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The audit log of a vault. Cheap to clone.
+///
+/// Needs a tokio runtime with time.
+#[derive(Clone)]
+pub struct AuditLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: AuditConfig,
+    vault: Arc<dyn Vault>,
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    /// What is there while the vault is open.
+    running: RwLock<Option<Arc<Running>>>,
+    opening: tokio::sync::Mutex<()>,
+    /// Held by the thread that writes, so that there is never a second one.
+    writing: Arc<tokio::sync::Mutex<()>>,
+    held: Mutex<Held>,
+}
+
+/// What was done while the vault was sealed.
+#[derive(Default)]
+struct Held {
+    deeds: Vec<Deed>,
+    dropped: u64,
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AuditLog {
+    /// The log of `vault`. It is opened with the first record, or with [`Self::start`].
+    #[must_use]
+    pub fn new(config: AuditConfig, vault: Arc<dyn Vault>, clock: Arc<dyn Clock>) -> Self {
+        Self::on(config, vault, clock, Arc::new(RealDisk))
+    }
+
+    /// As [`Self::new`], on another disk. For tests that break it.
+    #[must_use]
+    pub fn on(
+        config: AuditConfig,
+        vault: Arc<dyn Vault>,
+        clock: Arc<dyn Clock>,
+        disk: Arc<dyn Disk>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                vault,
+                clock,
+                disk,
+                running: RwLock::new(None),
+                opening: tokio::sync::Mutex::default(),
+                writing: Arc::default(),
+                held: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Opens the log, so that what is wrong with it shows at the start. Does nothing while the vault is sealed.
+    ///
+    /// # Errors
+    ///
+    /// `AUDIT_UNAVAILABLE` when it can't be written to.
+    pub async fn start(&self) -> Result<(), Problem> {
+        self.inner.running().await.map(drop)
+    }
+
+    /// Brings everything to the disk, and seals how far the log goes.
+    ///
+    /// # Errors
+    ///
+    /// `AUDIT_UNAVAILABLE` when that is not possible.
+    pub async fn close(&self) -> Result<(), Problem> {
+        let Some(running) = self.inner.current() else {
+            return Ok(());
+        };
+        let settled = running.settle(&*self.inner.vault);
+        let outcome = tokio::time::timeout(self.inner.config.deadline, settled).await;
+        outcome.unwrap_or_else(|_| Err(unavailable("the disk does not answer")))
+    }
+}
+
+impl Audit for AuditLog {
+    fn record(&self, deed: Deed, survives: Survives) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(self.inner.record(deed, survives))
+    }
+
+    fn ready(&self) -> Result<(), Problem> {
+        match self.inner.current() {
+            Some(running) if running.stuck.load(Ordering::Relaxed) => {
+                Err(unavailable("the disk does not answer"))
+            }
+            Some(running) if running.failed.load(Ordering::Relaxed) => {
+                Err(unavailable("the disk failed; check it and restart"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn list(&self, query: AuditQuery) -> BoxFuture<'_, Result<AuditPage, Problem>> {
+        Box::pin(self.inner.list(query))
+    }
+
+    fn verify(&self) -> BoxFuture<'_, Result<AuditVerdict, Problem>> {
+        Box::pin(self.inner.verify())
+    }
+}
+
+impl Inner {
+    async fn record(&self, deed: Deed, survives: Survives) -> Result<(), Problem> {
+        let written = async {
+            let Some(running) = self.running().await? else {
+                self.hold(deed);
+                return Ok(());
+            };
+            self.write(&running, deed, survives).await
+        };
+        let outcome = tokio::time::timeout(self.config.deadline, written).await;
+        outcome.unwrap_or_else(|_| {
+            if let Some(running) = self.current() {
+                running.stuck.store(true, Ordering::Relaxed);
+            }
+            Err(unavailable("the disk does not answer in time"))
+        })
+    }
+
+    async fn write(
+        &self,
+        running: &Running,
+        deed: Deed,
+        survives: Survives,
+    ) -> Result<(), Problem> {
+        running
+            .write(deed, survives)
+            .await
+            .map_err(|refused| match refused {
+                Refused::Full => unavailable("too many records wait"),
+                Refused::Disk(why) => unavailable(&why),
+                Refused::Ended => unavailable("it has ended; restart the daemon"),
+            })
+    }
+
+    /// The open log; `None` while the vault is sealed.
+    async fn running(&self) -> Result<Option<Arc<Running>>, Problem> {
+        if self.vault.health() == VaultHealth::Sealed {
+            // The key goes with the keys of the vault.
+            self.set(None);
+            return Ok(None);
+        }
+        if let Some(running) = self.current() {
+            return Ok(Some(running));
+        }
+        let _one = self.opening.lock().await;
+        if let Some(running) = self.current() {
+            return Ok(Some(running));
+        }
+        let running = self.open().await?;
+        self.set(Some(Arc::clone(&running)));
+        self.write_held(&running).await?;
+        Ok(Some(running))
+    }
+
+    fn current(&self) -> Option<Arc<Running>> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.clone()
+    }
+
+    fn set(&self, running: Option<Arc<Running>>) {
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = running;
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, deed: Deed) {
+        let mut held = self.held();
+        if held.deeds.len() < HELD {
+            held.deeds.push(deed);
+        } else {
+            held.dropped += 1;
+        }
+    }
+
+    /// Writes what was done while the vault was sealed.
+    async fn write_held(&self, running: &Running) -> Result<(), Problem> {
+        let held = std::mem::take(&mut *self.held());
+        let mut deeds = held.deeds;
+        if held.dropped > 0 {
+            deeds.push(Deed {
+                actor: "daemon".to_owned(),
+                action: "daemon/audit-while-sealed".to_owned(),
+                code: "OK".to_owned(),
+                facts: [("dropped".to_owned(), held.dropped.to_string())].into(),
+                ..Deed::default()
+            });
+        }
+        for mut deed in deeds {
+            deed.facts.insert("sealed".to_owned(), "true".to_owned());
+            self.write(running, deed, Survives::Daemon).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn unavailable(why: &str) -> Problem {
+    let message = format!(
+        "the audit log can't be written: {why}; free space or mend the disk, then call again"
+    );
+    Problem::new(Reason::AuditUnavailable, message)
+}
