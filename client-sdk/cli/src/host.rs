@@ -14,6 +14,7 @@ use crate::{
     table::Cell,
 };
 
+mod hook;
 mod probe;
 mod settings;
 
@@ -50,6 +51,12 @@ pub(crate) enum Command {
         /// Its id
         host: String,
     },
+    /// Show the webhook of a host's app, or set it up with a new secret
+    #[command(
+        after_help = "Examples:\n  bindery host hook github.com\n  bindery host hook github.com --set-up --overlap 1h\n  \
+        bindery host hook github.com --set-up --by-hand --secret-file app.secret"
+    )]
+    Hook(hook::Hook),
     /// Try every way to a host, layer by layer; exits with 6 where one fails
     #[command(after_help = "Example:\n  bindery host probe github.com")]
     Probe {
@@ -106,6 +113,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
             session.say(&format!("{name} is removed"));
             Ok(())
         }
+        Command::Hook(hook) => hook::run(hook, session).await,
         Command::Probe { host } => {
             let name = resource::host(&host)?;
             let probed = session.client().await?.probe_host(&name).await?;
@@ -235,6 +243,7 @@ impl Record for Host {
                 facts(app_of(self).private_key_facts.as_slice()).into(),
             ),
             ("install app", app_of(self).install_uri.into()),
+            ("app webhook", hook::state(self)),
             ("client certificate", certificate(self).into()),
             (
                 "authorities expire",

@@ -1,11 +1,11 @@
 //! Hosts: deployments of providers.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use bindery_proto::v1::{
     CreateHostRequest, DeleteHostRequest, GetHostRequest, Host, ListHostsRequest, ProbeHostRequest,
-    ProbeHostResponse, UpdateHostRequest, host_service_client::HostServiceClient,
-    probe_host_request::Target,
+    ProbeHostResponse, SetUpAppHookRequest, UpdateHostRequest,
+    host_service_client::HostServiceClient, probe_host_request::Target,
 };
 use prost_types::FieldMask;
 
@@ -14,6 +14,48 @@ use crate::{
     call::{Manner, call, keyed},
     page::pages,
 };
+
+/// What the webhook of a host's app gets. Bindery makes the secret unless one is given.
+#[derive(Clone)]
+pub struct AppHookRequest(SetUpAppHookRequest);
+
+impl std::fmt::Debug for AppHookRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AppHookRequest").field(&self.0.name).finish()
+    }
+}
+
+impl AppHookRequest {
+    /// For the app of `hosts/{host}`.
+    #[must_use]
+    pub fn new(host: impl Display) -> Self {
+        Self(SetUpAppHookRequest {
+            name: host.to_string(),
+            ..SetUpAppHookRequest::default()
+        })
+    }
+
+    /// With this secret.
+    #[must_use]
+    pub fn secret(mut self, secret: &Token) -> Self {
+        self.0.secret = secret.expose().to_owned();
+        self
+    }
+
+    /// The secret before is accepted for so long: one hour unless set.
+    #[must_use]
+    pub fn overlap(mut self, overlap: Duration) -> Self {
+        self.0.overlap = overlap.try_into().ok();
+        self
+    }
+
+    /// A person enters URL and secret in the settings of the app; the provider is asked for nothing.
+    #[must_use]
+    pub const fn by_hand(mut self) -> Self {
+        self.0.by_hand = true;
+        self
+    }
+}
 
 impl Client {
     /// Creates a host; nothing is sent to it.
@@ -138,6 +180,22 @@ impl Client {
             Manner::KEYED,
             HostServiceClient<_>,
             delete_host,
+            request
+        )
+    }
+
+    /// Leads the webhook of a host's app to Bindery with a new secret, and says in `app.hook` what is so afterwards.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::Precondition`] without an app, [`Error::InvalidArgument`], and those that every call has.
+    pub async fn set_up_app_hook(&self, request: AppHookRequest) -> Result<Host, Error> {
+        let request = request.0;
+        call!(
+            self,
+            Manner::ONCE_AT_FORGE,
+            HostServiceClient<_>,
+            set_up_app_hook,
             request
         )
     }

@@ -91,6 +91,7 @@ pub use crate::{
     error::{Error, Facts, Failure, Violation},
     events::{Ack, Acker, EventQuery, EventWatch, Events, ReplayRequest},
     hooks::RotationRequest,
+    hosts::AppHookRequest,
     links::{ConfirmRequest, LinkRequest, ReauthorizeRequest, UnlinkRequest},
     page::{Notice, Page, Pages},
     raw::Raw,

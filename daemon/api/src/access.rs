@@ -179,6 +179,7 @@ table! {
         "UpdateHost"(UpdateHostRequest) => Host, Surface() + validate_only;
         "DeleteHost"(DeleteHostRequest) => Host, Surface() + validate_only;
         "ProbeHost"(ProbeHostRequest) => Host, Surface();
+        "SetUpAppHook"(SetUpAppHookRequest) => Host, Surface();
     }
     "NamespaceService" {
         "CreateNamespace"(CreateNamespaceRequest) => Namespace, Made(namespace_id) + validate_only;

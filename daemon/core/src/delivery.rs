@@ -32,6 +32,16 @@ pub struct Delivery {
     pub events: Vec<(NamespaceName, u64)>,
     /// What it is known by: a digest of its id, and one of its body. They are forgotten with it.
     pub marks: Vec<[u8; 32]>,
+    /// The hook of the repository that it is about, where the hook of the host's app brought it.
+    pub about: Option<HookId>,
+}
+
+impl Delivery {
+    /// The hook of the repository that it is about, as far as that is known.
+    #[must_use]
+    pub fn subject(&self) -> &HookId {
+        self.about.as_ref().unwrap_or(&self.hook)
+    }
 }
 
 /// What became of a delivery.

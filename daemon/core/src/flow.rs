@@ -64,6 +64,8 @@ pub struct Flow {
     pub requested_scopes: Vec<String>,
     /// Of a reauthorization: what is known of the grant that it holds beside that of its link.
     pub pending: Option<Pending>,
+    /// Other namespaces that the person may choose: those that whoever started it may link in.
+    pub offered: Vec<NamespaceName>,
     /// When it was started.
     pub created: Timestamp,
     /// When it ends by itself.
@@ -182,6 +184,7 @@ impl Flow {
             permissions: Vec::new(),
             requested_scopes: Vec::new(),
             pending: None,
+            offered: Vec::new(),
             created: now,
             expires: now.after(FLOW_LIFETIME),
         }
@@ -203,6 +206,7 @@ impl Flow {
             permissions: self.permissions.clone(),
             requested_scopes: self.requested_scopes.clone(),
             pending: self.pending.clone(),
+            offered: self.offered.clone(),
             ..*self
         }
     }

@@ -10,17 +10,19 @@ use crate::{
     time::Timestamp,
 };
 
-/// One webhook. It serves every source that uses the same repository through the same host.
+/// One webhook. It serves every source that uses the same repository through the same host; or it is that of the host's app.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hook {
     /// The opaque id in its URL: 128 random bits. It is an address, no credential.
     pub id: HookId,
     /// Host of the repository.
     pub host: HostName,
-    /// The provider's id of the repository.
+    /// The provider's id of the repository; empty for the hook of the host's app, which is for all of them.
     pub repository: String,
-    /// Path of the repository, as last seen.
+    /// Path of the repository, as last seen; of an app's hook the id of the app.
     pub full_name: String,
+    /// Deliveries come through the hook of the host's app; the repository has none of ours.
+    pub by_app: bool,
     /// The provider's id of the hook; empty while there is none.
     pub provider_id: String,
     /// Name of the signature scheme that deliveries must bear; fixed until a repair or rotation sets another (THREATS W4).
@@ -45,6 +47,8 @@ pub struct Hook {
     pub deliveries: (u64, u64),
     /// When the current secret was made.
     pub secret_created: Timestamp,
+    /// Sixteen hexadecimal digits that tell its secret from others; empty where they are not known yet.
+    pub secret_fingerprint: String,
     /// Until when the secret before is accepted too.
     pub previous_secret_until: Option<Timestamp>,
     /// When it was last compared with what the provider has; `None` where that is to be done at once.
@@ -59,6 +63,46 @@ pub struct Hook {
     pub sources: Vec<SourceName>,
     /// When it was made.
     pub created: Timestamp,
+}
+
+impl Hook {
+    /// A hook of which only the place is known.
+    #[must_use]
+    pub const fn new(id: HookId, host: HostName, repository: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            host,
+            repository,
+            full_name: String::new(),
+            by_app: false,
+            provider_id: String::new(),
+            scheme: String::new(),
+            state: HookState::Pending,
+            message: String::new(),
+            who: None,
+            action_uri: String::new(),
+            step: None,
+            verified: None,
+            last_delivery: None,
+            last_rejection: None,
+            deliveries: (0, 0),
+            secret_created: now,
+            secret_fingerprint: String::new(),
+            previous_secret_until: None,
+            checked: None,
+            caught_up: Some(now),
+            reconciled: None,
+            reconcile_due: false,
+            sources: Vec::new(),
+            created: now,
+        }
+    }
+
+    /// Whether it is the hook of the host's app: one for all of its installations.
+    #[must_use]
+    pub const fn is_app(&self) -> bool {
+        self.repository.is_empty()
+    }
 }
 
 /// What is known about a hook.

@@ -46,6 +46,9 @@ pub struct Source {
     pub created: Timestamp,
     /// When it was last changed.
     pub updated: Timestamp,
+    /// Where the refs are kept as they were when deliveries were no longer acted on for it, although they were for others of
+    /// its hook; `None` where it missed nothing. What it missed is told once it is acted for again.
+    pub behind: Option<HookId>,
 }
 
 /// Which source of which link of which namespace.

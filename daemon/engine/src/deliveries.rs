@@ -10,10 +10,12 @@
 //! | `read` | what a delivery says |
 //! | `turn` | what its changes become: one commit |
 //! | `hint` | what a delivery says about a link or a repository as a whole: looked at, not believed |
+//! | `app` | whose a delivery of an app's hook is |
 //! | `draft` | events for the sources of a hook |
 //! | `list` | deliveries for people: list, get, process again |
 //! | `forget` | what is old |
 
+mod app;
 mod draft;
 mod forget;
 mod hint;

@@ -35,7 +35,7 @@ pub use self::{
     callback::Returned,
     complete::HandedIn,
     confirm::{ConfirmView, Confirmed, StarterSays},
-    place::{Place, Shown},
+    place::{Choice, Place, Shown},
     start::StartView,
 };
 

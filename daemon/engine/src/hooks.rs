@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `change` | writes a hook, and tells its sources of a new state |
 //! | `act` | who asks the provider: the first source's link that works |
+//! | `app`, `served` | the hook of a host's app, and the repositories that need none beside it |
 //! | `settle` | brings the provider to what the journal says |
 //! | `away` | takes a hook away |
 //! | `judge` | what is to be said of a hook, from what the provider shows and what came in |
@@ -17,12 +18,14 @@
 //! | `watch` | when each hook is looked at by itself |
 
 mod act;
+mod app;
 mod away;
 mod change;
 mod check;
 mod judge;
 mod orphans;
 mod rotate;
+mod served;
 mod settle;
 mod verify;
 mod watch;
@@ -49,10 +52,12 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch as tell};
 
 pub(crate) use self::{
     act::{Through, refuses},
-    away::{Gone, forgotten},
+    away::{Gone, absent, forgotten},
     change::state_events,
+    served::{is_installed, put_served},
+    settle::by_id,
 };
-pub use self::{orphans::Orphan, rotate::Rotate};
+pub use self::{app::AppHookSetUp, orphans::Orphan, rotate::Rotate};
 use crate::{Engine, flight::lock, refresh::Schedule};
 
 /// Time between two looks at a hook where the operator says nothing.

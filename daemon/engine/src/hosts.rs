@@ -19,7 +19,7 @@ use bindery_core::{
 };
 
 use self::settings::Draft;
-pub(crate) use self::verdicts::Verdicts;
+pub(crate) use self::{facts::fingerprint, verdicts::Verdicts};
 pub use self::{
     probe::{Leg, Probe, ProbedLeg},
     settings::{
@@ -28,6 +28,7 @@ pub use self::{
 };
 use crate::{
     Engine, Listed, RequestKey, Versioned,
+    hooks::forgotten,
     namespaces::{check_etag, taken},
     records::{as_link, change, origins},
 };
@@ -66,7 +67,10 @@ impl Engine {
             // The same request, asked twice at the same time: the other one was faster.
             Err(_) if self.recall(request).await?.is_some() => self.host(&record.name).await,
             Err(problem) => Err(taken(problem, &resource)),
-            Ok(()) => Ok(Versioned { record, version: 1 }),
+            Ok(()) => {
+                self.keep_app_hook(&record).await?;
+                Ok(Versioned { record, version: 1 })
+            }
         }
     }
 
@@ -179,9 +183,11 @@ impl Engine {
             secrets_change(&host, secrets)?,
         ];
         // No link may come in between.
-        let _alone = self.gates().ground.write().await;
+        let alone = self.gates().ground.write().await;
         self.no_links_in_the_way(&old, &host).await?;
         self.commit(changes).await?;
+        drop(alone);
+        self.keep_app_hook(&host).await?;
         Ok(Versioned {
             record: host,
             version: version + 1,
@@ -255,11 +261,17 @@ impl Engine {
         let _alone = self.gates().ground.write().await;
         let Versioned { record, version } = self.removable(name, expect).await?;
         let secrets = Key::HostSecrets(name.clone(), origins(&record)?);
-        self.commit(vec![
+        let mut changes = vec![
             change(Key::Host(name.clone()), Expect::Version(version), None),
             change(secrets, Expect::Any, None),
-        ])
-        .await
+        ];
+        let hook = self.app_hook(name).await?;
+        changes.extend(hook.iter().flat_map(forgotten));
+        self.commit(changes).await?;
+        if let Some(hook) = &hook {
+            self.hook_forgotten(hook);
+        }
+        Ok(())
     }
 
     /// Checks the removal of a host without removing it.

@@ -17,6 +17,7 @@ mod watch;
 use std::{collections::HashMap, sync::Mutex};
 
 use bindery_core::{
+    hook::Hook,
     name::{HookId, NamespaceName},
     problem::{Problem, Reason},
     source::SourceName,
@@ -75,6 +76,9 @@ impl Engine {
         let Some(hook) = self.find_hook(id).await? else {
             return Ok(CaughtUp::default());
         };
+        if hook.record.is_app() {
+            return self.catch_up_app(&hook.record).await;
+        }
         if self.acting_sources(&hook.record).await?.is_empty() {
             return Err(Problem::new(
                 Reason::LinkDisabled,
@@ -89,5 +93,21 @@ impl Engine {
             });
         }
         self.compare_refs(&hook.record).await
+    }
+
+    /// An app's hook has no refs: what it missed is asked for again, and its repositories are compared by themselves.
+    async fn catch_up_app(&self, hook: &Hook) -> Result<CaughtUp, Problem> {
+        self.host(&hook.host).await?.record.usable()?;
+        let recovered_deliveries = self.fetch_missed(hook, None).await;
+        let now = self.now();
+        self.change_hook(&hook.id, |hook| {
+            hook.reconciled = Some(now);
+            hook.reconcile_due = false;
+        })
+        .await?;
+        Ok(CaughtUp {
+            recovered_deliveries,
+            ..CaughtUp::default()
+        })
     }
 }

@@ -5,6 +5,8 @@
 
 #[path = "engine/anew.rs"]
 mod anew;
+#[path = "engine/app_hooks.rs"]
+mod app_hooks;
 #[path = "engine/apps.rs"]
 mod apps;
 #[path = "engine/checks.rs"]

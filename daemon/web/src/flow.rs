@@ -35,9 +35,10 @@ const RETURNED: [Known; 5] = [
     ("installation_id", 64),
 ];
 
-/// The fields of our forms: the code, and what the page showed of the namespace.
-const SAID: [Known; 4] = [
+/// The fields of our forms: the code, and what the page showed of the namespace, or of the one that was chosen.
+const SAID: [Known; 5] = [
     ("code", 128),
+    ("place", 1024),
     ("namespace", 128),
     ("instance_type", 128),
     ("region", 128),
@@ -150,6 +151,7 @@ fn confirm_page(flow: &FlowId, view: ConfirmView) -> Response {
         forge: &view.forge,
         kind: view.namespace_kind,
         place: &view.place,
+        choices: view.choices.iter().map(Into::into).collect(),
         personal: view.personal,
         anew: view.reauthorization,
         link: &view.link,
@@ -255,13 +257,18 @@ impl Said {
         same_site::check(headers, &state.public_url)?;
         let flow = flow_id(path)?;
         let browser = cookie::read(headers, &state.public_url).ok_or(Failure::NoCookie)?;
-        let [code, namespace, instance_type, region] = query::form(headers, body, SAID).await?;
+        let [code, place, namespace, instance_type, region] =
+            query::form(headers, body, SAID).await?;
         let code = Secret::new(code.ok_or(Failure::Malformed)?);
-        let shown = namespace.map(|namespace| Place {
-            namespace,
-            instance_type: instance_type.unwrap_or_default(),
-            region: region.unwrap_or_default(),
-        });
+        let shown = match (place, namespace) {
+            (Some(_), Some(_)) => return Err(Failure::Malformed),
+            (Some(place), None) => Some(pages::chosen(&place)?),
+            (None, namespace) => namespace.map(|namespace| Place {
+                namespace,
+                instance_type: instance_type.unwrap_or_default(),
+                region: region.unwrap_or_default(),
+            }),
+        };
         Ok(Self {
             flow,
             browser,

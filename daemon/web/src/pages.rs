@@ -1,5 +1,6 @@
 //! The pages. Values are escaped where they are written; what is no value is fixed text.
 
+mod choice;
 mod permission;
 
 use askama::Template;
@@ -8,6 +9,7 @@ use bindery_engine::flows::Place;
 use http::StatusCode;
 
 use crate::failure::Words;
+pub(crate) use choice::{Offer, chosen};
 pub(crate) use permission::Ask;
 
 /// A point in time, for machines and for people.
@@ -55,6 +57,8 @@ pub(crate) struct ConfirmPage<'a> {
     /// What the namespace is.
     pub(crate) kind: &'static str,
     pub(crate) place: &'a Place,
+    /// What the person chooses from, the one above first; empty where there is no choice.
+    pub(crate) choices: Vec<Offer>,
     /// Builds of a team would hang on this one account.
     pub(crate) personal: bool,
     /// It replaces the grant of a link that was bound before.

@@ -24,6 +24,19 @@ pub(crate) struct Facts {
     #[serde(default)]
     pub(crate) slug: String,
     html_url: String,
+    /// What its webhook is told of beside its own installations.
+    #[serde(default)]
+    pub(crate) events: Vec<String>,
+    owner: Option<Owner>,
+}
+
+/// Whose app it is.
+#[derive(Deserialize)]
+struct Owner {
+    #[serde(default)]
+    login: String,
+    #[serde(default, rename = "type")]
+    kind: String,
 }
 
 /// The host's app, with a JWT in hand.
@@ -93,6 +106,26 @@ impl Facts {
             page if page.is_empty() => page,
             page => format!("{}/installations/new", page.trim_end_matches('/')),
         }
+    }
+}
+
+impl Facts {
+    /// The page where its owner sets it up; empty where that can't be told.
+    pub(crate) fn settings_page(&self, cx: &Cx) -> String {
+        let Some(owner) = self.owner.as_ref().filter(|_| !self.slug.is_empty()) else {
+            return String::new();
+        };
+        let page = match owner.kind.as_str() {
+            "Organization" => cx.web(&[
+                "organizations",
+                &owner.login,
+                "settings",
+                "apps",
+                &self.slug,
+            ]),
+            _ => cx.web(&["settings", "apps", &self.slug]),
+        };
+        page.map_or_else(|_| String::new(), Into::into)
     }
 }
 

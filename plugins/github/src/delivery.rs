@@ -18,6 +18,7 @@ struct Frame {
     #[serde(default)]
     action: String,
     repository: Option<Named>,
+    installation: Option<Installation>,
     sender: Option<Sender>,
 }
 
@@ -25,6 +26,12 @@ struct Frame {
 struct Named {
     id: u64,
     full_name: String,
+}
+
+/// Of the app whose hook delivers.
+#[derive(Deserialize)]
+struct Installation {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +49,11 @@ pub(crate) fn parse(input: &v1::ParseDelivery) -> Result<Delivered> {
         "repository" => delivered.happenings = repository::read(input)?,
         event => delivered.access_changed = ends_access(event, &frame.action),
     }
+    // An authorization is its person's, whatever installations there are.
+    let about = frame
+        .installation
+        .filter(|_| delivered.access_changed && input.event != "github_app_authorization");
+    delivered.installation_id = about.map_or_else(String::new, |found| found.id.to_string());
     delivered.repository = frame.repository.map(|found| DeliveredRepository {
         stable_id: found.id.to_string(),
         full_name: found.full_name,
@@ -54,14 +66,14 @@ pub(crate) fn parse(input: &v1::ParseDelivery) -> Result<Delivered> {
     Ok(delivered)
 }
 
-/// Whether it may be that a link can do less than before. Creations and deletions of refs are told by pushes as well.
+/// Whether it may be that a link can do less than before, or more again. Creations and deletions of refs are told by pushes as well.
 fn ends_access(event: &str, action: &str) -> bool {
     matches!(
         (event, action),
         (
             "installation",
             "deleted" | "suspend" | "unsuspend" | "new_permissions_accepted"
-        ) | ("installation_repositories", "removed")
+        ) | ("installation_repositories", "added" | "removed")
             | ("github_app_authorization", "revoked")
     )
 }

@@ -3,7 +3,10 @@
 //! A hook is changed by one PATCH that holds all of it, the secret as well: GitHub removes a secret that a changed
 //! configuration leaves out. The push event tells of branches and tags, of new, moved and deleted ones, so the events of their
 //! creation and deletion are not asked for.
+//!
+//! Where no repository is named it is about the one hook of the app.
 
+mod app;
 mod deliveries;
 mod facts;
 mod place;
@@ -51,6 +54,9 @@ pub(crate) fn support() -> HookSupport {
 }
 
 pub(crate) async fn list(cx: &Cx, input: &v1::ListHooks) -> Result<()> {
+    if input.repository.is_empty() {
+        return app::list(cx).await;
+    }
     let mut place = Place::find(cx, &input.repository).await?;
     let first = |url: Url| Request::get(url.query("per_page", page_size(0)));
     let response = place.send(cx, &["hooks"], first).await?;
@@ -79,6 +85,9 @@ pub(crate) async fn create(cx: &Cx, input: &v1::CreateHook) -> Result<v1::HookFa
 }
 
 pub(crate) async fn update(cx: &Cx, input: &v1::UpdateHook) -> Result<v1::HookFacts> {
+    if input.repository.is_empty() {
+        return app::update(cx, input).await;
+    }
     check_scheme(&input.scheme)?;
     let mut place = Place::find(cx, &input.repository).await?;
     let body = settings(&input.url);
@@ -108,6 +117,9 @@ pub(crate) async fn delete(cx: &Cx, input: &v1::DeleteHook) -> Result<v1::Revoca
 }
 
 pub(crate) async fn ping(cx: &Cx, input: &v1::PingHook) -> Result<()> {
+    if input.repository.is_empty() {
+        return app::ping(cx).await;
+    }
     let mut place = Place::find(cx, &input.repository).await?;
     let path = ["hooks", &input.hook_id, "pings"];
     let response = place.send(cx, &path, Request::post).await?;

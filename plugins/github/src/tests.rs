@@ -9,6 +9,7 @@ use super::*;
 
 mod account;
 mod app;
+mod app_hook;
 mod delivery;
 mod hooks;
 mod installed;

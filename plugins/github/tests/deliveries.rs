@@ -117,7 +117,7 @@ fn what_happened_is_of_the_right_kind() {
     assert_eq!(renamed.before, "Octocoders/Hello-World");
 }
 
-/// An installation that ends is a reason to look at the link; one that begins is none.
+/// An installation that ends, or covers other repositories, is a reason to look at the link; one that begins is none.
 #[test]
 fn an_end_of_access_is_noticed() {
     let Some(all) = all() else {
@@ -130,6 +130,8 @@ fn an_end_of_access_is_noticed() {
         [
             "octokit.api.github.com.installation.deleted.json",
             "octokit.api.github.com.installation.suspend.json",
+            "octokit.api.github.com.installation_repositories.added.json",
+            "octokit.ghes-35.installation_repositories.added.json.json",
         ]
     );
 }

@@ -40,6 +40,7 @@ impl Call<'_> {
         let app = app.ok_or_else(|| Reply::not_found(PAGE))?;
         match (self.method, rest) {
             (&Method::GET, []) => Ok(self.app(&app)),
+            (_, ["hook", rest @ ..]) => self.app_hook(&app, rest),
             (&Method::GET, ["installations"]) => {
                 let path = "/app/installations";
                 let all = self.installations(|one| one.app == app.id);

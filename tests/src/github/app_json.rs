@@ -10,13 +10,14 @@ use super::{ApiPlace, Inner, json};
 pub(super) fn app(inner: &Inner, world: &World, app: &GitHubApp) -> Value {
     let installed = world.installations.iter();
     let installed = installed.filter(|one| one.app == app.id).count();
+    let events = world.app_hook(app.id).map(|hook| hook.events.clone());
     json!({
         "id": app.id, "slug": app.slug, "node_id": json::node_id("Integration", app.id),
         "client_id": app.client_id, "owner": json::account_of(inner, world, &app.owner),
         "name": app.name, "description": null, "external_url": inner.web,
         "html_url": format!("{}/{}", inner.web, page(inner, &app.slug)),
         "created_at": json::time(app.created), "updated_at": json::time(app.created),
-        "permissions": app.permissions, "events": [], "installations_count": installed,
+        "permissions": app.permissions, "events": events.unwrap_or_default(), "installations_count": installed,
     })
 }
 

@@ -127,12 +127,20 @@ impl GitHub {
         let mut world = self.inner.world();
         let found = world.installation_mut(id).context("no such installation")?;
         found.suspended = suspended.then_some(now);
+        let found = found.clone();
+        drop(world);
+        let action = if suspended { "suspend" } else { "unsuspend" };
+        self.inner.tell_of_installation(&found, action);
         Ok(())
     }
 
     /// Take an app off an account, as an owner of the account would
     pub fn uninstall(&self, id: u64) -> anyhow::Result<()> {
+        let found = self.inner.world().installation(id).cloned();
         ensure!(self.inner.world().uninstall(id), "no such installation");
+        if let Some(found) = found {
+            self.inner.tell_of_installation(&found, "deleted");
+        }
         Ok(())
     }
 

@@ -5,8 +5,10 @@
 //! - `log`: deliveries, redelivery
 //! - `events`, `payload`: what a change is told as
 //! - `told`: from a change to deliveries on the wire
+//! - `app`: the hook of an app, for all of its installations
 //! - `changes`: what tests let people do, and what tests look at
 
+mod app;
 mod changes;
 mod events;
 mod log;

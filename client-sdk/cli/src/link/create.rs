@@ -60,6 +60,9 @@ pub(crate) struct Create {
     /// Name for people
     #[arg(long, value_name = "NAME")]
     display_name: Option<String>,
+    /// A namespace that the person may choose instead on the confirm page
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    offer: Vec<String>,
     /// Login or stable id that is expected; another identity is refused
     #[arg(long, value_name = "LOGIN")]
     expect_identity: Option<String>,
@@ -213,6 +216,8 @@ impl Create {
         if let Some(identity) = &self.expect_identity {
             request = request.expect_identity(identity);
         }
+        let offered = self.offer.iter().map(|one| resource::namespace(one));
+        request = request.offer(offered.collect::<Result<Vec<_>, _>>()?);
         if let Some(id) = &self.request_id {
             request = request.request_id(id);
         }

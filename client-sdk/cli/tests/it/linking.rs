@@ -247,3 +247,36 @@ async fn careless_addresses_are_refused() {
     }
     assert!(scene.bindery.calls("CreateHost").is_empty());
 }
+
+/// The webhook of a host's app is shown, and set up with a secret that is read and never shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_webhook_of_an_app_is_set_up() {
+    let scene = Scene::furnished().await;
+    let none = scene.run(&["host", "hook", "forge.example"]);
+    assert_eq!(none.exit, 3, "{none:?}");
+    let add = ["host", "update", "forge.example", "--app-id", "7"];
+    assert_eq!(scene.run(&add).exit, 0);
+    let by_hand = ["host", "hook", "forge.example", "--by-hand"];
+    assert_eq!(scene.run(&by_hand).exit, 2, "it needs a secret");
+    let arguments = [
+        "host",
+        "hook",
+        "forge.example",
+        "--set-up",
+        "--by-hand",
+        "--overlap",
+        "2h",
+        "--secret-file",
+        "-",
+    ];
+    let set = scene.run_with_input(&arguments, "an0ther-s3cret-of-ours\n");
+    assert_eq!(set.exit, 0, "{set:?}");
+    assert!(
+        set.out.contains("url: https://bindery.example/hooks/app"),
+        "{}",
+        set.out
+    );
+    assert!(!format!("{set:?}").contains("s3cret"));
+    let shown = scene.run(&["host", "hook", "forge.example"]);
+    assert!(shown.out.contains("state: silent"), "{}", shown.out);
+}

@@ -133,6 +133,12 @@ impl LinkRequest {
         self
     }
 
+    /// Namespaces that the person may choose instead on the confirm page: `namespaces/{namespace}`.
+    pub fn offer(mut self, namespaces: impl IntoIterator<Item = String>) -> Self {
+        self.0.offered_namespaces.extend(namespaces);
+        self
+    }
+
     /// Links a personal account although the namespace requires a service account.
     pub fn allow_personal_account(mut self) -> Self {
         self.0.allow_personal_account = true;

@@ -16,6 +16,7 @@ impl Keyed for proto::GetProviderRequest {}
 impl Keyed for proto::GetHostRequest {}
 impl Keyed for proto::ListHostsRequest {}
 impl Keyed for proto::ProbeHostRequest {}
+impl Keyed for proto::SetUpAppHookRequest {}
 
 keyed!(CreateHostRequest, UpdateHostRequest, DeleteHostRequest);
 
@@ -135,6 +136,32 @@ impl HostService for World {
         removed
             .map(|_| Response::new(()))
             .ok_or_else(|| not_found(&name))
+    }
+
+    async fn set_up_app_hook(
+        &self,
+        request: Request<proto::SetUpAppHookRequest>,
+    ) -> Result<Response<Host>, Status> {
+        self.enter("SetUpAppHook", &request)?;
+        let request = request.into_inner();
+        let mut state = self.lock();
+        let host = state
+            .hosts
+            .get_mut(&request.name)
+            .ok_or_else(|| not_found(&request.name))?;
+        let Some(app) = &mut host.app else {
+            return Err(wrong("METHOD_NOT_SUPPORTED", "app"));
+        };
+        app.hook = Some(proto::Hook {
+            state: proto::hook::State::Silent.into(),
+            delivery_uri: "https://bindery.example/hooks/app".to_owned(),
+            secret_facts: Some(proto::SecretFacts {
+                fingerprint: format!("{:016x}", request.secret.len()),
+                ..proto::SecretFacts::default()
+            }),
+            ..proto::Hook::default()
+        });
+        Ok(Response::new(host.clone()))
     }
 
     async fn probe_host(

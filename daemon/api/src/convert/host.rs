@@ -9,9 +9,13 @@ use bindery_engine::{Engine, Versioned};
 use bindery_proto::v1::{self as wire, host as part};
 use ipnet::IpNet;
 
-pub(crate) use self::input::{new_host, update};
+pub(crate) use self::{
+    app_hook::app_hook,
+    input::{new_host, update},
+};
 use super::common::{method, time};
 
+mod app_hook;
 mod input;
 mod ports;
 mod probe;
@@ -136,6 +140,7 @@ fn app(host: &Host, engine: &Engine) -> Option<part::App> {
         private_key_facts: facts,
         slug: app.slug.clone(),
         install_uri: engine.app_install_uri(host).unwrap_or_default(),
+        hook: None,
     })
 }
 

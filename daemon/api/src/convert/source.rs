@@ -39,7 +39,7 @@ pub(crate) fn source(engine: &Engine, view: SourceView) -> wire::Source {
         ignore_skip_marks: record.ignore_skip_marks,
         paused: record.paused,
         reconcile_interval: record.reconcile.and_then(|wait| wait.try_into().ok()),
-        hook: view.hook.map(|hook| hook_out(engine, hook)),
+        hook: view.hook.map(|hook| self::hook(engine, hook)),
         labels: record.labels,
         annotations: record.annotations,
         created_by: Some(common::principal(&record.created_by)),
@@ -49,13 +49,19 @@ pub(crate) fn source(engine: &Engine, view: SourceView) -> wire::Source {
     }
 }
 
-fn hook_out(engine: &Engine, hook: Hook) -> wire::Hook {
+/// A hook. One that the app's serves has neither address nor secret of its own.
+pub(crate) fn hook(engine: &Engine, hook: Hook) -> wire::Hook {
     let facts = wire::SecretFacts {
         create_time: Some(time(hook.secret_created)),
+        fingerprint: hook.secret_fingerprint,
         ..wire::SecretFacts::default()
     };
     wire::Hook {
-        delivery_uri: engine.hook_url(&hook.id),
+        delivery_uri: if hook.by_app {
+            String::new()
+        } else {
+            engine.hook_url(&hook.id)
+        },
         stable_id: hook.provider_id,
         state: state(hook.state).into(),
         message: hook.message,
@@ -63,9 +69,10 @@ fn hook_out(engine: &Engine, hook: Hook) -> wire::Hook {
         action_uri: hook.action_uri,
         verify_time: hook.verified.map(time),
         last_delivery_time: hook.last_delivery.map(time),
-        secret_facts: Some(facts),
+        secret_facts: (!hook.by_app).then_some(facts),
         previous_secret_until_time: hook.previous_secret_until.map(time),
         source_count: i32::try_from(hook.sources.len()).unwrap_or(i32::MAX),
+        by_app: hook.by_app,
     }
 }
 

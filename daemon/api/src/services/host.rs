@@ -29,6 +29,7 @@ service! {
     serve update_host(wire::UpdateHostRequest) -> wire::Host = update;
     serve delete_host(wire::DeleteHostRequest) -> () = delete;
     serve probe_host(wire::ProbeHostRequest) -> wire::ProbeHostResponse = probe;
+    serve set_up_app_hook(wire::SetUpAppHookRequest) -> wire::Host = set_up_app_hook;
 }
 
 async fn create(call: Call, request: wire::CreateHostRequest) -> Result<wire::Host, Failure> {
@@ -51,7 +52,29 @@ async fn get(call: Call, request: wire::GetHostRequest) -> Result<wire::Host, Fa
 
 async fn with_links(call: &Call, entry: &Versioned<Host>) -> Result<wire::Host, Failure> {
     let links = count(call, &entry.record.name).await?;
-    Ok(convert::host::host(entry, call.engine(), links))
+    let mut host = convert::host::host(entry, call.engine(), links);
+    if let Some(app) = &mut host.app {
+        let hook = call.engine().app_hook(&entry.record.name).await?;
+        app.hook = hook.map(|hook| convert::source::hook(call.engine(), hook));
+    }
+    Ok(host)
+}
+
+async fn set_up_app_hook(
+    call: Call,
+    request: wire::SetUpAppHookRequest,
+) -> Result<wire::Host, Failure> {
+    let name = names::host(&request.name)?;
+    let asked = convert::host::app_hook(request)?;
+    let done = call.engine().set_up_app_hook(&name, asked).await;
+    let outcome = match &done {
+        Ok(_) => "set up",
+        Err(problem) => problem.reason.as_str(),
+    };
+    tracing::info!(target: "audit", who = call.caller.name(), host = %name, outcome, "Webhook of an app");
+    done?;
+    let entry = call.engine().host(&name).await?;
+    with_links(&call, &entry).await
 }
 
 /// Links to a host, over all namespaces. It reads every link, so listings do without.

@@ -72,6 +72,7 @@ fn delivery(number: u64, hook: &HookId, state: DeliveryState) -> Delivery {
         message: String::new(),
         events: vec![(namespace("acme"), 3), (namespace("umbrella"), 9)],
         marks: Vec::new(),
+        about: None,
     }
 }
 

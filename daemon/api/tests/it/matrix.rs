@@ -70,6 +70,7 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "HostService/ProbeHost": ProbeHostRequest {
             target: Some(wire::probe_host_request::Target::Name(s("hosts/forge")))
         } => "OK";
+        "HostService/SetUpAppHook": SetUpAppHookRequest { name: s("hosts/forge") } => "METHOD_NOT_SUPPORTED";
         "NamespaceService/CreateNamespace": CreateNamespaceRequest {
             namespace_id: s("acme"), namespace: Some(namespace())
         } => "ALREADY_EXISTS";

@@ -211,3 +211,30 @@ async fn g1_choosing_a_namespace_needs_the_right_there() {
         assert_eq!(why(links.confirm_link(confirm).await), "NOT_FOUND");
     }
 }
+
+/// Who offers a person other namespaces needs the right to link in each; one that the caller may not know of looks absent, as
+/// one that is not there.
+#[tokio::test]
+async fn g1_offering_a_namespace_needs_the_right_there() {
+    let world = World::new().await;
+    let mut links = LinkServiceClient::new(world.caller("owner").await);
+    let offer = |namespace: &str| wire::CreateLinkRequest {
+        parent: "namespaces/acme".into(),
+        link: Some(wire::Link {
+            host: "hosts/forge".into(),
+            ..Default::default()
+        }),
+        method: Some(Method::OauthCode(wire::OAuthCode::default())),
+        offered_namespaces: vec![namespace.to_owned()],
+        ..Default::default()
+    };
+    for namespace in ["namespaces/umbrella", "namespaces/nowhere"] {
+        assert_eq!(why(links.create_link(offer(namespace)).await), "NOT_FOUND");
+    }
+    assert_eq!(
+        why(links.create_link(offer("umbrella")).await),
+        "RESOURCE_NAME_INVALID"
+    );
+    let offered = links.create_link(offer("namespaces/acme")).await;
+    assert!(offered.is_ok(), "{offered:?}");
+}

@@ -118,6 +118,9 @@ pub struct Delivered {
     pub access_changed: bool,
     /// The provider left changes out of it: refs are to be compared.
     pub truncated: bool,
+    /// Id of the installation that `access_changed` is about; empty where it is about the authorization of `actor`, or where
+    /// nobody tells.
+    pub installation_id: String,
 }
 
 /// The repository of a delivery.

@@ -26,6 +26,7 @@ fn source(rules: Vec<Rule>) -> Source {
         created_by: String::new(),
         created: Timestamp::default(),
         updated: Timestamp::default(),
+        behind: None,
     }
 }
 

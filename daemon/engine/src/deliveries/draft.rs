@@ -14,7 +14,7 @@ use bindery_core::{
     time::Timestamp,
 };
 
-use crate::{Engine, events::Draft};
+use crate::{Engine, Versioned, events::Draft};
 
 /// Something that happened, and how it became known.
 #[derive(Clone, Debug)]
@@ -52,12 +52,20 @@ pub(super) struct Drafts {
 impl Engine {
     /// The sources of a hook that deliveries are acted on for: those whose link is in use.
     pub(crate) async fn acting_sources(&self, hook: &Hook) -> Result<Vec<Source>, Problem> {
-        if self.host(&hook.host).await?.record.usable().is_err() {
-            return Ok(Vec::new());
-        }
-        let mut acting = Vec::new();
+        let all = self.sources_by_use(hook).await?.into_iter();
+        let acting = all.filter(|(_, in_use)| *in_use);
+        Ok(acting.map(|(source, _)| source.record).collect())
+    }
+
+    /// All sources of a hook, and of each whether deliveries are acted on for it.
+    pub(super) async fn sources_by_use(
+        &self,
+        hook: &Hook,
+    ) -> Result<Vec<(Versioned<Source>, bool)>, Problem> {
+        let usable = self.host(&hook.host).await?.record.usable().is_ok();
+        let mut all = Vec::new();
         for name in &hook.sources {
-            let source = self.find_source(name).await?.map(|entry| entry.record);
+            let source = self.find_source(name).await?;
             let link = self.find_link(&name.namespace, &name.link).await?;
             let in_use = link.is_some_and(|link| {
                 let bound = matches!(
@@ -66,27 +74,26 @@ impl Engine {
                 );
                 bound && link.record.desired.is_enabled()
             });
-            acting.extend(source.filter(|_| in_use));
+            all.extend(source.map(|source| (source, usable && in_use)));
         }
-        Ok(acting)
+        Ok(all)
     }
 
     /// One event for each source, in order, judged by its rules.
-    pub(super) fn drafts(
+    pub(super) fn draft(
         &self,
         hook: &Hook,
         sources: &[Source],
         told: &[Told],
-        now: Timestamp,
-    ) -> Drafts {
-        let mut drafts = Drafts::default();
+        drafts: &mut Drafts,
+    ) {
+        let now = self.now();
         for one in told {
             for source in sources {
                 let event = self.judged(hook, source, one, now, &mut drafts.triggers);
                 drafts.all.push(event.into());
             }
         }
-        drafts
     }
 
     fn judged(

@@ -127,7 +127,7 @@ fn gone(source: &SourceName, number: u64) -> Problem {
 /// What a source may see of a delivery: one hook serves sources of several namespaces, and each sees its own events, and
 /// nothing from before it was made.
 fn shown(source: &Source, mut delivery: Delivery) -> Option<Delivery> {
-    let own = delivery.hook == source.hook && delivery.received >= source.created;
+    let own = *delivery.subject() == source.hook && delivery.received >= source.created;
     delivery
         .events
         .retain(|(namespace, _)| *namespace == source.namespace);

@@ -122,48 +122,69 @@ impl Engine {
         let Some(hook) = self.find_hook(&found.record.hook).await? else {
             return self.end_without_hook(found).await;
         };
-        let said = self.read_delivery(&hook.record, &found.record).await;
-        let looked = match said {
-            Ok(said) => self.look_up(&hook.record, said).await,
-            Err(problem) => Err(problem),
-        };
-        match looked {
-            Ok(said) => self.conclude_again(number, &said).await,
+        let hook = &hook.record;
+        match self.read_delivery(hook, &found.record).await {
+            Ok(read) if hook.is_app() => self.process_for_app(hook, number, read, last).await,
+            Ok(read) => {
+                self.look_and_conclude(hook, number, Said::about(hook, read), last)
+                    .await
+            }
             Err(problem) if passes(&problem) && !last => Err(problem),
-            Err(problem) => self.lay_aside(number, &problem).await,
+            Err(problem) => self.lay_aside(hook, number, &problem).await,
+        }
+    }
+
+    /// What becomes of a delivery about the repository of a hook, whose turn must be held.
+    pub(super) async fn look_and_conclude(
+        &self,
+        hook: &Hook,
+        number: u64,
+        said: Said,
+        last: bool,
+    ) -> Result<(), Problem> {
+        match self.look_up(hook, said).await {
+            Ok(said) => self.conclude_again(&hook.id, number, &said).await,
+            Err(problem) if passes(&problem) && !last => Err(problem),
+            Err(problem) => self.lay_aside(hook, number, &problem).await,
         }
     }
 
     /// Decides what becomes of a delivery, again and again until no other writer is in between.
-    async fn conclude_again(&self, number: u64, said: &Said) -> Result<(), Problem> {
+    async fn conclude_again(&self, hook: &HookId, number: u64, said: &Said) -> Result<(), Problem> {
         for _ in 0..CONFLICTS {
-            match self.conclude(number, said).await {
+            match self.conclude(hook, number, said).await {
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
                 outcome => return outcome,
             }
         }
-        self.conclude(number, said).await
+        self.conclude(hook, number, said).await
     }
 
     /// What can't be read, or not be confirmed, is kept for people; refs are compared in its place.
-    async fn lay_aside(&self, number: u64, problem: &Problem) -> Result<(), Problem> {
+    async fn lay_aside(&self, hook: &Hook, number: u64, problem: &Problem) -> Result<(), Problem> {
         for _ in 0..CONFLICTS {
-            match self.write_unparsed(number, problem).await {
+            match self.write_unparsed(&hook.id, number, problem).await {
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
                 outcome => return outcome,
             }
         }
-        self.write_unparsed(number, problem).await
+        self.write_unparsed(&hook.id, number, problem).await
     }
 
-    async fn write_unparsed(&self, number: u64, problem: &Problem) -> Result<(), Problem> {
+    async fn write_unparsed(
+        &self,
+        hook: &HookId,
+        number: u64,
+        problem: &Problem,
+    ) -> Result<(), Problem> {
         let Some(found) = self.find_delivery(number).await? else {
             return Ok(());
         };
-        let Some(hook) = self.find_hook(&found.record.hook).await? else {
+        let Some(hook) = self.find_hook(hook).await? else {
             return self.end_without_hook(found).await;
         };
         let mut delivery = found.record;
+        delivery.about = (delivery.hook != hook.record.id).then(|| hook.record.id.clone());
         delivery.state = DeliveryState::Unparsed;
         delivery.message = format!("{}; refs are compared instead", problem.message);
         let mut after = hook.record.clone();
@@ -174,9 +195,18 @@ impl Engine {
     }
 
     async fn end_without_hook(&self, found: Versioned<Delivery>) -> Result<(), Problem> {
+        self.end_ignored(found, "its hook is gone").await
+    }
+
+    /// Nothing becomes of a delivery.
+    pub(super) async fn end_ignored(
+        &self,
+        found: Versioned<Delivery>,
+        why: &str,
+    ) -> Result<(), Problem> {
         let mut delivery = found.record;
         delivery.state = DeliveryState::Ignored;
-        "its hook is gone".clone_into(&mut delivery.message);
+        why.clone_into(&mut delivery.message);
         self.commit(vec![put_delivery(delivery, found.version)])
             .await
     }

@@ -33,13 +33,34 @@ pub(super) struct Said {
     pub(super) hint: Hint,
 }
 
+impl Said {
+    /// What a delivery says about the repository of a hook.
+    pub(super) fn about(hook: &Hook, Read { delivered, weak }: Read) -> Self {
+        Self {
+            own: is_own(hook, &delivered),
+            hint: Hint::of(hook, &delivered),
+            weak,
+            delivered,
+            refs: None,
+            unconfirmed: false,
+        }
+    }
+}
+
+/// What the plugin read.
+pub(super) struct Read {
+    pub(super) delivered: Delivered,
+    /// The body is not covered by the signature.
+    pub(super) weak: bool,
+}
+
 impl Engine {
     /// Has the plugin read a delivery.
     pub(super) async fn read_delivery(
         &self,
         hook: &Hook,
         delivery: &Delivery,
-    ) -> Result<Said, Problem> {
+    ) -> Result<Read, Problem> {
         if is_too_deep(&delivery.body) {
             let message = format!("the body is nested deeper than {DEPTH} levels");
             return Err(Problem::new(Reason::InvalidArgument, message));
@@ -56,13 +77,9 @@ impl Engine {
             return Err(off_topic(&host));
         };
         let scheme = support.scheme(&hook.scheme);
-        Ok(Said {
-            own: is_own(hook, &delivered),
-            hint: Hint::of(hook, &delivered),
+        Ok(Read {
             weak: scheme.is_none_or(|scheme| scheme.weak),
             delivered,
-            refs: None,
-            unconfirmed: false,
         })
     }
 

@@ -35,6 +35,12 @@ pub(crate) struct Changes {
     pub(crate) told: Vec<Told>,
     /// Sources that it is told to.
     pub(crate) sources: Vec<Source>,
+    /// Sources in use that must be told first what they missed; what deliveries say comes to them by comparing refs.
+    pub(crate) behind: Vec<Versioned<Source>>,
+    /// Sources that are not in use, and that have missed nothing so far.
+    pub(crate) resting: Vec<Versioned<Source>>,
+    /// What sources missed and are told now.
+    pub(crate) caught_up: Vec<(Versioned<Source>, Vec<Told>)>,
 }
 
 impl Engine {
@@ -47,7 +53,15 @@ impl Engine {
             Some(entry) => (entry.record, Expect::Version(entry.version)),
             None => (KnownRefs::default(), Expect::Absent),
         };
-        let sources = self.acting_sources(&before.record).await?;
+        let (mut sources, mut behind, mut resting) = (Vec::new(), Vec::new(), Vec::new());
+        for (source, in_use) in self.sources_by_use(&before.record).await? {
+            match (in_use, &source.record.behind) {
+                (true, None) => sources.push(source.record),
+                (true, Some(_)) => behind.push(source),
+                (false, None) => resting.push(source),
+                (false, Some(_)) => {}
+            }
+        }
         Ok(Some(Changes {
             after: before.record.clone(),
             before,
@@ -56,6 +70,9 @@ impl Engine {
             expect,
             told: Vec::new(),
             sources,
+            behind,
+            resting,
+            caught_up: Vec::new(),
         }))
     }
 
@@ -66,14 +83,21 @@ impl Engine {
         others: impl FnOnce(&[Numbered]) -> Vec<Change>,
     ) -> Result<Vec<Numbered>, Problem> {
         let now = self.now();
-        let Drafts { mut all, triggers } =
-            self.drafts(&changes.after, &changes.sources, &changes.told, now);
+        let mut drafts = Drafts::default();
+        self.draft(&changes.after, &changes.sources, &changes.told, &mut drafts);
+        for (source, told) in &changes.caught_up {
+            let source = std::slice::from_ref(&source.record);
+            self.draft(&changes.after, source, told, &mut drafts);
+        }
+        let Drafts { mut all, triggers } = drafts;
         let own = all.len();
+        let left = self.left_behind(&changes)?;
         all.extend(state_events(&changes.before.record, &changes.after, now));
         let after = changes.after.clone();
         let written = self.append_events(all, |numbers| {
             let own = numbers.get(..own).unwrap_or_default();
             let mut writes = others(own);
+            writes.extend(left);
             writes.extend(changes.writes());
             writes
         });
@@ -86,18 +110,25 @@ impl Engine {
         Ok(numbers)
     }
 
-    /// Decides what becomes of a delivery, and writes it. The hook's turn must be held.
-    pub(super) async fn conclude(&self, number: u64, said: &Said) -> Result<(), Problem> {
+    /// Decides what becomes of a delivery about the repository of a hook, and writes it. The hook's turn must be held.
+    pub(super) async fn conclude(
+        &self,
+        hook: &HookId,
+        number: u64,
+        said: &Said,
+    ) -> Result<(), Problem> {
         let Some(found) = self.find_delivery(number).await? else {
             return Ok(());
         };
-        let Some(mut changes) = self.changes(&found.record.hook).await? else {
+        let Some(mut changes) = self.changes(hook).await? else {
             return Ok(());
         };
         let Versioned {
             record: mut delivery,
             version,
         } = found;
+        // What an app's hook brought belongs to the repository from here on.
+        delivery.about = (delivery.hook != *hook).then(|| hook.clone());
         let why = decide(&mut changes, &delivery, said, self.now());
         let sources = changes.sources.clone();
         // Of what nobody is told nothing is looked at either.
@@ -107,7 +138,7 @@ impl Engine {
             Hint::default()
         };
         let renamed = changes.after.full_name != changes.before.record.full_name;
-        let (hook, name) = (delivery.hook.clone(), changes.after.full_name.clone());
+        let name = changes.after.full_name.clone();
         note_delivery(&mut changes.after, &delivery);
         hint.put_into(&mut changes.after, said.weak);
         let written = self.write_changes(changes, |numbers| {
@@ -127,10 +158,45 @@ impl Engine {
             self.check_links_soon(&sources).await;
         }
         if renamed {
-            self.rename_hook(&hook, &name).await?;
+            self.rename_hook(hook, &name).await?;
         }
         Ok(())
     }
+}
+
+impl Engine {
+    /// Those who rest are told later what they miss from now on: where they stand is kept.
+    fn left_behind(&self, changes: &Changes) -> Result<Vec<Change>, Problem> {
+        let mut writes = Vec::new();
+        if changes.known == changes.known_before {
+            return Ok(writes);
+        }
+        for Versioned { record, version } in &changes.resting {
+            let id = self.new_hook_id()?;
+            let refs = Some(Record::KnownRefs(changes.known_before.clone()));
+            writes.push(change(Key::KnownRefs(id.clone()), Expect::Absent, refs));
+            let mut source = record.clone();
+            source.behind = Some(id);
+            writes.push(put_source(source, *version));
+        }
+        Ok(writes)
+    }
+}
+
+fn put_source(source: Source, version: u64) -> Change {
+    let name = source.name();
+    let key = Key::Source(name.namespace, name.link, name.source);
+    change(key, Expect::Version(version), Some(Record::Source(source)))
+}
+
+/// The source was told all.
+fn caught_up(Versioned { record, version }: Versioned<Source>) -> Vec<Change> {
+    let mut source = record;
+    let refs = source.behind.take();
+    let refs = refs.map(|id| change(Key::KnownRefs(id), Expect::Any, None));
+    let mut writes: Vec<_> = refs.into_iter().collect();
+    writes.push(put_source(source, version));
+    writes
 }
 
 impl Changes {
@@ -143,6 +209,8 @@ impl Changes {
             Some(Record::Hook(self.after)),
         );
         let mut writes = vec![hook];
+        let told = self.caught_up.into_iter();
+        writes.extend(told.flat_map(|(source, _)| caught_up(source)));
         if self.known != self.known_before {
             let known = Some(Record::KnownRefs(self.known));
             writes.push(change(Key::KnownRefs(id), self.expect, known));
@@ -158,6 +226,13 @@ fn decide(changes: &mut Changes, delivery: &Delivery, said: &Said, now: Timestam
     }
     if changes.after.step == Some(HookStep::Delete) {
         return "its hook is being deleted";
+    }
+    if !changes.behind.is_empty() {
+        // They are told all of it in one go.
+        changes.after.reconcile_due |= !said.delivered.ping;
+        if changes.sources.is_empty() {
+            return "its sources are told once refs are compared: they were not in use for a while";
+        }
     }
     if changes.sources.is_empty() {
         // Refs are compared once a link is in use again: until then nothing is acted on.

@@ -13,7 +13,7 @@ use bindery_core::{
 
 use super::{
     Stand, elsewhere, over,
-    place::{Place, Shown},
+    place::{Choice, Place, Shown},
     start::asked,
 };
 use crate::{
@@ -35,6 +35,8 @@ pub struct ConfirmView {
     pub namespace_kind: &'static str,
     /// What is shown of it for the person to confirm, and must come back as it was.
     pub place: Place,
+    /// Namespaces that the person may choose from, the one above first; empty where there is no choice.
+    pub choices: Vec<Choice>,
     /// Builds of a team would hang on this one account.
     pub personal: bool,
     /// The link was bound before, and this replaces its grant.
@@ -135,10 +137,12 @@ impl Engine {
         let description = self.description(&stand.host)?;
         let link = &stand.subject();
         let namespace = self.namespace(&link.namespace).await?.record;
+        let choices = self.choices(&stand.flow.record).await?;
         Ok(ConfirmView {
             namespace: format!("namespaces/{}", link.namespace),
             namespace_kind: kind_name(&namespace.kind),
             place: Place::of(&namespace),
+            choices,
             personal: personal(&namespace, link, &identity).is_some(),
             namespace_display_name: namespace.display_name,
             reauthorization: stand.flow.record.reauthorization,
@@ -157,11 +161,12 @@ impl Engine {
         })
     }
 
-    /// Confirms from the browser that started. `shown` is what its page showed of the namespace.
+    /// Confirms from the browser that started. `shown` is what its page showed of the namespace: that of the link, or the one
+    /// that the person chose of those that were offered. Whoever started the link had the right to link in each.
     ///
     /// # Errors
     ///
-    /// `FLOW_EXPIRED`, `FLOW_PENDING`, `FLOW_MISMATCH`, `INVALID_ARGUMENT` when the namespace is not what was shown,
+    /// `FLOW_EXPIRED`, `FLOW_PENDING`, `FLOW_MISMATCH`, `INVALID_ARGUMENT` when the namespace is not what was shown or offered,
     /// `IDENTITY_MISMATCH`, `SERVICE_ACCOUNT_REQUIRED`, `LINK_EXISTS`, and what the vault says.
     pub async fn confirm_in_browser(
         &self,
@@ -243,10 +248,15 @@ impl Engine {
             return Err(Problem::new(Reason::IdentityMismatch, message));
         }
         let return_to = self.return_address(&flow);
+        let chosen = match said.proof {
+            ConfirmProof::Browser { .. } => said.shown.choice(&flow)?,
+            ConfirmProof::Starter { .. } => said.move_to.cloned(),
+        };
+        let chosen = chosen.as_ref();
         let link = if flow.reauthorization {
-            self.bind_anew(stand, identity, said).await?
+            self.bind_anew(stand, identity, chosen, said).await?
         } else {
-            self.bind_first(stand, identity, said).await?
+            self.bind_first(stand, identity, chosen, said).await?
         };
         Ok(Confirmed { link, return_to })
     }
@@ -256,11 +266,12 @@ impl Engine {
         &self,
         stand: Stand,
         identity: Identity,
+        move_to: Option<&NamespaceName>,
         said: &Said<'_>,
     ) -> Result<Versioned<Link>, Problem> {
         let _stays = self.gates().ground.read().await;
         let _alone = self.gates().binding.lock().await;
-        let chosen = said.move_to.unwrap_or(&stand.link.record.namespace);
+        let chosen = move_to.unwrap_or(&stand.link.record.namespace);
         let namespace = self.namespace(chosen).await?.record;
         self.admit_identity(&stand, &identity, &namespace, said)
             .await?;
@@ -278,7 +289,7 @@ impl Engine {
             None,
         )];
         changes.extend(self.remember(said.request, &link.resource()).await?);
-        if said.move_to.is_some() {
+        if move_to.is_some() {
             return self.put_moved(&stand, link, grant, changes).await;
         }
         let version = stand.link.version;
@@ -315,9 +326,10 @@ impl Engine {
         &self,
         stand: Stand,
         identity: Identity,
+        move_to: Option<&NamespaceName>,
         said: &Said<'_>,
     ) -> Result<Versioned<Link>, Problem> {
-        if said.move_to.is_some() {
+        if move_to.is_some() {
             let message = "can't change when a link is authorized anew; leave it out";
             return Err(Problem::invalid("namespace", message));
         }

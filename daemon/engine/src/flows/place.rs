@@ -1,7 +1,9 @@
 //! Where a link is bound: what the person saw of the namespace, and another one that they chose.
 
 use bindery_core::{
+    flow::Flow,
     link::{Grant, Link},
+    name::NamespaceName,
     namespace::{Namespace, NamespaceKind},
     port::{Change, Expect, Key, Record},
     problem::{Problem, Reason},
@@ -55,7 +57,30 @@ impl Place {
     }
 }
 
+/// A namespace that the person may choose.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Choice {
+    /// What is shown of it for the person to confirm, and must come back as it was.
+    pub place: Place,
+    /// Name for people; may be empty.
+    pub display_name: String,
+}
+
 impl Shown<'_> {
+    /// The namespace that a browser chose: that of the flow, or one that whoever started it offered.
+    pub(super) fn choice(&self, flow: &Flow) -> Result<Option<NamespaceName>, Problem> {
+        let said = self.namespace;
+        if said.is_empty() || said == format!("namespaces/{}", flow.namespace) {
+            return Ok(None);
+        }
+        let mut offered = flow.offered.iter();
+        let found = offered.find(|name| format!("namespaces/{name}") == said);
+        found.cloned().map(Some).ok_or_else(|| {
+            let message = "is none of those that were offered; look at the page again";
+            Problem::invalid("namespace", message)
+        })
+    }
+
     /// Refuses what was shown of another namespace, instance type or region than this one has.
     pub(super) fn check(&self, namespace: &Namespace) -> Result<(), Problem> {
         let has = Place::of(namespace);
@@ -74,6 +99,28 @@ impl Shown<'_> {
 }
 
 impl Engine {
+    /// What the person may choose from, that of the flow first; nothing where there is no choice. One that is gone by now is
+    /// left out.
+    pub(super) async fn choices(&self, flow: &Flow) -> Result<Vec<Choice>, Problem> {
+        let mut all: Vec<Choice> = Vec::new();
+        for name in std::iter::once(&flow.namespace).chain(&flow.offered) {
+            let Some(found) = self.find_namespace(name).await? else {
+                continue;
+            };
+            let place = Place::of(&found.record);
+            if all.iter().all(|known| known.place != place) {
+                all.push(Choice {
+                    place,
+                    display_name: found.record.display_name,
+                });
+            }
+        }
+        if all.len() < 2 {
+            all.clear();
+        }
+        Ok(all)
+    }
+
     /// Binds a pending link in another namespace than the one that it was started in: same id, new name, one transaction.
     pub(super) async fn put_moved(
         &self,
@@ -83,7 +130,7 @@ impl Engine {
         mut changes: Vec<Change>,
     ) -> Result<Versioned<Link>, Problem> {
         let (old, at) = (&stand.link.record, origins(&stand.host)?);
-        let key = |namespace: &bindery_core::name::NamespaceName| {
+        let key = |namespace: &NamespaceName| {
             let (namespace, host) = (namespace.clone(), stand.host.name.clone());
             Key::Grant(namespace, link.id.clone(), host, at.clone())
         };

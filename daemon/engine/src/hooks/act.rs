@@ -62,6 +62,9 @@ impl Engine {
         input: &Input,
         secret: Option<&Secret>,
     ) -> Result<Outcome, Problem> {
+        if hook.is_app() {
+            return self.act_as_app(hook, input, secret).await;
+        }
         if let Through::Last(link, host) = through {
             return self.act_last(link, host, input, secret).await;
         }

@@ -1,7 +1,7 @@
 //! Taking a hook away at the provider, and forgetting it here.
 
 use bindery_core::{
-    hook::Hook,
+    hook::{Hook, HookStep},
     port::{Change, Expect, Key},
     problem::{Problem, Reason, Who},
     provider::{Input, OperationKind},
@@ -68,6 +68,9 @@ impl Engine {
         if !hook.provider_id.is_empty() {
             return Ok(vec![hook.provider_id.clone()]);
         }
+        if hook.by_app && hook.step != Some(HookStep::Create) {
+            return Ok(Vec::new());
+        }
         let description = self.hook_description(hook).await?;
         if !description.operations.contains(&OperationKind::ListHooks) {
             return Ok(Vec::new());
@@ -128,12 +131,25 @@ pub(crate) fn forgotten(hook: &Hook) -> Vec<Change> {
     .into()
 }
 
-fn absent(hook: &Hook) -> (Outcome, String) {
-    let message = format!("{} has no webhook of ours any more", hook.full_name);
+/// What is said of a hook that is not there.
+pub(crate) fn absent(hook: &Hook) -> (Outcome, String) {
+    let message = if hook.by_app {
+        format!(
+            "{} had no webhook of its own: the webhook of the app, which stays, served it",
+            hook.full_name
+        )
+    } else {
+        format!("{} has no webhook of ours any more", hook.full_name)
+    };
     (Outcome::AlreadyAbsent, message)
 }
 
 /// Says of a problem with a hook who must act, where nobody does.
-pub(crate) fn somebody(problem: &Problem) -> Who {
-    problem.who.unwrap_or(Who::User)
+pub(crate) fn somebody(hook: &Hook, problem: &Problem) -> Who {
+    let whose = if hook.is_app() {
+        Who::HostOperator
+    } else {
+        Who::User
+    };
+    problem.who.unwrap_or(whose)
 }

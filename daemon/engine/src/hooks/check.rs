@@ -44,11 +44,18 @@ impl Engine {
     }
 
     async fn look_at(&self, hook: &Hook) -> Result<(), Problem> {
+        if hook.is_app() {
+            return self.look_at_app(hook).await;
+        }
         if hook.step.is_some() {
             return self.settle(&hook.id, OVERLAP).await;
         }
         self.drop_old_secret(hook).await?;
+        self.learn_print(hook).await?;
         self.follow_name(hook).await?;
+        if hook.by_app {
+            return self.look_at_served(hook).await;
+        }
         let description = self.hook_description(hook).await?;
         if !description.operations.contains(&OperationKind::ListHooks) {
             let now = self.now();
@@ -73,8 +80,23 @@ impl Engine {
         }
     }
 
-    /// Somebody removed it: that is told, and it is made again.
+    /// A hook from before fingerprints were kept.
+    async fn learn_print(&self, hook: &Hook) -> Result<(), Problem> {
+        if !hook.secret_fingerprint.is_empty() {
+            return Ok(());
+        }
+        let secrets = self.secrets_of(hook).await?;
+        let print = self.secret_print(&hook.host, &secrets.current).await?;
+        self.change_hook(&hook.id, |hook| hook.secret_fingerprint.clone_from(&print))
+            .await
+            .map(drop)
+    }
+
+    /// Somebody removed it: that is told, and it is made again, unless the app's serves the repository now.
     async fn make_again(&self, hook: &Hook) -> Result<(), Problem> {
+        if self.serve(hook).await? {
+            return Ok(());
+        }
         let message = "the webhook was removed at the provider; it is made again";
         let finding = Finding::new(HookState::Missing, message, None);
         self.note_repair(hook, &finding, HookStep::Create, None)
@@ -207,7 +229,7 @@ fn unseen(hook: &Hook, problem: &Problem) -> Finding {
         return Finding::new(HookState::Missing, GONE, Some(Who::User));
     }
     let message = format!("the webhook can't be looked after: {}", problem.message);
-    Finding::new(HookState::Forbidden, message, Some(somebody(problem)))
+    Finding::new(HookState::Forbidden, message, Some(somebody(hook, problem)))
 }
 
 /// Who must see to it that deliveries arrive.

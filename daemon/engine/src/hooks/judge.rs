@@ -116,6 +116,8 @@ mod tests {
             caught_up: None,
             reconciled: None,
             reconcile_due: false,
+            by_app: false,
+            secret_fingerprint: String::new(),
             sources: Vec::new(),
             created: Timestamp::default(),
         }

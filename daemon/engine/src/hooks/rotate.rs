@@ -251,6 +251,12 @@ impl Engine {
     }
 
     async fn turn_of(&self, rotation: &HookRotation, id: &HookId) -> Turn {
+        if let Ok(Some(hook)) = self.find_hook(id).await
+            && hook.record.by_app
+        {
+            let message = "its deliveries are signed with the secret of the app, which the host's operator changes";
+            return Turn::Over(RotationOutcome::Done(self.now()), message.to_owned());
+        }
         match self.give_secret(id, rotation).await {
             Ok(Some(until)) => Turn::Over(RotationOutcome::Done(until), String::new()),
             Ok(None) => Turn::Over(

@@ -14,7 +14,7 @@ use bindery_core::{
     provider::{Description, HookFacts, Input, OperationKind, Output, WantedHook},
 };
 
-use super::{Gone, Through, act::links, duplicate, put_secrets, refuses, standard};
+use super::{Gone, Through, act::links, away::somebody, duplicate, put_secrets, refuses, standard};
 use crate::{Engine, Versioned, operation::off_topic, repositories::outputs};
 
 /// What a hook says that is as it should be and that nothing came from yet.
@@ -35,6 +35,11 @@ impl Engine {
             };
             let outcome = match hook.step {
                 None => return Ok(()),
+                Some(_) if hook.is_app() => {
+                    let description = self.hook_description(&hook).await?;
+                    let input = self.app_update(&hook);
+                    self.put_there(&hook, &description, input, overlap).await
+                }
                 Some(HookStep::Create) => self.make(&hook, overlap).await,
                 Some(HookStep::Update) => self.mend(&hook, overlap).await,
                 Some(HookStep::Delete) => return self.finish_deletion(&hook).await,
@@ -146,6 +151,7 @@ impl Engine {
             secrets.next = Some(self.new_hook_secret(&description.hooks, scheme));
         }
         let replaced = sent.next.is_some();
+        let print = self.secret_print(&hook.host, &secrets.current).await?;
         // A provider that can only replace a hook drops what was on its way to the old one.
         let had_another = !hook.provider_id.is_empty() && hook.provider_id != facts.hook_id;
         self.change_hook_with(&hook.id, |hook| {
@@ -154,6 +160,8 @@ impl Engine {
             hook.action_uri.clone_from(&facts.web_uri);
             hook.step = reform.then_some(HookStep::Update);
             hook.checked = Some(now);
+            hook.by_app = false;
+            hook.secret_fingerprint.clone_from(&print);
             if let Some(scheme) = &other {
                 hook.scheme.clone_from(scheme);
             }
@@ -197,7 +205,7 @@ impl Engine {
             if over {
                 hook.step = None;
                 hook.state = HookState::Forbidden;
-                hook.who = problem.who.or(Some(Who::User));
+                hook.who = Some(somebody(hook, problem));
                 if !problem.action_uri.is_empty() {
                     hook.action_uri.clone_from(&problem.action_uri);
                 }
@@ -300,13 +308,16 @@ impl Engine {
     }
 }
 
-/// The repository of a hook, as plugins are asked for it.
-pub(super) fn by_id(hook: &Hook) -> String {
+/// The repository of a hook, as plugins are asked for it; empty for an app's hook.
+pub(crate) fn by_id(hook: &Hook) -> String {
+    if hook.is_app() {
+        return String::new();
+    }
     format!("id:{}", hook.repository)
 }
 
 /// The secrets once the provider has the next one.
-fn promoted(secrets: &HookSecrets, until: bindery_core::time::Timestamp) -> HookSecrets {
+pub(super) fn promoted(secrets: &HookSecrets, until: bindery_core::time::Timestamp) -> HookSecrets {
     let all = duplicate(secrets);
     match all.next {
         None => all,

@@ -78,6 +78,9 @@ impl Engine {
         };
         let (host, repository) = (&entry.record.host, &entry.record.repository);
         let _alone = self.hooks().place(host, repository).await;
+        if entry.record.by_app && entry.record.step.is_none() {
+            return self.look_at_served(&entry.record).await;
+        }
         self.change_hook(id, |hook| {
             if hook.step.is_none() {
                 hook.step = Some(HookStep::Update);

@@ -49,6 +49,7 @@ impl Engine {
     ///
     /// What the vault says.
     pub async fn schedule_hooks(&self) -> Result<(), Problem> {
+        self.keep_app_hooks().await?;
         let mut after = None;
         loop {
             let page = self

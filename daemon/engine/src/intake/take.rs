@@ -79,7 +79,11 @@ impl Engine {
         if let Some(taken) = self.taken_before(&proven).await.map_err(Refused::Failed)? {
             return Ok(taken);
         }
-        let limits = self.intake_limits();
+        let mut limits = self.intake_limits();
+        if proven.hook.is_app() {
+            // It brings what all repositories of the app would.
+            limits.per_hook = limits.in_all;
+        }
         if let Err(wait) = self.intake().rates.take(&proven.hook.id, &limits, now) {
             return self.too_many(&proven, wait).await;
         }
@@ -221,6 +225,7 @@ impl Engine {
             message: String::new(),
             events: Vec::new(),
             marks: marks.all().collect(),
+            about: None,
         };
         let failures_disable = support.failures_disable;
         Proven {

@@ -55,6 +55,8 @@ pub struct NewLink {
     pub allow_personal_account: bool,
     /// A token that a person made is replaced before it ends.
     pub rotate_token: bool,
+    /// Other namespaces that the person may choose on the confirm page; the principal must be allowed to link in each.
+    pub offered: Vec<NamespaceName>,
     /// Everything is checked, and nothing is stored.
     pub validate_only: bool,
 }
@@ -82,10 +84,14 @@ impl NewLink {
             expected_identity: String::new(),
             allow_personal_account: false,
             rotate_token: false,
+            offered: Vec::new(),
             validate_only: false,
         }
     }
 }
+
+/// Namespaces that a confirm page offers beside that of the link.
+const MOST_OFFERED: usize = 50;
 
 /// A new link, where a person goes on, and what is worth saying.
 #[derive(Debug)]
@@ -156,6 +162,7 @@ impl Engine {
         let ground = self.ground(&new.namespace, &new.host).await?;
         offered(&ground.host, &ground.description, new.method.kind())?;
         let mut link = self.new_link(&new, &ground)?;
+        self.choosable(&new).await?;
         if new.rotate_token {
             rotatable(&link, &ground.description)?;
             link.upkeep.rotate_token = true;
@@ -172,6 +179,27 @@ impl Engine {
             }
             way => self.start_flow(&new, link, &ground, &way, request).await,
         }
+    }
+
+    /// Only a page can offer a choice, and only of what there is.
+    async fn choosable(&self, new: &NewLink) -> Result<(), Problem> {
+        let field = "offered_namespaces";
+        let by_page = matches!(
+            new.method,
+            Method::OAuthCode { .. } | Method::Installation { id: None }
+        );
+        if !by_page && !new.offered.is_empty() {
+            let why = "needs a person who confirms in a browser; choose with ConfirmLink.namespace";
+            return Err(Problem::invalid(field, why));
+        }
+        if new.offered.len() > MOST_OFFERED {
+            let why = format!("names more than {MOST_OFFERED} namespaces; offer fewer");
+            return Err(Problem::invalid(field, why));
+        }
+        for name in &new.offered {
+            self.namespace(name).await?;
+        }
+        Ok(())
     }
 
     /// What a link in `namespace` on `host` is made on.

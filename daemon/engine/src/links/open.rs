@@ -4,7 +4,7 @@ use bindery_core::{
     exchange::{DeviceCall, Reach},
     flow::{Device, FLOW_LIFETIME, FLOWS_IN_ALL, FLOWS_PER_PRINCIPAL, Flow, FlowStage, Way},
     link::{Link, OpenFlow},
-    name::FlowId,
+    name::{FlowId, NamespaceName},
     port::{Change, Expect, Key, Listing, Record},
     problem::{Problem, Reason, Who},
     provider::AuthKind,
@@ -27,6 +27,8 @@ pub(super) struct Purpose<'a> {
     /// The link goes on working until the flow is confirmed.
     pub(super) reauthorization: bool,
     pub(super) allow_identity_change: bool,
+    /// Other namespaces that the person may choose.
+    pub(super) offered: &'a [NamespaceName],
 }
 
 impl Engine {
@@ -49,6 +51,7 @@ impl Engine {
             allow_personal_account: new.allow_personal_account,
             reauthorization: false,
             allow_identity_change: false,
+            offered: &new.offered,
         };
         let (flow, authorization) = self.open_flow(&link, ground, method, &purpose).await?;
         note_flow(&mut link, &flow);
@@ -222,6 +225,7 @@ impl Engine {
             expected_identity: purpose.expected_identity.to_owned(),
             permissions: link.permissions.clone(),
             requested_scopes: link.requested_scopes.clone(),
+            offered: purpose.offered.to_vec(),
             ..Flow::new(id, namespace, link.id.clone(), host, self.now())
         })
     }

@@ -227,6 +227,7 @@ impl Engine {
             allow_personal_account: ask.allow_personal_account,
             reauthorization: true,
             allow_identity_change: ask.allow_identity_change,
+            offered: &[],
         };
         let (flow, authorization) = self.open_flow(trial, ground, method, &purpose).await?;
         let _one_at_a_time = self.gates().flows.lock().await;

@@ -30,6 +30,9 @@ pub const INTERVAL: Duration = Duration::from_secs(6 * 3600);
 /// A link that something is in the way of is looked at sooner.
 const SOONER: Duration = Duration::from_secs(900);
 
+/// Time between two checks that signs lead to.
+const BETWEEN_SIGNS: Duration = Duration::from_secs(10);
+
 /// How long is slept at most: clocks jump.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -123,13 +126,13 @@ impl Engine {
     }
 
     /// A call or a delivery holds a sign that others did something to the link: it is checked by itself, now or, so that many
-    /// signs don't make many checks, a minute after the last one.
+    /// signs don't make many checks, ten seconds after the last one.
     pub(crate) fn check_soon(&self, link: &Link) {
         if !is_checked(link) {
             return;
         }
         let whose = (link.namespace.clone(), link.id.clone());
-        let free = link.seen.at.map(|at| at.after(LONGEST_SLEEP));
+        let free = link.seen.at.map(|at| at.after(BETWEEN_SIGNS));
         let when = free.map_or(self.now(), |free| free.max(self.now()));
         lock(&self.checks().hinted).insert(whose.clone(), when);
         self.checks().schedule.set(whose, Some(when));

@@ -5,6 +5,8 @@ use bindery_core::{
     problem::{Problem, Reason},
     provider::{Input, Output, Ref, RefKind},
     refs::{Refs, compare},
+    source::Source,
+    time::Timestamp,
 };
 
 use super::CaughtUp;
@@ -73,14 +75,20 @@ impl Engine {
         let Some(mut changes) = self.changes(&hook.id).await? else {
             return Ok(CaughtUp::default());
         };
-        if changes.sources.is_empty() {
+        if changes.sources.is_empty() && changes.behind.is_empty() {
             // Disabled meanwhile: it is compared when one is in use again.
             return Ok(CaughtUp::default());
         }
         let now = self.now();
         let found = compare(&mut changes.known, refs);
-        let changed = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        let mut changed = found.len();
         changes.told = found.into_iter().map(|one| Told::found(one, now)).collect();
+        for source in std::mem::take(&mut changes.behind) {
+            let missed = self.missed_by(&source.record, refs, now).await?;
+            changed += missed.len();
+            changes.caught_up.push((source, missed));
+        }
+        let changed = u32::try_from(changed).unwrap_or(u32::MAX);
         changes.after.reconciled = Some(now);
         changes.after.reconcile_due = false;
         let events = self.write_changes(changes, |_| Vec::new()).await?;
@@ -89,6 +97,26 @@ impl Engine {
             events,
             ..CaughtUp::default()
         })
+    }
+}
+
+impl Engine {
+    /// What changed since a source was last acted for.
+    async fn missed_by(
+        &self,
+        source: &Source,
+        refs: &Refs,
+        now: Timestamp,
+    ) -> Result<Vec<Told>, Problem> {
+        let Some(id) = &source.behind else {
+            return Ok(Vec::new());
+        };
+        let Some(entry) = self.find_known_refs(id).await? else {
+            return Ok(Vec::new());
+        };
+        let mut known = entry.record;
+        let missed = compare(&mut known, refs).into_iter();
+        Ok(missed.map(|one| Told::found(one, now)).collect())
     }
 }
 

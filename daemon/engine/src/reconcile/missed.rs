@@ -11,8 +11,8 @@ use bindery_core::{
 
 use crate::{
     Engine,
-    hooks::Through,
-    intake::{by_id, seen_mark},
+    hooks::{Through, by_id},
+    intake::{by_id as mark_by_id, seen_mark},
     repositories::outputs,
 };
 
@@ -69,7 +69,7 @@ impl Engine {
         since: Timestamp,
     ) -> Result<Vec<SentDelivery>, Problem> {
         let input = Input::ListDeliveries {
-            repository: format!("id:{}", hook.repository),
+            repository: by_id(hook),
             hook_id: hook.provider_id.clone(),
             since,
         };
@@ -106,7 +106,7 @@ impl Engine {
             let came = if one.stable_id.is_empty() {
                 (200..300).contains(&one.status)
             } else {
-                seen_mark(self, &hook.id, by_id(&hook.id, &one.stable_id)).await?
+                seen_mark(self, &hook.id, mark_by_id(&hook.id, &one.stable_id)).await?
             };
             if !came {
                 missed.push(one);
@@ -122,7 +122,7 @@ impl Engine {
         let mut asked = 0;
         for one in missed {
             let input = Input::Redeliver {
-                repository: format!("id:{}", hook.repository),
+                repository: by_id(hook),
                 hook_id: hook.provider_id.clone(),
                 sent_id: one.sent_id.clone(),
             };

@@ -72,20 +72,26 @@ impl Engine {
 
     /// Whether a hook's refs are to be compared now. One without a link in use waits until there is one.
     async fn is_due(&self, hook: &Hook, now: Timestamp) -> bool {
+        let default = self.reconcile_interval();
+        let mut intervals = Vec::new();
+        if hook.is_app() {
+            intervals.push(default);
+        }
         let Ok(sources) = self.acting_sources(hook).await else {
             return false;
         };
-        if sources.is_empty() {
-            return false;
-        }
-        if hook.reconcile_due {
-            return true;
-        }
-        let default = self.reconcile_interval();
-        let intervals = sources
+        let own = sources
             .iter()
             .map(|source| source.reconcile.unwrap_or(default));
-        let shortest = intervals.filter(|one| !one.is_zero()).min();
+        intervals.extend(own);
+        if intervals.is_empty() {
+            return false;
+        }
+        // What a source missed is told to it now.
+        if hook.reconcile_due || sources.iter().any(|source| source.behind.is_some()) {
+            return true;
+        }
+        let shortest = intervals.into_iter().filter(|one| !one.is_zero()).min();
         shortest.is_some_and(|interval| {
             let own = u32::from(sha256(hook.id.as_str().as_bytes())[0]);
             // Up to a tenth sooner, each by its own: hooks that were made together are not asked about together for ever.

@@ -10,13 +10,14 @@ use bindery_core::{
     port::{Change, Expect, Key, Record, VaultHealth},
     problem::{Problem, Reason, Who},
     provider::{AuthKind, Description, OperationKind, Permission, Repository},
+    secret::Secret,
     source::Source,
 };
 
 use super::{SourceSettings, SourceView, key, parse_name};
 use crate::{
     Engine, RequestKey, Versioned,
-    hooks::{OVERLAP, forgotten, put_secrets, refuses},
+    hooks::{OVERLAP, forgotten, is_installed, put_secrets, put_served, refuses},
     links::scope_problem,
     namespaces::taken,
     records::change,
@@ -46,6 +47,8 @@ struct Ground {
     link: Versioned<Link>,
     description: Arc<Description>,
     repository: Repository,
+    /// The state of the app's hook, where that serves the repository.
+    served: Option<HookState>,
 }
 
 /// The hook that a new source gets, and what must be written for it.
@@ -139,14 +142,22 @@ impl Engine {
         let description = self.description(&host)?;
         offers_hooks(&description)?;
         may_hook(&description, &link.record, &host)?;
+        let served = if is_installed(&link.record) {
+            self.app_serves(&host.name).await?
+        } else {
+            None
+        };
         let repository = self
             .repository(&new.namespace, &new.link, &new.repository)
             .await?;
-        administers(&link.record, &repository)?;
+        if served.is_none() {
+            administers(&link.record, &repository)?;
+        }
         Ok(Ground {
             link,
             description,
             repository,
+            served,
         })
     }
 
@@ -182,6 +193,7 @@ impl Engine {
             created_by: new.principal.clone(),
             created: now,
             updated: now,
+            behind: None,
         })
     }
 
@@ -293,73 +305,30 @@ impl Engine {
         let (now, id) = (self.now(), self.new_hook_id()?);
         let support = &ground.description.hooks;
         let scheme = support.schemes.first().map(|scheme| scheme.name.clone());
-        let hook = Hook {
-            id: id.clone(),
-            host: ground.link.record.host.clone(),
-            repository: ground.repository.stable_id.clone(),
+        let scheme = scheme.unwrap_or_default();
+        let secret = self.new_hook_secret(support, &scheme);
+        let host = &ground.link.record.host;
+        let mut hook = Hook {
             full_name: ground.repository.full_name.clone(),
-            provider_id: String::new(),
-            scheme: scheme.unwrap_or_default(),
-            state: HookState::Pending,
+            scheme,
             message: "the webhook is being made".to_owned(),
-            who: None,
-            action_uri: String::new(),
             step: Some(HookStep::Create),
-            verified: None,
-            last_delivery: None,
-            last_rejection: None,
-            deliveries: (0, 0),
-            secret_created: now,
-            previous_secret_until: None,
-            checked: None,
-            caught_up: Some(now),
-            reconciled: None,
-            reconcile_due: false,
-            sources: Vec::new(),
-            created: now,
+            secret_fingerprint: self.secret_print(host, &secret).await?,
+            ..Hook::new(id, host.clone(), ground.repository.stable_id.clone(), now)
         };
+        if let Some(state) = ground.served {
+            put_served(&mut hook, state);
+            hook.checked = Some(now);
+        }
         // Before the hook is there: what is pushed from here on is either delivered, or found by comparing.
         let refs = self.first_refs(new, &ground.repository.stable_id).await;
-        let changes = self.born(&hook, support, refs);
+        let changes = born(&hook, secret, refs);
         Ok(Given {
             hook,
             changes,
             fresh: true,
             known: None,
         })
-    }
-
-    /// What is written with a new hook.
-    fn born(
-        &self,
-        hook: &Hook,
-        support: &bindery_core::provider::HookSupport,
-        refs: KnownRefs,
-    ) -> Vec<Change> {
-        let place = HookPlace {
-            host: hook.host.clone(),
-            repository: hook.repository.clone(),
-            hook: hook.id.clone(),
-        };
-        let secrets = HookSecrets {
-            current: self.new_hook_secret(support, &hook.scheme),
-            previous: None,
-            next: None,
-        };
-        vec![
-            put_secrets(&hook.id, &secrets),
-            change(
-                Key::HookPlace(hook.host.clone(), hook.repository.clone()),
-                // One whose hook is gone may be left from a write that failed.
-                Expect::Any,
-                Some(Record::HookPlace(place)),
-            ),
-            change(
-                Key::KnownRefs(hook.id.clone()),
-                Expect::Any,
-                Some(Record::KnownRefs(refs)),
-            ),
-        ]
     }
 
     /// The provider refused: nothing was made there, and nothing stays here.
@@ -376,6 +345,34 @@ impl Engine {
         self.hook_forgotten(hook);
         Ok(())
     }
+}
+
+/// What is written with a new hook.
+fn born(hook: &Hook, current: Secret, refs: KnownRefs) -> Vec<Change> {
+    let place = HookPlace {
+        host: hook.host.clone(),
+        repository: hook.repository.clone(),
+        hook: hook.id.clone(),
+    };
+    let secrets = HookSecrets {
+        current,
+        previous: None,
+        next: None,
+    };
+    vec![
+        put_secrets(&hook.id, &secrets),
+        change(
+            Key::HookPlace(hook.host.clone(), hook.repository.clone()),
+            // One whose hook is gone may be left from a write that failed.
+            Expect::Any,
+            Some(Record::HookPlace(place)),
+        ),
+        change(
+            Key::KnownRefs(hook.id.clone()),
+            Expect::Any,
+            Some(Record::KnownRefs(refs)),
+        ),
+    ]
 }
 
 /// The hook of others takes one more source. One that is not as it should be is put right: the new link may be able to.

@@ -12,7 +12,7 @@ use bindery_core::{
 use super::{SourceView, key};
 use crate::{
     Engine, RequestKey, Versioned,
-    hooks::{Gone, Through, forgotten},
+    hooks::{Gone, Through, absent, forgotten},
     namespaces::check_etag,
     records::change,
 };
@@ -118,6 +118,9 @@ impl Engine {
                 return Ok(Left::Nothing);
             };
             let mut changes = vec![change(key(name), Expect::Version(source.version), None)];
+            let behind = source.record.behind.clone();
+            let behind = behind.map(|id| change(Key::KnownRefs(id), Expect::Any, None));
+            changes.extend(behind);
             changes.extend(self.forgotten_triggers(name).await?);
             changes.extend(others());
             let Some(hook) = self.find_hook(&source.record.hook).await? else {
@@ -151,6 +154,10 @@ impl Engine {
             hook.step = Some(HookStep::Delete);
         } else {
             hook.sources.retain(|source| source != name);
+            if hook.by_app {
+                // It may have been the one that the app's hook served; that is looked at now.
+                hook.checked = None;
+            }
         }
         let (after, version) = (hook.clone(), known.version);
         self.put_hook(&known.record, after, version, changes)
@@ -182,6 +189,9 @@ impl Engine {
 
     /// What is said of a hook that stays because somebody asked for it.
     pub(crate) async fn kept(&self, hook: &Hook) -> (Outcome, String) {
+        if hook.by_app {
+            return absent(hook);
+        }
         let action_uri = self.page_of(hook).await;
         let message = format!(
             "the webhook of {} stays at the provider, as was asked for; connecting the repository again takes it over, and a \
@@ -266,8 +276,11 @@ pub(crate) fn planned(view: &SourceView) -> ReceiptStep {
         .hook
         .as_ref()
         .is_some_and(|hook| hook.sources.len() > 1);
+    let by_app = view.hook.as_ref().is_some_and(|hook| hook.by_app);
     let message = if others {
         shared(full_name)
+    } else if by_app {
+        format!("{full_name} has no webhook of its own: the webhook of the app serves it")
     } else {
         format!("the webhook of {full_name} would be deleted")
     };

@@ -456,3 +456,151 @@ async fn links_are_described() {
     assert!(world.read(&link.id).await.service_account);
     assert_eq!(link.permissions, [Permission::Identity]);
 }
+
+/// A link that is offered for other namespaces as well, and the id of its flow, at its confirm page.
+async fn offered(world: &World, names: &[NamespaceName]) -> (bindery_core::name::LinkId, String) {
+    let new = NewLink {
+        offered: names.to_vec(),
+        ..oauth_link()
+    };
+    let created = world.engine.create_link(new, None).await.expect("link");
+    let uri = created.authorization.expect("authorization").uri;
+    let flow = uri.rsplit('/').next().expect("flow").to_owned();
+    world.consent(&flow, "cookie").await.expect("callback");
+    (created.link.record.id, flow)
+}
+
+/// The registry offers namespaces, the person chooses one on the page, and the link is bound there. What was shown of it must
+/// come back as it was.
+#[tokio::test]
+async fn a_person_chooses_among_what_was_offered() {
+    let world = World::new().await;
+    let registry = instance(&world).await;
+    let (link, flow) = offered(&world, &[umbrella(), registry.clone(), acme()]).await;
+    let view = world
+        .engine
+        .confirm_view(&flow, "cookie")
+        .await
+        .expect("page");
+    let shown: Vec<_> = view
+        .choices
+        .iter()
+        .map(|choice| {
+            (
+                choice.place.namespace.as_str(),
+                choice.place.region.as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("namespaces/acme", ""),
+            ("namespaces/umbrella", ""),
+            ("namespaces/registry", "eu-central-1")
+        ]
+    );
+    let confirm = async |region| {
+        let shown = Shown {
+            namespace: "namespaces/registry",
+            instance_type: "enterprise",
+            region,
+        };
+        let code = view.confirm_code.expose();
+        let confirmed = world
+            .engine
+            .confirm_in_browser(&flow, code, "cookie", shown);
+        confirmed.await.map(|confirmed| confirmed.link.record)
+    };
+    let other = confirm("us-east-1").await.expect_err("another region");
+    assert_eq!(other.reason, Reason::InvalidArgument);
+    let bound = confirm("eu-central-1").await.expect("bound");
+    assert_eq!((&bound.namespace, &bound.id), (&registry, &link));
+    assert_eq!(bound.observed.stage, Stage::Bound);
+    let gone = world.engine.link(&acme(), &link).await;
+    assert_eq!(gone.expect_err("moved").reason, Reason::NotFound);
+}
+
+/// O1: what was not offered can't be chosen, whatever comes back; and without an offer there is no choice. A namespace that
+/// asks for a service account asks in whatever way it was chosen.
+#[tokio::test]
+async fn o1_only_what_was_offered_can_be_chosen() {
+    let world = World::new().await;
+    for names in [vec![], vec![acme()]] {
+        let (link, flow) = offered(&world, &names).await;
+        let view = world
+            .engine
+            .confirm_view(&flow, "cookie")
+            .await
+            .expect("page");
+        assert!(view.choices.is_empty());
+        let shown = Shown {
+            namespace: "namespaces/umbrella",
+            ..Shown::default()
+        };
+        let code = view.confirm_code.expose();
+        let confirmed = world
+            .engine
+            .confirm_in_browser(&flow, code, "cookie", shown)
+            .await;
+        assert_eq!(
+            confirmed.expect_err("not offered").reason,
+            Reason::InvalidArgument
+        );
+        assert_eq!(
+            world.read(&link).await.observed.stage,
+            Stage::PendingConfirmation
+        );
+        let cancelled = world.engine.cancel_link(&acme(), &link, None, None).await;
+        cancelled.expect("cancelled");
+    }
+    let strict = NamespaceChange {
+        require_service_account: Some(true),
+        ..NamespaceChange::default()
+    };
+    let changed = world
+        .engine
+        .update_namespace(&umbrella(), strict, None)
+        .await;
+    changed.expect("strict");
+    let (_, flow) = offered(&world, &[umbrella()]).await;
+    let view = world
+        .engine
+        .confirm_view(&flow, "cookie")
+        .await
+        .expect("page");
+    let shown = Shown {
+        namespace: "namespaces/umbrella",
+        ..Shown::default()
+    };
+    let code = view.confirm_code.expose();
+    let confirmed = world
+        .engine
+        .confirm_in_browser(&flow, code, "cookie", shown)
+        .await;
+    assert_eq!(
+        confirmed.expect_err("personal").reason,
+        Reason::ServiceAccountRequired
+    );
+}
+
+/// Only a page offers a choice, and only of what there is.
+#[tokio::test]
+async fn a_choice_needs_a_page() {
+    let world = World::new().await;
+    let by_token = NewLink {
+        offered: vec![umbrella()],
+        ..token_link("t0k")
+    };
+    let refused = world.engine.create_link(by_token, None).await;
+    assert_eq!(
+        refused.expect_err("no page").reason,
+        Reason::InvalidArgument
+    );
+    let nowhere = NewLink {
+        offered: vec![NamespaceName::parse("nowhere").expect("name")],
+        ..oauth_link()
+    };
+    let refused = world.engine.create_link(nowhere, None).await;
+    assert_eq!(refused.expect_err("absent").reason, Reason::NotFound);
+}

@@ -492,3 +492,56 @@ async fn trap_6_a_weak_signature_is_a_hint_only() {
     let old = weakly_signed(1, ms - 3_600_001, "ping");
     assert!(engine.take_delivery(old).await.is_err());
 }
+
+/// A source whose link is disabled while others of its hook are told is told later what it missed, once and in its own
+/// namespace, and then goes on with the others. It survives a restart.
+#[tokio::test]
+async fn what_a_disabled_link_missed_is_told_later() {
+    let mut hooked = Hooked::new().await;
+    let link = hooked.world.bound_in(umbrella(), None).await;
+    let other = source_name(&link, "api");
+    hooked.source(other.clone(), |_| {}).await;
+    let names = vec![hooked.source.clone(), other.clone()];
+    hooked.change_hook(1, |hook| hook.sources = names).await;
+    hooked.happen("id1", &format!("push {MAIN} - a")).await;
+    let engine = hooked.world.engine.clone();
+    let (namespace, id) = (umbrella(), link.id.clone());
+    let disabled = engine.disable_link(&namespace, &id, "", "uid:1000", None, None);
+    disabled.await.expect("disabled");
+    hooked.happen("id2", &format!("push {MAIN} a b")).await;
+    hooked
+        .happen("id3", &format!("push {MAIN} b c\ntag {V1} c"))
+        .await;
+    hooked.remote(&[(MAIN, "c"), (V1, "c")]);
+    let missed = [format!("push {MAIN} - a")];
+    assert_eq!(hooked.told_in(&namespace).await, missed);
+    hooked.world.restart().await;
+    let engine = hooked.world.engine.clone();
+    let enabled = engine.enable_link(&namespace, &id, "", "uid:1000", None, None);
+    enabled.await.expect("enabled");
+    // What comes before the comparison is part of it.
+    hooked.happen("id4", &format!("push {MAIN} c d")).await;
+    hooked.remote(&[(MAIN, "d"), (V1, "c")]);
+    assert_eq!(hooked.told_in(&namespace).await, missed);
+    for _ in 0..2 {
+        engine.reconcile_due().await.expect("compared");
+    }
+    let caught_up = [
+        format!("push {MAIN} - a"),
+        format!("push {MAIN} a d"),
+        format!("tag {V1} c"),
+    ];
+    assert_eq!(hooked.told_in(&namespace).await, caught_up);
+    hooked.happen("id5", &format!("push {MAIN} d e")).await;
+    let told = hooked.told_in(&namespace).await;
+    assert_eq!(told[3..], [format!("push {MAIN} d e")]);
+    let acme = [
+        format!("push {MAIN} - a"),
+        format!("push {MAIN} a b"),
+        format!("push {MAIN} b c"),
+        format!("tag {V1} c"),
+        format!("push {MAIN} c d"),
+        format!("push {MAIN} d e"),
+    ];
+    assert_eq!(hooked.told().await, acme);
+}

@@ -123,7 +123,7 @@ async fn an_ended_authorization_shows_at_once() {
     );
 }
 
-/// A sign that comes within a minute of a check, or while one is under way, is not lost: the link is looked at once more.
+/// A sign that comes right after a check, or while one is under way, is not lost: the link is looked at once more.
 /// A write of the link in between does not put that off.
 #[tokio::test]
 async fn a_sign_is_kept_until_it_is_looked_at() {

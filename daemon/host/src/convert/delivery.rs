@@ -73,6 +73,7 @@ pub(crate) fn delivered(raw: v1::Delivered) -> Checked<Delivered> {
         happenings: happenings.collect::<Checked<_>>()?,
         access_changed: raw.access_changed,
         truncated: raw.truncated,
+        installation_id: optional_name("delivered.installation_id", raw.installation_id)?,
     })
 }
 

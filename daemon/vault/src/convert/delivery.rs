@@ -26,6 +26,11 @@ impl Stored for Delivery {
             message: self.message.clone(),
             events: self.events.iter().map(write_event).collect(),
             marks: self.marks.iter().map(|mark| mark.to_vec()).collect(),
+            about: self
+                .about
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 
@@ -44,6 +49,10 @@ impl Stored for Delivery {
             message: message.message,
             events: each(message.events, read_event)?,
             marks: each(message.marks, |mark| digest(&mark, "mark"))?,
+            about: match message.about.as_str() {
+                "" => None,
+                id => Some(name(HookId::parse, id, "hook id")?),
+            },
         })
     }
 }

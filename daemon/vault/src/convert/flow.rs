@@ -11,7 +11,7 @@ use bindery_core::{
 use bindery_store_proto::v1 as disk;
 
 use super::{
-    Stored, Unreadable, digest,
+    Stored, Unreadable, digest, each,
     link::{read_auth_kind, read_identity, write_auth_kind, write_identity},
     name,
     seen::{read_permissions, write_permissions},
@@ -47,6 +47,7 @@ impl Stored for Flow {
             permissions: write_permissions(&self.permissions),
             requested_scopes: self.requested_scopes.clone(),
             pending: self.pending.as_ref().map(write_pending),
+            offered_namespaces: self.offered.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -72,6 +73,9 @@ impl Stored for Flow {
             permissions: read_permissions(&message.permissions)?,
             requested_scopes: message.requested_scopes,
             pending: message.pending.map(read_pending).transpose()?,
+            offered: each(message.offered_namespaces, |text| {
+                name(NamespaceName::parse, &text, "offered namespace")
+            })?,
             created: Timestamp::from_unix_ms(message.created_ms),
             expires: Timestamp::from_unix_ms(message.expires_ms),
         })

@@ -44,6 +44,8 @@ impl Stored for Hook {
             reconcile_due: self.reconcile_due,
             sources: self.sources.iter().map(write_source_name).collect(),
             created_ms: self.created.unix_ms(),
+            by_app: self.by_app,
+            secret_fingerprint: self.secret_fingerprint.clone(),
         }
     }
 
@@ -72,6 +74,8 @@ impl Stored for Hook {
             reconcile_due: message.reconcile_due,
             sources: each(message.sources, read_source_name)?,
             created: Timestamp::from_unix_ms(message.created_ms),
+            by_app: message.by_app,
+            secret_fingerprint: message.secret_fingerprint,
         })
     }
 }

@@ -32,6 +32,11 @@ impl Stored for Source {
             created_by: self.created_by.clone(),
             created_ms: self.created.unix_ms(),
             updated_ms: self.updated.unix_ms(),
+            behind: self
+                .behind
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         }
     }
 
@@ -55,6 +60,10 @@ impl Stored for Source {
             created_by: message.created_by,
             created: Timestamp::from_unix_ms(message.created_ms),
             updated: Timestamp::from_unix_ms(message.updated_ms),
+            behind: match message.behind.as_str() {
+                "" => None,
+                id => Some(name(HookId::parse, id, "id of known refs")?),
+            },
         })
     }
 }

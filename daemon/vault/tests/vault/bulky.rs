@@ -165,6 +165,7 @@ fn delivery(number: u64, length: usize) -> Delivery {
         message: String::new(),
         events: Vec::new(),
         marks: vec![[1; 32], [2; 32]],
+        about: None,
     }
 }
 

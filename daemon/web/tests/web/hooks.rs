@@ -48,6 +48,8 @@ async fn hooked() -> World {
         caught_up: None,
         reconciled: None,
         reconcile_due: false,
+        by_app: false,
+        secret_fingerprint: String::new(),
         sources: Vec::new(),
         created: Timestamp::default(),
     };

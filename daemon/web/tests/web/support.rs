@@ -50,6 +50,8 @@ pub struct Setting {
     pub identity: &'static str,
     pub issuer: Option<&'static str>,
     pub return_to: Option<&'static str>,
+    /// Another namespace, an instance, that the person may choose.
+    pub offered: Option<&'static str>,
     pub rates: Rates,
 }
 
@@ -63,6 +65,7 @@ impl Default for Setting {
             identity: "octo",
             issuer: None,
             return_to: None,
+            offered: None,
             rates: Rates::default(),
         }
     }
@@ -147,6 +150,11 @@ fn names() -> (NamespaceName, LinkId) {
     (namespace, LinkId::parse("builds").expect("name"))
 }
 
+fn offered(setting: &Setting) -> Option<NamespaceName> {
+    let name = setting.offered?;
+    Some(NamespaceName::parse(name).expect("name"))
+}
+
 /// A namespace and a host; returns the host's redirect path.
 async fn prepare(engine: &Engine, vault: &MemoryVault, setting: &Setting) -> String {
     let namespace = NewNamespace {
@@ -157,6 +165,14 @@ async fn prepare(engine: &Engine, vault: &MemoryVault, setting: &Setting) -> Str
         .create_namespace(namespace, None)
         .await
         .expect("namespace");
+    if let Some(name) = offered(setting) {
+        let kind = NamespaceKind::Instance {
+            instance_type: "enterprise".to_owned(),
+            region: "eu & us".to_owned(),
+        };
+        let other = engine.create_namespace(NewNamespace::new(name, kind), None);
+        other.await.expect("namespace");
+    }
     let (name, provider) = (
         HostName::parse("github.com").expect("name"),
         ProviderName::parse("github").expect("name"),
@@ -193,6 +209,7 @@ async fn new_link(engine: &Engine, setting: &Setting) -> String {
     let new = NewLink {
         id: Some(id),
         permissions: permissions.into(),
+        offered: offered(setting).into_iter().collect(),
         ..NewLink::new(namespace, host, method, setting.principal.to_owned())
     };
     let created = engine.create_link(new, None).await.expect("link");

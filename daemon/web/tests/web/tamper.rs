@@ -7,6 +7,7 @@ use bindery_web::{Rate, Rates};
 
 use crate::{
     browser::Browser,
+    lint,
     support::{Setting, World, lock},
 };
 
@@ -221,6 +222,69 @@ async fn o1_what_was_shown_comes_back() {
     }
     assert_eq!(browser.post(&world, &confirm, &form).await.status, 200);
     assert_eq!(world.link().await.observed.stage, Stage::Bound);
+}
+
+/// O1: the person chooses among the namespaces that were offered, without a script; what was not offered, or not shown so, binds
+/// nothing.
+#[tokio::test]
+async fn o1_only_what_was_offered_is_chosen() {
+    let setting = Setting {
+        offered: Some("registry"),
+        ..Setting::default()
+    };
+    let (world, mut browser) = (World::with(setting).await, Browser::default());
+    browser.agree(&world).await;
+    let confirm = format!("{}/confirm", world.start);
+    let page = browser.get(&world, &confirm).await;
+    assert_eq!(lint::faults(&page.body), Vec::<String>::new());
+    for said in [
+        "<select id=\"place\" name=\"place\">",
+        ">Acme Registry (namespaces/acme)</option>",
+        ">namespaces/registry, enterprise, eu &#38; us</option>",
+    ] {
+        assert!(page.body.contains(said), "{said}\n{}", page.body);
+    }
+    let code = page.code();
+    let form = |namespace: &str, region: &str, more: &str| {
+        let mut place = form_urlencoded::Serializer::new(String::new());
+        place.append_pair("namespace", namespace);
+        place.append_pair("instance_type", "enterprise");
+        place.append_pair("region", region);
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("code", &code);
+        form.append_pair("place", &place.finish());
+        format!("{}{more}", form.finish())
+    };
+    for bad in [
+        form("namespaces/umbrella", "eu & us", ""),
+        form("namespaces/registry", "eu", ""),
+        form(
+            "namespaces/registry",
+            "eu & us",
+            "&namespace=namespaces/acme",
+        ),
+        format!("code={code}&place=region%3Deu"),
+    ] {
+        assert_eq!(
+            browser.post(&world, &confirm, &bad).await.status,
+            400,
+            "{bad}"
+        );
+        assert_ne!(world.link().await.observed.stage, Stage::Bound);
+    }
+    let done = browser
+        .post(
+            &world,
+            &confirm,
+            &form("namespaces/registry", "eu & us", ""),
+        )
+        .await;
+    assert_eq!(done.status, 200);
+    assert!(
+        done.body.contains("namespaces/registry/links/builds"),
+        "{}",
+        done.body
+    );
 }
 
 /// O1: only the browser that started sees who consented, and only its code confirms or declines.

@@ -74,6 +74,7 @@ async fn source(world: &World) -> Source {
         created_by: String::new(),
         created: Timestamp::default(),
         updated: Timestamp::default(),
+        behind: None,
     }
 }
 

@@ -21,10 +21,11 @@ pub(super) struct Hook {
     last_response: Option<LastResponse>,
 }
 
+/// How deliveries are sent: of a hook, or of an app's.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Config {
-    url: Option<String>,
+pub(super) struct Config {
+    pub(super) url: Option<String>,
     content_type: Option<String>,
     /// A string or a number.
     insecure_ssl: Value,
@@ -44,35 +45,41 @@ impl Hook {
     /// What is told of it. GitHub switches no hook off by itself.
     pub(super) fn into_facts(self, hooks_page: &str) -> v1::HookFacts {
         let failure = self.last_response.as_ref().and_then(LastResponse::failure);
-        let signed = self
-            .config
-            .secret
-            .as_deref()
-            .is_some_and(|it| !it.is_empty());
+        let events = self.events.iter().map(String::as_str).eq(EVENTS);
         v1::HookFacts {
             hook_id: self.id.to_string(),
             active: self.active,
             disabled: false,
-            deviations: self.deviations(signed),
-            scheme: if signed { SCHEME } else { "" }.to_owned(),
+            deviations: self.config.deviations(events),
+            scheme: self.config.scheme().to_owned(),
             failing: failure.is_some(),
             message: failure.unwrap_or_default(),
             web_uri: format!("{hooks_page}/{}", self.id),
             url: self.config.url.unwrap_or_default(),
         }
     }
+}
 
-    fn deviations(&self, signed: bool) -> Vec<String> {
-        let verified = matches!(&self.config.insecure_ssl, Value::String(text) if text == "0")
-            || self.config.insecure_ssl == 0
-            || self.config.insecure_ssl.is_null();
-        let json = self.config.content_type.as_deref() == Some("json");
-        let events = self.events.iter().map(String::as_str).eq(EVENTS);
+impl Config {
+    fn is_signed(&self) -> bool {
+        self.secret.as_deref().is_some_and(|it| !it.is_empty())
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.is_signed() { SCHEME } else { "" }
+    }
+
+    /// In what it differs from ours. `events` says whether it is told of what we want.
+    pub(super) fn deviations(&self, events: bool) -> Vec<String> {
+        let verified = matches!(&self.insecure_ssl, Value::String(text) if text == "0")
+            || self.insecure_ssl == 0
+            || self.insecure_ssl.is_null();
+        let json = self.content_type.as_deref() == Some("json");
         let all = [
             ("events", events),
             ("content type", json),
             ("TLS verification", verified),
-            ("secret", signed),
+            ("secret", self.is_signed()),
         ];
         let wrong = all.into_iter().filter(|(_, right)| !right);
         wrong.map(|(what, _)| what.to_owned()).collect()

@@ -170,3 +170,27 @@ fn a_revoked_authorization_is_noticed() {
     assert!(parse("github_app_authorization", &body).access_changed);
     assert!(!parse("star", &body).access_changed);
 }
+
+/// What an installation brings names it, whatever became of it; a person's authorization is the person's own.
+#[test]
+fn an_installation_is_named() {
+    let sender = json!({"id": 7, "login": "ada"});
+    for (event, action) in [
+        ("installation", "deleted"),
+        ("installation", "unsuspend"),
+        ("installation_repositories", "added"),
+        ("installation_repositories", "removed"),
+    ] {
+        let body = json!({"action": action, "installation": {"id": 12}, "sender": sender});
+        let told = parse(event, &body);
+        assert!(told.access_changed, "{event} {action}");
+        assert_eq!(told.installation_id, "12");
+    }
+    let body = json!({"action": "created", "installation": {"id": 12}, "sender": sender});
+    let told = parse("installation", &body);
+    assert!(!told.access_changed && told.installation_id.is_empty());
+    let body = json!({"action": "revoked", "installation": {"id": 12}, "sender": sender});
+    let told = parse("github_app_authorization", &body);
+    assert!(told.installation_id.is_empty());
+    assert_eq!(told.actor.unwrap_or_default().stable_id, "7");
+}

@@ -38,6 +38,7 @@ pub(super) fn delivered(one: &v1::Delivered) -> Value {
         "happenings": each(&one.happenings, happening),
         "access_changed": one.access_changed,
         "truncated": one.truncated,
+        "installation_id": one.installation_id,
     }))
 }
 

@@ -1803,6 +1803,9 @@ pub struct Hook {
     /// How many sources it serves, of other namespaces too.
     #[prost(int32, tag = "11")]
     pub source_count: i32,
+    /// True where deliveries come through the webhook of the host's app, `Host.app.hook`: the repository has none of ours.
+    #[prost(bool, tag = "12")]
+    pub by_app: bool,
 }
 /// Nested message and enum types in `Hook`.
 pub mod hook {
@@ -5436,6 +5439,10 @@ pub mod host {
         /// When the private key ends, as far as the operator knows; absent where it never does. `ListExpiring` warns in time.
         #[prost(message, optional, tag = "6")]
         pub private_key_expire_time: ::core::option::Option<::prost_types::Timestamp>,
+        /// The webhook of the app, which is one for all of its installations. Bindery sets it at the provider by itself where
+        /// none is set yet; `SetUpAppHook` does it at once, takes the place of another one, and changes its secret. Absent in lists.
+        #[prost(message, optional, tag = "7")]
+        pub hook: ::core::option::Option<super::Hook>,
     }
     /// Which ports requests may use. An empty list means the default of its scheme.
     #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5592,6 +5599,24 @@ pub mod probe_host_request {
         #[prost(message, tag = "2")]
         Host(super::Host),
     }
+}
+/// Asks for the webhook of an app.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SetUpAppHookRequest {
+    /// `hosts/{host}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What deliveries are signed with, 16 to 100 printable characters without spaces; write-only. Empty means that Bindery makes
+    /// one of 256 bits.
+    #[prost(string, tag = "2")]
+    pub secret: ::prost::alloc::string::String,
+    /// How long the secret before is accepted too; absent means an hour. At most seven days.
+    #[prost(message, optional, tag = "3")]
+    pub overlap: ::core::option::Option<::prost_types::Duration>,
+    /// True where a person enters URL and `secret` in the settings of the app: the provider is asked for nothing.
+    #[prost(bool, tag = "4")]
+    pub by_hand: bool,
 }
 /// What a probe found. Layers are tried in the order of their numbers; after the first failure of a leg
 /// the rest of it is `SKIPPED`.
@@ -6062,6 +6087,30 @@ pub mod host_service_client {
                 .insert(GrpcMethod::new("bindery.v1.HostService", "ProbeHost"));
             self.inner.unary(req, path, codec).await
         }
+        /// Points the webhook of the host's app at Bindery with a new secret, also where it leads elsewhere, and says in
+        /// `app.hook` what is so afterwards. The secret before is accepted for a while. Errors: `NOT_FOUND`, `INVALID_ARGUMENT`,
+        /// `METHOD_NOT_SUPPORTED` without an app, `CLIENT_REFUSED`, `HOST_*`, `PROVIDER_*`, `PLUGIN_*`.
+        pub async fn set_up_app_hook(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetUpAppHookRequest>,
+        ) -> std::result::Result<tonic::Response<super::Host>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.v1.HostService/SetUpAppHook",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.v1.HostService", "SetUpAppHook"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -6119,6 +6168,13 @@ pub mod host_service_server {
             tonic::Response<super::ProbeHostResponse>,
             tonic::Status,
         >;
+        /// Points the webhook of the host's app at Bindery with a new secret, also where it leads elsewhere, and says in
+        /// `app.hook` what is so afterwards. The secret before is accepted for a while. Errors: `NOT_FOUND`, `INVALID_ARGUMENT`,
+        /// `METHOD_NOT_SUPPORTED` without an app, `CLIENT_REFUSED`, `HOST_*`, `PROVIDER_*`, `PLUGIN_*`.
+        async fn set_up_app_hook(
+            &self,
+            request: tonic::Request<super::SetUpAppHookRequest>,
+        ) -> std::result::Result<tonic::Response<super::Host>, tonic::Status>;
     }
     /// Manages hosts. Only operators may change them.
     #[derive(Debug)]
@@ -6452,6 +6508,51 @@ pub mod host_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ProbeHostSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.v1.HostService/SetUpAppHook" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetUpAppHookSvc<T: HostService>(pub Arc<T>);
+                    impl<
+                        T: HostService,
+                    > tonic::server::UnaryService<super::SetUpAppHookRequest>
+                    for SetUpAppHookSvc<T> {
+                        type Response = super::Host;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetUpAppHookRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HostService>::set_up_app_hook(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetUpAppHookSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7184,6 +7285,10 @@ pub struct CreateLinkRequest {
     /// Checks everything, with a token also at the provider, stores nothing, and returns the findings.
     #[prost(bool, tag = "10")]
     pub validate_only: bool,
+    /// Namespaces that the person may choose instead of `parent` on the confirm page, as `namespaces/{namespace}`; at most 50. The
+    /// caller needs the right to link in each. Only for links that a person confirms in a browser.
+    #[prost(string, repeated, tag = "11")]
+    pub offered_namespaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// How it is authorized. Exactly one is required.
     #[prost(oneof = "create_link_request::Method", tags = "3, 4, 5, 6")]
     pub method: ::core::option::Option<create_link_request::Method>,
@@ -13200,6 +13305,7 @@ impl ::core::fmt::Debug for host::App {
             .field("slug", &self.slug)
             .field("install_uri", &self.install_uri)
             .field("private_key_expire_time", &self.private_key_expire_time)
+            .field("hook", &self.hook)
             .finish()
     }
 }
@@ -13250,6 +13356,16 @@ impl ::core::fmt::Debug for RotateTriggerTokenResponse {
         f.debug_struct("RotateTriggerTokenResponse")
             .field("trigger", &self.trigger)
             .field("token", &::core::format_args!("[redacted]"))
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for SetUpAppHookRequest {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("SetUpAppHookRequest")
+            .field("name", &self.name)
+            .field("secret", &::core::format_args!("[redacted]"))
+            .field("overlap", &self.overlap)
+            .field("by_hand", &self.by_hand)
             .finish()
     }
 }

@@ -499,10 +499,11 @@ pub struct GetInstallation {
     #[prost(bool, tag = "2")]
     pub as_person: bool,
 }
-/// The hooks of a repository.
+/// The hooks of a repository, or that of the host's app.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListHooks {
-    /// `owner/name`, or the stable id behind `id:`.
+    /// `owner/name`, or the stable id behind `id:`. Empty for the one hook of the host's app, which is then asked for as the app:
+    /// every operation on hooks takes it so, but for making and deleting one.
     #[prost(string, tag = "1")]
     pub repository: ::prost::alloc::string::String,
     /// Stop after this many pages; 0 for no limit.
@@ -551,7 +552,7 @@ pub struct DeleteHook {
     #[prost(string, tag = "2")]
     pub hook_id: ::prost::alloc::string::String,
 }
-/// The provider sends a ping, or the like of one.
+/// The provider sends a ping, or the like of one; of an app's hook, a delivery once more.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PingHook {
     /// `owner/name`, or the stable id behind `id:`.
@@ -1014,6 +1015,10 @@ pub struct Delivered {
     /// The provider left changes out of it: refs are to be compared.
     #[prost(bool, tag = "7")]
     pub truncated: bool,
+    /// Id of the installation of the app that `access_changed` is about; empty where it is about the authorization of `actor`, or
+    /// where the provider does not tell.
+    #[prost(string, tag = "8")]
+    pub installation_id: ::prost::alloc::string::String,
 }
 /// The repository of a delivery.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -838,6 +838,9 @@ pub struct Flow {
     /// What the provider said of a grant that waits to be bound in the place of another.
     #[prost(message, optional, tag = "22")]
     pub pending: ::core::option::Option<Pending>,
+    /// Other namespaces that the person may choose.
+    #[prost(string, repeated, tag = "23")]
+    pub offered_namespaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A device authorization (RFC 8628).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1104,6 +1107,9 @@ pub struct Source {
     /// When it was last changed.
     #[prost(uint64, tag = "18")]
     pub updated_ms: u64,
+    /// Under which id the refs are kept as they were when it was no longer acted for; empty where it missed nothing.
+    #[prost(string, tag = "19")]
+    pub behind: ::prost::alloc::string::String,
 }
 /// Which source of which link of which namespace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1191,7 +1197,7 @@ pub struct Hook {
     /// Host of the repository.
     #[prost(string, tag = "2")]
     pub host: ::prost::alloc::string::String,
-    /// The provider's id of the repository.
+    /// The provider's id of the repository; empty for the hook of the host's app, which is for all of them.
     #[prost(string, tag = "3")]
     pub repository: ::prost::alloc::string::String,
     /// Path of the repository, as last seen.
@@ -1257,6 +1263,12 @@ pub struct Hook {
     /// When it was made.
     #[prost(uint64, tag = "24")]
     pub created_ms: u64,
+    /// Its deliveries come through the hook of the host's app; the repository has none of ours.
+    #[prost(bool, tag = "25")]
+    pub by_app: bool,
+    /// Sixteen hexadecimal digits that tell its secret from others; empty where they are not known yet.
+    #[prost(string, tag = "26")]
+    pub secret_fingerprint: ::prost::alloc::string::String,
 }
 /// The secrets of a hook.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1353,6 +1365,9 @@ pub struct Delivery {
     /// Digests of what it is known by, 32 bytes each.
     #[prost(bytes = "vec", repeated, tag = "12")]
     pub marks: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// The hook of the repository that it is about, where the hook of the host's app brought it; empty otherwise.
+    #[prost(string, tag = "13")]
+    pub about: ::prost::alloc::string::String,
 }
 /// One header of a delivery.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2940,6 +2955,7 @@ impl ::core::fmt::Debug for Flow {
             .field("permissions", &self.permissions)
             .field("requested_scopes", &self.requested_scopes)
             .field("pending", &self.pending)
+            .field("offered_namespaces", &self.offered_namespaces)
             .finish()
     }
 }

@@ -14,8 +14,13 @@ const KEPT_MS: u64 = 3 * 86_400_000;
 
 impl Call<'_> {
     pub(super) fn deliveries(&self, repo: &Repo, hook: &Hook, rest: &[&str]) -> Outcome {
+        self.deliveries_at(&value::url(self.inner, repo, hook), hook, rest)
+    }
+
+    /// Deliveries of a hook that is at `url`
+    pub(super) fn deliveries_at(&self, url: &str, hook: &Hook, rest: &[&str]) -> Outcome {
         match (self.method, rest) {
-            (&Method::GET, []) => self.list_deliveries(repo, hook),
+            (&Method::GET, []) => self.list_deliveries(url, hook),
             (&Method::GET, [id]) => {
                 let sent = self.delivery(hook, id)?;
                 Ok(Reply::json(value::delivery_full(&sent)))
@@ -32,7 +37,7 @@ impl Call<'_> {
     }
 
     /// The newest first, from a cursor on
-    fn list_deliveries(&self, repo: &Repo, hook: &Hook) -> Outcome {
+    fn list_deliveries(&self, url: &str, hook: &Hook) -> Outcome {
         let failed = match self.value("status") {
             None => None,
             Some("success") => Some(false),
@@ -62,7 +67,6 @@ impl Call<'_> {
         let Some(last) = last.filter(|_| more) else {
             return Ok(reply);
         };
-        let url = value::url(self.inner, repo, hook);
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.query.iter().filter(|(name, _)| name != "cursor"));
         query.append_pair("cursor", &last.to_string());

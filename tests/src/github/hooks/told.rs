@@ -40,6 +40,25 @@ impl Inner {
             let delivery = self.delivery(hook, event, &guid);
             world.hooks.queue(delivery, self.now_ms());
         }
+        self.tell_apps(&mut world, repo, event);
+    }
+
+    /// Tells the hooks of apps that are installed on a repository, each by which installation
+    fn tell_apps(&self, world: &mut World, repo: &Repo, event: &Event) {
+        for (hook, installation) in world.app_hooks_of(repo) {
+            if !hook.wants(event.name) {
+                continue;
+            }
+            let mut payload = event.payload.clone();
+            payload["installation"] = serde_json::json!({"id": installation});
+            let event = Event {
+                name: event.name,
+                action: event.action,
+                payload,
+            };
+            let delivery = self.delivery(&hook, &event, &uuid());
+            world.hooks.queue(delivery, self.now_ms());
+        }
     }
 
     /// What a hook hears as it is made, and whenever somebody asks for it
@@ -101,7 +120,7 @@ impl Inner {
         self.world().hooks.queue(again, self.now_ms());
     }
 
-    fn delivery(&self, hook: &Hook, event: &Event, guid: &str) -> Delivery {
+    pub(super) fn delivery(&self, hook: &Hook, event: &Event, guid: &str) -> Delivery {
         let body = event.payload.to_string();
         let request = self.request(hook, event.name, guid, &body);
         let of = (hook.id, hook.repository);
@@ -209,7 +228,7 @@ fn is_silenced(world: &World, repo: &Repo, hook: &Hook) -> bool {
     repo.private && closed && !app.is_empty()
 }
 
-fn uuid() -> String {
+pub(super) fn uuid() -> String {
     let letters = mint::random(32);
     let digest = ring::digest::digest(&ring::digest::SHA256, letters.as_bytes());
     let hex = data_encoding::HEXLOWER.encode(&digest.as_ref()[..16]);

@@ -23,11 +23,15 @@ const CODE: usize = 4 << 10;
 
 pub(super) async fn create(
     call: Call,
-    request: wire::CreateLinkRequest,
+    mut request: wire::CreateLinkRequest,
 ) -> Result<wire::CreateLinkResponse, Failure> {
     let key = call.request_key(&request, &request.request_id)?;
     let only_checked = request.validate_only;
-    let new = convert::link::new_link(request, call.caller.name())?;
+    let offered = std::mem::take(&mut request.offered_namespaces);
+    let mut new = convert::link::new_link(request, call.caller.name())?;
+    for name in &offered {
+        new.offered.extend(chosen(&call, name)?);
+    }
     may_name_installation(&call, Some(&new.method))?;
     let created = call.engine().create_link(new, key.as_ref()).await?;
     let mut answer = answer(&call, created).await?;
@@ -137,7 +141,7 @@ pub(super) async fn confirm(
     shown(&call, &confirmed.link).await
 }
 
-/// The namespace that the person chose. The table of rights has looked at the link's own; this one needs the same right.
+/// A namespace that the person chose, or may choose. The table of rights has looked at the link's own; this one needs the same right.
 fn chosen(call: &Call, name: &str) -> Result<Option<NamespaceName>, Failure> {
     if name.is_empty() {
         return Ok(None);

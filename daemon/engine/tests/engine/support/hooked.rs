@@ -7,13 +7,13 @@ use std::{
 
 use bindery_core::{
     event::{Event, EventChange},
-    hook::{Hook, HookSecrets, HookState, KnownRef, KnownRefs},
+    hook::{Hook, HookPlace, HookSecrets, HookState, KnownRef, KnownRefs},
     link::Link,
     name::{HookId, NamespaceName, SourceId},
     port::{Clock as _, Key, Record, Vault as _},
     provider::{
         Call, Commit, Delivered, DeliveredRepository, Failure, FailureCode, Happening, HookSupport,
-        Input, OperationKind, Output, Push, Ref, RefDeleted, RefKind, RepositoryChange,
+        Input, OperationKind, Output, Person, Push, Ref, RefDeleted, RefKind, RepositoryChange,
         RepositoryChanged, Revocation, RevocationOutcome, SentDelivery, SignatureKind,
         SignatureScheme, TagCreated,
     },
@@ -122,6 +122,8 @@ impl Hooked {
             caught_up: None,
             reconciled: Some(now),
             reconcile_due: false,
+            by_app: false,
+            secret_fingerprint: String::new(),
             sources: vec![self.source.clone()],
             created: now,
         };
@@ -166,10 +168,37 @@ impl Hooked {
             created_by: "uid:1000".to_owned(),
             created: Timestamp::default(),
             updated: Timestamp::default(),
+            behind: None,
         };
         change(&mut source);
         let key = Key::Source(name.namespace.clone(), name.link.clone(), name.source);
         self.world.put(key, Record::Source(source)).await;
+    }
+
+    /// Repository 1 is served by the hook of the host's app, which is `hook-9`.
+    pub(crate) async fn serve_by_app(&self) {
+        let app = self.hook(9, "hmac").await;
+        let change = |hook: &mut Hook| {
+            hook.repository.clear();
+            hook.sources.clear();
+            hook.checked = Some(hook.created);
+        };
+        self.change_hook(9, change).await;
+        self.change_hook(1, |hook| {
+            hook.by_app = true;
+            hook.provider_id.clear();
+            hook.checked = Some(hook.created);
+        })
+        .await;
+        for (repository, hook) in [("", app), ("1", hook_id(1))] {
+            let place = HookPlace {
+                host: host_name(),
+                repository: repository.to_owned(),
+                hook,
+            };
+            let key = Key::HookPlace(host_name(), repository.to_owned());
+            self.world.put(key, Record::HookPlace(place)).await;
+        }
     }
 
     pub(crate) async fn change_hook(&self, n: usize, change: impl FnOnce(&mut Hook)) {
@@ -340,7 +369,7 @@ fn support() -> HookSupport {
 }
 
 /// Bodies of this forge are lines: `push {ref} {before} {after} [message]`, `tag {ref} {commit}`, `delete {ref} {commit}`,
-/// `rename {name}`, `deleted`, `access`, `ping`, `truncated`, `repository {id}`; `-` is nothing. Anything else it can't read.
+/// `rename {name}`, `deleted`, `access`, `installation {id}`, `revoked {user}`, `ping`, `truncated`, `repository {id}`; `-` is nothing. Anything else it can't read.
 fn parse(call: &Call) -> Result<Output, Failure> {
     let Input::ParseDelivery { body, .. } = &call.input else {
         return Err(failure(FailureCode::Protocol));
@@ -403,8 +432,17 @@ fn parse_line(delivered: &mut Delivered, words: &[&str]) -> bool {
             before: "acme/api1".to_owned(),
             after: String::new(),
         }),
-        "access" => {
+        "access" | "installation" => {
             delivered.access_changed = true;
+            delivered.installation_id = word(1);
+            return true;
+        }
+        "revoked" => {
+            delivered.access_changed = true;
+            delivered.actor = Some(Person {
+                stable_id: word(1),
+                ..Person::default()
+            });
             return true;
         }
         "repository" => {

@@ -43,7 +43,7 @@ impl HookForge {
         held.hooks.iter().map(|facts| facts.url.clone()).collect()
     }
 
-    fn answer(&self, call: &Call) -> Result<Output, Failure> {
+    pub(crate) fn answer(&self, call: &Call) -> Result<Output, Failure> {
         let mut held = self.held();
         let changes = !matches!(
             call.input,

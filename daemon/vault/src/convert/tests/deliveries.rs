@@ -7,7 +7,7 @@ use super::*;
 /// Deliveries are written whole.
 #[test]
 fn deliveries_are_written_whole() {
-    assert_full(&full_delivery(), 12);
+    assert_full(&full_delivery(), 13);
     assert_full(&mark(), 3);
     assert_full(&head(), 3);
     let message = full_delivery().write();
@@ -36,10 +36,11 @@ fn all_states_come_back() {
 /// A delivery that is not whole is no delivery.
 #[test]
 fn spoiled_deliveries_are_errors() {
-    let broken: [fn(&mut disk::Delivery); 5] = [
+    let broken: [fn(&mut disk::Delivery); 6] = [
         |delivery| delivery.state = 0,
         |delivery| delivery.state = 99,
         |delivery| delivery.hook.clear(),
+        |delivery| delivery.about = text("a/b"),
         |delivery| delivery.marks[1].truncate(31),
         |delivery| delivery.events[0].namespace.clear(),
     ];
@@ -64,6 +65,7 @@ pub(super) fn samples() -> Vec<Record> {
             message: String::new(),
             events: Vec::new(),
             marks: Vec::new(),
+            about: None,
             ..full_delivery()
         }),
         Record::DeliveryMark(mark()),
@@ -86,6 +88,7 @@ fn full_delivery() -> Delivery {
         message: text("text"),
         events: vec![(namespace_name(), 3)],
         marks: vec![[4; 32], [5; 32]],
+        about: Some(hook_id()),
     }
 }
 

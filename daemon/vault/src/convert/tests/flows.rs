@@ -60,6 +60,7 @@ pub(super) fn full_flow() -> Flow {
             installation_id: "9".to_owned(),
             username: "octo".to_owned(),
         }),
+        offered: vec![namespace_name()],
         created: at(1),
         expires: at(2),
     }

@@ -23,7 +23,7 @@ pub(super) const STATES: [HookState; 8] = [
 /// What belongs to a hook is written whole.
 #[test]
 fn hooks_are_written_whole() {
-    assert_full(&full_hook(), 24);
+    assert_full(&full_hook(), 26);
     assert_full(&full_secrets(), 4);
     assert_full(&place(), 3);
     assert_full(&refs(), 2);
@@ -163,6 +163,8 @@ fn full_hook() -> Hook {
         reconcile_due: true,
         sources: vec![source_name()],
         created: at(11),
+        by_app: true,
+        secret_fingerprint: text("0123456789abcdef"),
     }
 }
 
@@ -182,6 +184,8 @@ fn least_hook() -> Hook {
         caught_up: None,
         reconciled: None,
         reconcile_due: false,
+        by_app: false,
+        secret_fingerprint: String::new(),
         sources: Vec::new(),
         ..full_hook()
     }

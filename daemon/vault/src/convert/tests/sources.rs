@@ -7,7 +7,7 @@ use super::*;
 /// A source is written whole, its rules too.
 #[test]
 fn sources_are_written_whole() {
-    assert_full(&full_source(), 18);
+    assert_full(&full_source(), 19);
     let message = full_source().write();
     let rule = message.rules[0].encode_to_vec();
     assert_eq!(fields(&rule), (1..=6).collect());
@@ -30,12 +30,13 @@ fn never_is_not_the_default() {
 /// A source that is not whole is no source.
 #[test]
 fn spoiled_sources_are_errors() {
-    let broken: [fn(&mut disk::Source); 6] = [
+    let broken: [fn(&mut disk::Source); 7] = [
         |source| source.namespace.clear(),
         |source| source.link = text("../root"),
         |source| source.id = text("a/b"),
         |source| source.host = text("HOST"),
         |source| source.hook.clear(),
+        |source| source.behind = text("a/b"),
         |source| source.rules[0].tags[0].pattern = None,
     ];
     for (at, spoil) in broken.into_iter().enumerate() {
@@ -57,6 +58,7 @@ pub(super) fn samples() -> Vec<Record> {
             reconcile: None,
             labels: [].into(),
             annotations: [].into(),
+            behind: None,
             ..full_source()
         }),
     ]
@@ -82,6 +84,7 @@ fn full_source() -> Source {
         created_by: text("someone"),
         created: at(1),
         updated: at(2),
+        behind: Some(hook_id()),
     }
 }
 

@@ -1,0 +1,488 @@
+//! The hook of a host's app: set by the daemon itself, proven, given new secrets; and what it brings goes to the repositories,
+//! links and people that it is about.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bindery_core::{
+    delivery::DeliveryState,
+    hook::{Hook, HookSecrets, HookState},
+    link::{Cause, Link, Stage},
+    name::LinkId,
+    port::{Clock as _, Key, Record, Vault as _},
+    problem::{Reason, Who},
+    provider::{
+        Call, Delivered, Failure, FailureCode, HookFacts, Input, OperationKind, Output,
+        SentDelivery,
+    },
+    receipt::Outcome,
+    secret::Secret,
+};
+use bindery_engine::{
+    hooks::AppHookSetUp,
+    intake::{Incoming, Refused, Taken},
+    sources::Disconnect,
+};
+use data_encoding::HEXLOWER;
+use ring::hmac;
+
+use crate::support::{
+    HookForge, Hooked, World, acme, failure, host_name, new_source, source_name, source_of,
+};
+
+/// Lets what was started come to its end.
+async fn settle(world: &World) {
+    for _ in 0..4 {
+        world.engine.check_due().await;
+        world.engine.check_hooks_due().await;
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// What the forge knows of the app's hook.
+#[derive(Clone)]
+struct AppForge(Arc<Mutex<Option<HookFacts>>>);
+
+impl AppForge {
+    /// A forge whose app has a hook without an address, beside the hooks of repositories.
+    fn new(world: &World) -> (Self, HookForge) {
+        let hooks = world.hooks();
+        let facts = HookFacts {
+            hook_id: "app".to_owned(),
+            active: true,
+            web_uri: "https://forge.example/settings/apps/bindery".to_owned(),
+            ..HookFacts::default()
+        };
+        let app = Self(Arc::new(Mutex::new(Some(facts))));
+        for operation in ["ListHooks", "UpdateHook", "PingHook"] {
+            let (app, hooks) = (app.clone(), hooks.clone());
+            world.plugin.on(operation, move |call| {
+                app.answer(call).unwrap_or_else(|| hooks.answer(call))
+            });
+        }
+        (app, hooks)
+    }
+
+    fn answer(&self, call: &Call) -> Option<Result<Output, Failure>> {
+        let mut facts = self.0.lock().expect("lock");
+        match &call.input {
+            Input::ListHooks { repository, .. } if repository.is_empty() => {
+                Some(Ok(Output::Hooks(facts.iter().cloned().collect())))
+            }
+            Input::UpdateHook {
+                repository, hook, ..
+            } if repository.is_empty() => Some(match facts.as_mut() {
+                Some(facts) => {
+                    facts.url.clone_from(&hook.url);
+                    facts.deviations.retain(|one| one == "events");
+                    Ok(Output::Hook(facts.clone()))
+                }
+                None => Err(failure(FailureCode::PermissionDenied)),
+            }),
+            Input::PingHook { repository, .. } if repository.is_empty() => Some(Ok(Output::Empty)),
+            _ => None,
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HookFacts)) {
+        change(self.0.lock().expect("lock").as_mut().expect("facts"));
+    }
+
+    fn url(&self) -> String {
+        let facts = self.0.lock().expect("lock");
+        facts
+            .as_ref()
+            .map(|facts| facts.url.clone())
+            .unwrap_or_default()
+    }
+}
+
+/// A world whose host has an app with a hook that is set.
+async fn with_app() -> (World, AppForge, HookForge) {
+    let world = World::new().await;
+    let (app, hooks) = AppForge::new(&world);
+    world.give_app().await;
+    world.engine.schedule_hooks().await.expect("hooks");
+    settle(&world).await;
+    (world, app, hooks)
+}
+
+async fn app_hook(world: &World) -> Hook {
+    let hook = world.engine.app_hook(&host_name()).await;
+    hook.expect("read").expect("hook")
+}
+
+async fn secrets(world: &World, hook: &Hook) -> HookSecrets {
+    let found = world.vault.get(&Key::HookSecrets(hook.id.clone())).await;
+    match found.expect("read").map(|entry| entry.record) {
+        Some(Record::HookSecrets(secrets)) => secrets,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn signed(hook: &Hook, secret: &str, body: &str) -> Incoming {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let sign = HEXLOWER.encode(hmac::sign(&key, body.as_bytes()).as_ref());
+    Incoming {
+        hook: hook.id.to_string(),
+        headers: vec![("x-forge-signature".to_owned(), sign.into_bytes())],
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+/// An app's hook that leads nowhere is led here with a secret of 256 bits, by itself; a signed delivery proves it, and the
+/// provider's is then as it should be.
+#[tokio::test]
+async fn an_apps_hook_is_set_by_itself() {
+    let (world, app, _) = with_app().await;
+    let hook = app_hook(&world).await;
+    assert_eq!(app.url(), world.engine.hook_url(&hook.id));
+    assert_eq!(hook.state, HookState::Silent);
+    let sent = world.forge.hook_secrets.lock().expect("lock").clone();
+    assert_eq!((sent.len(), sent[0].len()), (1, 64));
+    assert_eq!(secrets(&world, &hook).await.current.expose(), sent[0]);
+    assert_eq!(hook.secret_fingerprint.len(), 16);
+    world.plugin.on("ParseDelivery", |_| {
+        Ok(Output::Delivered(Delivered {
+            ping: true,
+            ..Delivered::default()
+        }))
+    });
+    let delivery = signed(&hook, &sent[0], "ping");
+    assert_eq!(
+        world.engine.take_delivery(delivery).await,
+        Ok(Taken::Stored(1))
+    );
+    world.engine.process_deliveries().await;
+    assert_eq!(app_hook(&world).await.state, HookState::Verified);
+    assert_eq!(world.plugin.count(OperationKind::UpdateHook), 1);
+    world.clock.advance(Duration::from_secs(7 * 3600));
+    settle(&world).await;
+    assert_eq!(world.plugin.count(OperationKind::UpdateHook), 1);
+    assert_eq!(app_hook(&world).await.state, HookState::Verified);
+}
+
+/// One that leads elsewhere is somebody's: it is left until the operator says so, and then taken over.
+#[tokio::test]
+async fn an_apps_hook_elsewhere_is_left_alone() {
+    let world = World::new().await;
+    let (app, _) = AppForge::new(&world);
+    app.change(|facts| "https://elsewhere.example/hook".clone_into(&mut facts.url));
+    world.give_app().await;
+    world.engine.schedule_hooks().await.expect("hooks");
+    settle(&world).await;
+    let hook = app_hook(&world).await;
+    assert_eq!(
+        (hook.state, hook.who),
+        (HookState::Changed, Some(Who::HostOperator))
+    );
+    assert!(hook.message.contains("elsewhere.example"));
+    assert_eq!(
+        hook.action_uri,
+        "https://forge.example/settings/apps/bindery"
+    );
+    assert_eq!(app.url(), "https://elsewhere.example/hook");
+    let set = world
+        .engine
+        .set_up_app_hook(&host_name(), AppHookSetUp::default())
+        .await;
+    assert_eq!(set.expect("set up").state, HookState::Silent);
+    assert_eq!(app.url(), world.engine.hook_url(&hook.id));
+}
+
+/// What the app may not change itself is said: that it is switched off, and that it is not told of pushes.
+#[tokio::test]
+async fn what_a_person_must_set_is_said() {
+    let (world, app, _) = with_app().await;
+    app.change(|facts| facts.deviations = vec!["events".to_owned()]);
+    world.clock.advance(Duration::from_secs(7 * 3600));
+    settle(&world).await;
+    let hook = app_hook(&world).await;
+    assert_eq!(
+        (hook.state, hook.who),
+        (HookState::Changed, Some(Who::HostOperator))
+    );
+    assert!(hook.message.contains("subscribe to the events"));
+    assert_eq!(world.plugin.count(OperationKind::UpdateHook), 1);
+    app.0.lock().expect("lock").take();
+    world.clock.advance(Duration::from_secs(7 * 3600));
+    settle(&world).await;
+    let hook = app_hook(&world).await;
+    assert_eq!(hook.state, HookState::Missing);
+    assert!(hook.message.contains("not active"));
+}
+
+/// A new secret, made here or given: the old one is accepted for a while beside it. By hand nothing is asked of the provider.
+#[tokio::test]
+async fn the_secret_of_an_app_rotates_with_an_overlap() {
+    let (world, _, _) = with_app().await;
+    let hook = app_hook(&world).await;
+    let old = secrets(&world, &hook).await.current.duplicate();
+    let asked = || AppHookSetUp {
+        secret: Some(Secret::new("given-by-the-operator".to_owned())),
+        overlap: Some(Duration::from_secs(600)),
+        by_hand: true,
+    };
+    let missing = AppHookSetUp {
+        secret: None,
+        ..asked()
+    };
+    let refused = world.engine.set_up_app_hook(&host_name(), missing).await;
+    assert_eq!(refused.expect_err("none").reason, Reason::InvalidArgument);
+    let calls = world.plugin.calls.lock().expect("lock").len();
+    let set = world.engine.set_up_app_hook(&host_name(), asked()).await;
+    let set = set.expect("set up");
+    assert_eq!(world.plugin.calls.lock().expect("lock").len(), calls);
+    assert_ne!(set.secret_fingerprint, hook.secret_fingerprint);
+    let take = async |secret: &str, body: &str| {
+        world
+            .engine
+            .take_delivery(signed(&hook, secret, body))
+            .await
+    };
+    assert!(take(old.expose(), "one").await.is_ok());
+    assert!(take("given-by-the-operator", "two").await.is_ok());
+    world.clock.advance(Duration::from_secs(600));
+    assert_eq!(take(old.expose(), "three").await, Err(Refused::Forged));
+    assert!(take("given-by-the-operator", "four").await.is_ok());
+}
+
+/// A host without an app has no such hook, and one that loses its app loses it.
+#[tokio::test]
+async fn without_an_app_there_is_no_hook() {
+    let (world, _, _) = with_app().await;
+    let mut host = world.engine.host(&host_name()).await.expect("host").record;
+    host.app = None;
+    world.put(Key::Host(host_name()), Record::Host(host)).await;
+    world.engine.schedule_hooks().await.expect("hooks");
+    assert_eq!(world.engine.app_hook(&host_name()).await, Ok(None));
+    let set = world
+        .engine
+        .set_up_app_hook(&host_name(), AppHookSetUp::default())
+        .await;
+    assert_eq!(set.expect_err("no app").reason, Reason::MethodNotSupported);
+}
+
+async fn installed(world: &World, id: &str, installation: &str) -> Link {
+    let id = world.installed(id, installation).await;
+    world.read(&id).await
+}
+
+/// A repository of an installation gets no hook of its own where the app's works. It goes, with nothing to take away; and it
+/// gets one of its own when the app's hook does not serve it any more.
+#[tokio::test]
+async fn a_source_of_an_installation_needs_no_hook() {
+    let (world, app, hooks) = with_app().await;
+    let link = installed(&world, "l1", "42").await;
+    let view = world.connect(&link).await.expect("source");
+    let hook = view.hook.expect("hook");
+    assert!(hook.by_app && hook.step.is_none());
+    assert_eq!(hook.state, HookState::Silent);
+    assert!(hooks.urls().is_empty());
+    let gone = world
+        .engine
+        .delete_source(&source_of(&link), Disconnect::default())
+        .await;
+    let gone = gone.expect("gone");
+    assert_eq!(gone[0].outcome, Some(Outcome::AlreadyAbsent));
+    assert!(gone[0].message.contains("webhook of the app"));
+    assert_eq!(world.plugin.count(OperationKind::DeleteHook), 0);
+    world.connect(&link).await.expect("source");
+    app.change(|facts| "https://elsewhere.example/hook".clone_into(&mut facts.url));
+    world.clock.advance(Duration::from_secs(7 * 3600));
+    settle(&world).await;
+    world.clock.advance(Duration::from_secs(7 * 3600));
+    settle(&world).await;
+    let view = world
+        .engine
+        .source(&source_of(&link))
+        .await
+        .expect("source");
+    let hook = view.hook.expect("hook");
+    assert!(!hook.by_app);
+    assert_eq!(hooks.urls(), [world.engine.hook_url(&hook.id)]);
+}
+
+/// Where the app's hook does not work, and for a link that is no installation, the repository has a hook of its own.
+#[tokio::test]
+async fn without_the_apps_hook_a_repository_has_its_own() {
+    let (world, app, hooks) = with_app().await;
+    let person = world.bound_in(crate::support::umbrella(), Some(3600)).await;
+    let view = world.connect(&person).await.expect("source");
+    assert!(!view.hook.expect("hook").by_app);
+    assert_eq!(hooks.urls().len(), 1);
+    // What is there serves the installation as well.
+    let link = installed(&world, "l1", "42").await;
+    let view = world.connect(&link).await.expect("source");
+    let hook = view.hook.expect("hook");
+    assert!(!hook.by_app && hook.sources.len() == 2);
+    let (world, app) = {
+        drop((world, app));
+        let (world, app, _) = with_app().await;
+        (world, app)
+    };
+    app.change(|facts| facts.deviations = vec!["events".to_owned()]);
+    world.clock.advance(Duration::from_secs(7 * 3600));
+    settle(&world).await;
+    let link = installed(&world, "l1", "42").await;
+    let view = world.engine.create_source(new_source(&link), None).await;
+    assert!(!view.expect("source").hook.expect("hook").by_app);
+}
+
+const MAIN: &str = "refs/heads/main";
+
+/// A push that the app's hook brings is an event of the sources of its repository, once, whatever comes twice.
+#[tokio::test]
+async fn a_push_by_the_app_is_told_once() {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    let push = format!("repository 1\npush {MAIN} - a");
+    for id in ["id1", "id1", "id2"] {
+        hooked.deliver(9, id, &push).await.expect("taken");
+        hooked.world.engine.process_deliveries().await;
+    }
+    assert_eq!(hooked.told().await, [format!("push {MAIN} - a")]);
+    let engine = &hooked.world.engine;
+    let shown = engine.delivery(&hooked.source, 1).await.expect("delivery");
+    assert_eq!(shown.state, DeliveryState::Processed);
+    assert_eq!(hooked.read_hook(1).await.state, HookState::Verified);
+    assert_eq!(hooked.read_hook(9).await.state, HookState::Verified);
+    // Processed again it becomes what it became.
+    let again = engine
+        .retry_delivery(&hooked.source, 1)
+        .await
+        .expect("again");
+    assert_eq!(again.events, shown.events);
+    assert_eq!(hooked.told().await.len(), 1);
+}
+
+/// A repository with a hook of its own is told by that one: what the app's brings as well is nothing, and so is what it
+/// brings of a repository that nobody uses.
+#[tokio::test]
+async fn nobody_gets_a_push_twice() {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    hooked.change_hook(1, |hook| hook.by_app = false).await;
+    let body = |n: usize| format!("repository {n}\npush {MAIN} - a");
+    hooked.deliver(9, "by-app", &body(1)).await.expect("taken");
+    hooked.deliver(9, "nobody", &body(5)).await.expect("taken");
+    hooked.deliver(1, "own", &body(1)).await.expect("taken");
+    hooked.world.engine.process_deliveries().await;
+    assert_eq!(hooked.told().await, [format!("push {MAIN} - a")]);
+    for number in [1, 2] {
+        match hooked.record(Key::Delivery(number)).await {
+            Some(Record::Delivery(delivery)) => {
+                assert_eq!(delivery.state, DeliveryState::Ignored);
+                assert!(delivery.message.contains("no source is served"), "{number}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn stage(world: &World, link: &LinkId) -> Stage {
+    world.read(link).await.observed.stage
+}
+
+/// An installation that ends is looked into for its own links, and a person's revocation for that person's; what is found
+/// shows at once, and their sources are looked at.
+#[tokio::test]
+async fn installations_and_revocations_find_their_links() {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    let world = &hooked.world;
+    world.give_app().await;
+    let (ended, other) = (
+        world.installed("l1", "42").await,
+        world.installed("l2", "43").await,
+    );
+    world
+        .plugin
+        .on("Identify", |_| Err(failure(FailureCode::NotInstalled)));
+    hooked
+        .deliver(9, "id1", "installation 42")
+        .await
+        .expect("taken");
+    world.engine.process_deliveries().await;
+    settle(world).await;
+    assert_eq!(
+        stage(world, &ended).await,
+        Stage::NeedsReauthorization(Cause::AppUninstalled)
+    );
+    assert_eq!(stage(world, &other).await, Stage::Bound);
+    assert_eq!(stage(world, &hooked.link.id).await, Stage::Bound);
+    world
+        .plugin
+        .on("Identify", |_| Err(failure(FailureCode::Unauthenticated)));
+    hooked
+        .deliver(9, "id2", "revoked 583231")
+        .await
+        .expect("taken");
+    hooked.deliver(9, "id3", "revoked 1").await.expect("taken");
+    world.engine.process_deliveries().await;
+    let hook = hooked.read_hook(1).await;
+    assert!(hook.checked.is_none() && hook.reconcile_due);
+    world.clock.advance(Duration::from_secs(60));
+    settle(world).await;
+    assert_eq!(
+        stage(world, &hooked.link.id).await,
+        Stage::NeedsReauthorization(Cause::TokenRefused)
+    );
+    assert_eq!(stage(world, &other).await, Stage::Bound);
+}
+
+/// The app's own list of deliveries is gone through, and what never came is asked for again, once.
+#[tokio::test]
+async fn what_the_apps_hook_missed_is_sent_again() {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    hooked
+        .change_hook(9, |hook| hook.provider_id = "app".to_owned())
+        .await;
+    let push = format!("repository 1\npush {MAIN} - a");
+    hooked.deliver(9, "came", &push).await.expect("taken");
+    let now = hooked.world.clock.now();
+    let sent = |id: &str, status| SentDelivery {
+        sent_id: format!("sent-{id}"),
+        stable_id: id.to_owned(),
+        event: "push".to_owned(),
+        sent: Some(now),
+        status,
+    };
+    *hooked.sent.lock().expect("lock") = vec![sent("missed", 502), sent("came", 200)];
+    hooked.world.clock.advance(Duration::from_secs(3600));
+    for _ in 0..2 {
+        hooked
+            .world
+            .engine
+            .reconcile_due()
+            .await
+            .expect("reconciled");
+    }
+    assert_eq!(*hooked.again.lock().expect("lock"), ["sent-missed"]);
+}
+
+/// The hook of an app brings what all of its repositories would: only the limit for all hooks holds it.
+#[tokio::test]
+async fn an_apps_hook_may_bring_more_than_one_repositorys() {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    let limits = bindery_engine::intake::Limits {
+        per_hook: 2,
+        in_all: 8,
+        ..bindery_engine::intake::Limits::default()
+    };
+    hooked.world.engine.set_intake_limits(limits);
+    for n in 0..8 {
+        let taken = hooked
+            .deliver(9, &format!("id{n}"), &format!("push {MAIN} - a{n}"))
+            .await;
+        assert!(taken.is_ok(), "{n}");
+    }
+    let more = hooked.deliver(9, "more", "ping").await;
+    assert!(matches!(more, Err(Refused::TooMany(_))));
+}
