@@ -63,7 +63,7 @@ fn the_unit_keeps_what_must_not_be_lost() -> Result<()> {
         ("WatchdogSec", "30s"),
         ("WatchdogSignal", "SIGABRT"),
         ("DynamicUser", "yes"),
-        ("StateDirectory", "bindery"),
+        ("StateDirectory", "bindery bindery-highwater"),
         ("StateDirectoryMode", "0700"),
         // Files of the store are 0644 without.
         ("UMask", "0077"),

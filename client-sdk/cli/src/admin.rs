@@ -1,4 +1,4 @@
-//! `bindery admin`: what the operator of a daemon does with its seal, keys and audit log.
+//! `bindery admin`: what the operator of a daemon does with its seal, keys, audit log and backups.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod audit;
+mod backup;
 mod slot;
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +39,27 @@ pub(crate) enum Command {
     /// Look at the audit log, and check that nothing in it was changed
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Back up all records into one sealed file, while the daemon serves on
+    #[command(after_help = "Examples:\n  \
+        bindery admin backup --out /srv/backup/bindery.bdyb\n  \
+        bindery admin backup --out /srv/backup/bindery.bdyb --passphrase-file -\n  \
+        bindery admin backup --out - | age -r age1... > bindery.bdyb.age")]
+    Backup(backup::Backup),
+    /// Open every record of a backup, or of the daemon's store, and tell what is damaged
+    #[command(after_help = "Examples:\n  \
+        bindery admin verify\n  \
+        bindery admin verify /srv/backup/bindery.bdyb")]
+    Verify(backup::Verify),
+    /// Restore a backup into a new directory; the running store is not touched
+    #[command(
+        after_help = "Example:\n  bindery admin restore bindery.bdyb --into /var/lib/bindery-drill"
+    )]
+    Restore(backup::Restore),
+    /// Show a rollback of the store, or accept it
+    #[command(after_help = "Examples:\n  \
+        bindery admin accept-rollback\n  \
+        bindery admin accept-rollback --etag 1267-12d6 --reason 'restored the backup of Monday'")]
+    AcceptRollback(backup::AcceptRollback),
 }
 
 #[derive(Args, Debug)]
@@ -65,6 +87,10 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         Command::Unseal(with) => unseal(&with, session).await,
         Command::Slot(command) => slot::run(command, session).await,
         Command::Audit(command) => audit::run(command, session).await,
+        Command::Backup(command) => backup::backup(&command, session).await,
+        Command::Verify(command) => backup::verify(&command, session).await,
+        Command::Restore(command) => backup::restore(&command, session).await,
+        Command::AcceptRollback(command) => backup::accept_rollback(&command, session).await,
     }
 }
 

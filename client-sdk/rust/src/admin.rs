@@ -15,6 +15,10 @@ use crate::{
     page::pages,
 };
 
+pub use backup::BackupDownload;
+
+mod backup;
+
 /// What opens the seal.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -82,7 +82,7 @@ pub use bindery_proto as proto;
 pub use tonic::{Code, Status};
 
 pub use crate::{
-    admin::{KeyBytes, NewSlot, UnsealWith},
+    admin::{BackupDownload, KeyBytes, NewSlot, UnsealWith},
     builder::ClientBuilder,
     change::Change,
     client::Client,

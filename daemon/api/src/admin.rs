@@ -17,12 +17,14 @@ use crate::{
     call::{Call, service},
     convert::common::time,
     policy::PolicyError,
-    services::Nothing,
+    services::Answers,
     status::Failure,
 };
 
+pub use backup::{BackupFacts, BackupPort, KeptFacts, RollbackFacts, StoreVerdict};
 pub use keys::{AddedSlot, KeyMaterial, KeysPort, SlotOpens, SlotWish, UnsealProgress, UnsealWith};
 
+mod backup;
 mod keys;
 
 /// The parts of the daemon that an operator looks at.
@@ -33,6 +35,8 @@ pub trait AdminPort: Send + Sync {
     fn plugins(&self) -> BoxFuture<'_, Vec<PluginFacts>>;
     /// Seal, slots and keys.
     fn keys(&self) -> &dyn KeysPort;
+    /// Backups, damage and rollbacks.
+    fn backups(&self) -> &dyn BackupPort;
     /// Loads a plugin anew.
     ///
     /// Fails with [`bindery_core::problem::Reason::NotFound`] when none of this name is configured, and with the reason
@@ -155,20 +159,21 @@ service! {
     serve disable_plugin(wire::DisablePluginRequest) -> wire::Plugin = plugins::disable;
     serve list_audit_records(wire::ListAuditRecordsRequest) -> wire::ListAuditRecordsResponse = audit::list;
     serve verify_audit(wire::VerifyAuditRequest) -> wire::VerifyAuditResponse = audit::verify;
+    serve backup(wire::BackupRequest) -> Self::BackupStream = backup::backup;
+    serve restore(Streaming<wire::RestoreRequest>) -> wire::RestoreResponse = backup::restore;
+    serve verify_backup(Streaming<wire::VerifyBackupRequest>) -> wire::VerifyBackupResponse = backup::verify_backup;
+    serve verify_store(wire::VerifyStoreRequest) -> wire::VerifyStoreResponse = backup::verify_store;
+    serve accept_rollback(wire::AcceptRollbackRequest) -> wire::AcceptRollbackResponse = backup::accept_rollback;
     later rotate_keys(wire::RotateKeysRequest) -> wire::RotateKeysResponse;
-    later backup(wire::BackupRequest) -> Self::BackupStream;
-    later restore(Streaming<wire::RestoreRequest>) -> wire::RestoreResponse;
-    later verify_backup(Streaming<wire::VerifyBackupRequest>) -> wire::VerifyBackupResponse;
-    later verify_store(wire::VerifyStoreRequest) -> wire::VerifyStoreResponse;
     later compact_store(wire::CompactStoreRequest) -> wire::CompactStoreResponse;
-    later accept_rollback(wire::AcceptRollbackRequest) -> wire::AcceptRollbackResponse;
     also {
-        type BackupStream = Nothing<wire::BackupResponse>;
+        type BackupStream = Answers<wire::BackupResponse>;
     }
 }
 
 async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, Failure> {
     let facts = call.api.admin().status().await;
+    let kept = call.api.admin().backups().kept().await;
     let health = call.engine().health();
     let active = facts.active_epoch.map(|id| wire::Epoch {
         id: i32::try_from(id).unwrap_or(i32::MAX),
@@ -180,6 +185,7 @@ async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, F
         message: explain(&health).to_owned(),
         record_count: i64::try_from(facts.records).unwrap_or(i64::MAX),
         low_space: health == VaultHealth::LowSpace,
+        backup_time: kept.backed_up.map(time),
         ..wire::StoreStatus::default()
     };
     let sealed = if facts.sealed {
@@ -196,6 +202,7 @@ async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, F
         store: Some(store),
         start_time: Some(time(facts.started)),
         development: facts.development,
+        rollback: kept.rollback.map(backup::rollback),
         shares_received: count(facts.shares_received),
         shares_needed: count(facts.shares_needed),
         ..wire::Status::default()

@@ -54,8 +54,9 @@ use tokio::sync::{Semaphore, watch};
 pub use crate::{
     access::{Row, Scope, served},
     admin::{
-        AddedSlot, AdminPort, KeyMaterial, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind,
-        SlotOpens, SlotWish, StatusFacts, UnsealProgress, UnsealWith,
+        AddedSlot, AdminPort, BackupFacts, BackupPort, KeptFacts, KeyMaterial, KeysPort,
+        PluginFacts, PluginState, RollbackFacts, SlotFacts, SlotKind, SlotOpens, SlotWish,
+        StatusFacts, StoreVerdict, UnsealProgress, UnsealWith,
     },
     audit::{Weight, weight},
     limits::Limits,

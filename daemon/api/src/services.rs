@@ -27,9 +27,6 @@ use crate::{access::Governed, call::Call, pages::Paged, status::Failure};
 /// A stream of answers.
 pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// The stream of a call that comes with a later release: it never has an item.
-pub(crate) type Nothing<T> = futures_util::stream::Empty<Result<T, Status>>;
-
 impl Call {
     /// The place that a page begins at; `None` for the first one.
     fn place<M: Governed + Paged>(&self, message: &M) -> Result<Option<Vec<u8>>, Failure> {

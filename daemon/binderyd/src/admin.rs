@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bindery_api::{
-    AdminPort, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts,
+    AdminPort, BackupPort, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts,
 };
 use bindery_core::{
     port::{BoxFuture, Clock, Providers},
@@ -15,6 +15,7 @@ use bindery_host::{CatalogError, Enabled, LoadError, LoadFailure, PluginHost};
 use bindery_vault::SlotInfo;
 
 use crate::{
+    backups::Backups,
     disabled::{Disabled, Stopped},
     ports::SystemClock,
     sealing::Sealing,
@@ -23,6 +24,7 @@ use crate::{
 /// The parts that an operator looks at.
 pub(crate) struct Admin {
     seal: Arc<Sealing>,
+    backups: Backups,
     host: PluginHost,
     started: Timestamp,
     /// Plugins that could not be loaded, and why.
@@ -36,6 +38,7 @@ pub(crate) struct Admin {
 impl Admin {
     pub(crate) const fn new(
         seal: Arc<Sealing>,
+        backups: Backups,
         host: PluginHost,
         failures: Vec<LoadFailure>,
         started: Timestamp,
@@ -44,6 +47,7 @@ impl Admin {
     ) -> Self {
         Self {
             seal,
+            backups,
             host,
             started,
             failures: Mutex::new(failures),
@@ -169,6 +173,10 @@ impl AdminPort for Admin {
 
     fn keys(&self) -> &dyn KeysPort {
         &*self.seal
+    }
+
+    fn backups(&self) -> &dyn BackupPort {
+        &self.backups
     }
 
     fn reload_plugin<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<PluginFacts, Problem>> {

@@ -38,9 +38,28 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH")]
         key_file: PathBuf,
     },
+    /// Restores a backup into the data folder, which must hold no store.
+    Restore(Restore),
     /// Installed plugins, and what the operator agreed to run.
     #[command(subcommand)]
     Plugin(Plugin),
+}
+
+/// What to restore, and with what.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    /// The backup.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) backup: PathBuf,
+    /// Reads recovery shares from standard input, one a line, instead of the configured sources of the root key.
+    #[arg(long)]
+    pub(crate) recovery_shares: bool,
+    /// The passphrase that the backup was made with, in this file.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// Does not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// How to run.

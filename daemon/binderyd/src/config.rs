@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) ballast_bytes: u64,
     /// Below this much free space no new link is taken, in bytes.
     pub(crate) floor_bytes: u64,
+    /// Where the high-water mark is, by which a rolled-back store is known.
+    pub(crate) highwater_dir: PathBuf,
     /// Filter of the log: `info`, `bindery_engine=debug`.
     pub(crate) log_level: String,
     /// JSON instead of text.
@@ -137,6 +139,25 @@ fn located(error: &toml::de::Error, text: &str) -> String {
     format!("line {line}: {}", error.message().replace('\n', " "))
 }
 
+/// By default beside the data folder and not in it, so that what restores the one leaves the other (THREATS K4).
+fn highwater_dir(given: Option<PathBuf>, data_dir: &Path, errors: &mut Vec<String>) -> PathBuf {
+    let key = "store.highwater_dir";
+    let folder = given.map_or_else(
+        || {
+            let mut beside = data_dir.as_os_str().to_owned();
+            beside.push("-highwater");
+            beside.into()
+        },
+        |path| absolute(key, path, errors),
+    );
+    if folder.starts_with(data_dir) {
+        errors.push(format!(
+            "{key} must not be in data_dir: what rolls back the one would roll back the other"
+        ));
+    }
+    folder
+}
+
 fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
     let data_dir = absolute("data_dir", raw.data_dir, errors);
     Config {
@@ -162,6 +183,7 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
         audit: audit(raw.audit, &data_dir, errors),
         ballast_bytes: mebibytes(raw.store.ballast_mib),
         floor_bytes: mebibytes(raw.store.floor_mib),
+        highwater_dir: highwater_dir(raw.store.highwater_dir, &data_dir, errors),
         log_level: raw.log.level,
         log_json: match raw.log.format {
             raw::LogFormat::Auto => None,

@@ -7,6 +7,7 @@
 
 mod admin;
 mod args;
+mod backups;
 mod config;
 mod disabled;
 mod failure;
@@ -14,6 +15,7 @@ mod listeners;
 mod log;
 mod plugins;
 mod ports;
+mod restore;
 mod run;
 mod sealing;
 #[path = "leak.rs"]

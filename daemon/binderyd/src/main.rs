@@ -5,6 +5,7 @@
 
 mod admin;
 mod args;
+mod backups;
 mod config;
 mod disabled;
 mod failure;
@@ -12,6 +13,7 @@ mod listeners;
 mod log;
 mod plugins;
 mod ports;
+mod restore;
 mod run;
 mod sealing;
 mod seam;

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     admin::Admin,
+    backups::Backups,
     config::Config,
     disabled::Disabled,
     failure::Failure,
@@ -44,6 +45,7 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
         None => seal.begin().await?,
         Some(why) => seal.wait_for_keys(&why),
     }
+    let backups = Backups::new(Arc::clone(&seal), config, development);
     let policy = policy(config)?;
     let metrics = Arc::new(Mutex::new(Registry::default()));
     let api = api(
@@ -51,6 +53,7 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
         &policy,
         Admin::new(
             Arc::clone(&seal),
+            backups,
             host,
             failures,
             started,

@@ -125,6 +125,27 @@ impl Sealing {
         systemd::status("sealed");
     }
 
+    /// Takes a rolled-back store of exactly this generation, and opens it if something is configured that does.
+    pub(crate) async fn accept_rollback(
+        &self,
+        generation: u64,
+        unlock: Vec<Unlock>,
+    ) -> Result<(), Problem> {
+        let mut state = self.state.lock().await;
+        self.vault.accept_rollback(generation);
+        if unlock.is_empty() {
+            "the rollback is accepted; unseal it".clone_into(&mut self.shown().message);
+            return Ok(());
+        }
+        let opened = self.vault.unseal(unlock, OpenOptions::default()).await;
+        opened.map_err(|error| rejected(&error))?;
+        let served = self.serve(&mut state).await;
+        if served.is_err() {
+            self.vault.seal().await;
+        }
+        served
+    }
+
     async fn open(&self, state: &mut State, unlock: Unlock) -> Result<(), Problem> {
         let opened = self.vault.unseal(vec![unlock], OpenOptions::default());
         opened.await.map_err(|error| rejected(&error))?;
@@ -154,8 +175,9 @@ fn rejected(error: &OpenError) -> Problem {
         OpenError::WrongKey { .. } | OpenError::Slot(_) => Reason::UnsealRejected,
         OpenError::Store(_) | OpenError::HighWater(_) => Reason::StoreFailed,
         OpenError::Sealed => Reason::Sealed,
+        OpenError::RolledBack { .. } => Reason::StoreRolledBack,
         OpenError::Crypto => Reason::Internal,
-        // Records are missing, changed or rolled back, or the header is damaged.
+        // Records are missing or changed, or the header is damaged.
         _ => Reason::RecordTampered,
     };
     Problem::new(reason, error.to_string())

@@ -8,7 +8,7 @@ use crate::{
     args::{Args, Command, Mode, Plugin},
     config::Config,
     failure::Failure,
-    log, plugins, run,
+    log, plugins, restore, run,
     systemd::sockets::Passed,
     vault,
 };
@@ -43,6 +43,7 @@ fn start(args: Args) -> Result<(), Failure> {
             println!("{} is in order", args.config.display());
             Ok(())
         }
+        Command::Restore(asked) => runtime.block_on(restore::restore(&config, &asked)),
         Command::Slots => runtime.block_on(vault::list(&config)),
         Command::Recover { key_file } => runtime.block_on(vault::recover(&config, &key_file)),
         Command::Plugin(Plugin::Pin {

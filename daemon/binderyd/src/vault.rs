@@ -51,7 +51,8 @@ pub(crate) async fn open(
     if !exists(config) {
         initialise(config, &store, development).await?;
     }
-    let vault = Arc::new(SealedVault::sealed(&folder, &config.data_dir, store));
+    let marks = marks(config)?;
+    let vault = Arc::new(SealedVault::sealed(&folder, marks, store));
     let sealed = try_unseal(&vault, config, development).await?;
     if vault.status().await.development {
         tracing::warn!(
@@ -77,6 +78,8 @@ async fn try_unseal(
         Err(error @ (OpenError::WrongKey { .. } | OpenError::Slot(_))) => {
             Ok(Some(error.to_string()))
         }
+        // Only an operator can say whether that is right (THREATS K4).
+        Err(error @ OpenError::RolledBack { .. }) => Ok(Some(error.to_string())),
         Err(error) => Err(error.into()),
     }
 }
@@ -93,6 +96,30 @@ fn exists(config: &Config) -> bool {
 fn folder(config: &Config) -> PathBuf {
     config.data_dir.join("vault")
 }
+
+/// The folder of the high-water mark. Releases before this one kept it in the data folder: it is moved once.
+fn marks(config: &Config) -> Result<&Path, Failure> {
+    let folder = config.highwater_dir.as_path();
+    let unusable = |error: &dyn std::fmt::Display| {
+        let message = format!(
+            "{} can't be used ({error}); make it for the daemon's user, or set store.highwater_dir",
+            folder.display()
+        );
+        Failure::Config(message)
+    };
+    prepare_folder(folder).map_err(|error| unusable(&error))?;
+    let (old, new) = (config.data_dir.join(MARK), folder.join(MARK));
+    if old.exists() && !new.exists() {
+        // The two folders may be on different disks.
+        std::fs::copy(&old, &new).map_err(|error| unusable(&error))?;
+        std::fs::File::open(&new)?.sync_all()?;
+        std::fs::remove_file(&old)?;
+    }
+    Ok(folder)
+}
+
+/// The file of the high-water mark.
+const MARK: &str = "highwater";
 
 async fn initialise(
     config: &Config,
@@ -185,7 +212,7 @@ fn credential_file(name: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The first line of a file, or of standard input for `-`.
-fn passphrase(path: &Path) -> Result<Secret, Failure> {
+pub(crate) fn passphrase(path: &Path) -> Result<Secret, Failure> {
     let mut line = zeroize::Zeroizing::new(String::new());
     if path == Path::new("-") {
         std::io::stdin().lock().read_line(&mut line)?;
@@ -279,7 +306,7 @@ fn hand_out_shares(init: &mut Init) -> Result<(), Failure> {
 /// `binderyd recover`: opens the vault with two shares and gives it a new key file.
 pub(crate) async fn recover(config: &Config, key_file: &Path) -> Result<(), Failure> {
     require_vault(config)?;
-    let vault = SealedVault::sealed(folder(config), &config.data_dir, open_store(config)?);
+    let vault = SealedVault::sealed(folder(config), marks(config)?, open_store(config)?);
     if std::io::stdin().is_terminal() {
         eprintln!("Type two recovery shares, one a line:");
     }
@@ -313,7 +340,7 @@ fn require_vault(config: &Config) -> Result<(), Failure> {
 /// `binderyd slots`.
 pub(crate) async fn list(config: &Config) -> Result<(), Failure> {
     require_vault(config)?;
-    let vault = SealedVault::sealed(folder(config), &config.data_dir, open_store(config)?);
+    let vault = SealedVault::sealed(folder(config), marks(config)?, open_store(config)?);
     for slot in vault.status().await.slots {
         println!("{}\t{:?}\t{}", slot.id, slot.kind, slot.label);
     }

@@ -198,6 +198,10 @@ reasons! {
     StoreFailed = "STORE_FAILED" => Internal,
     /// A record does not open: changed, moved or rolled back.
     RecordTampered = "RECORD_TAMPERED" => Internal,
+    /// The store is older than what was acknowledged, and nobody has accepted that.
+    StoreRolledBack = "STORE_ROLLED_BACK" => Precondition,
+    /// A backup is damaged, cut, or of another key.
+    BackupInvalid = "BACKUP_INVALID" => Precondition,
     /// Two writers met; try again.
     StoreConflict = "STORE_CONFLICT" => Conflict,
     /// The audit record could not be written, so nothing was done.

@@ -45,6 +45,8 @@ mod reconcile;
 mod refresh;
 #[path = "engine/replaced.rs"]
 mod replaced;
+#[path = "engine/restored.rs"]
+mod restored;
 #[path = "engine/rotation.rs"]
 mod rotation;
 #[path = "engine/sources.rs"]

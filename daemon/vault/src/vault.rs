@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     changes: std::sync::Mutex<Option<walk::Changes>>,
     /// What the last attempt to open was refused for.
     rollback: std::sync::Mutex<Option<Rollback>>,
+    /// The generation that an operator accepts, until the vault is open.
+    accepted: std::sync::Mutex<Option<u64>>,
 }
 
 /// What is there while the vault is open.
@@ -133,6 +135,7 @@ impl SealedVault {
                 in_flight: Arc::new(Semaphore::new(MOST_IN_FLIGHT)),
                 changes: std::sync::Mutex::default(),
                 rollback: std::sync::Mutex::default(),
+                accepted: std::sync::Mutex::default(),
             }),
         }
     }

@@ -65,7 +65,7 @@ impl Gate {
             Ok(permit) => permit,
             Err(failure) => return failure.into_status(id).into_http(),
         };
-        let limit = self.deadline(request.headers());
+        let limit = self.deadline(&request);
         let request = self.prepared(request, id);
         let ours = request.uri().path().starts_with("/bindery.");
         match tokio::time::timeout(limit, self.shared.routes.clone().oneshot(request)).await {
@@ -104,13 +104,17 @@ impl Gate {
     }
 
     /// The caller's deadline, at most the daemon's own.
-    fn deadline(&self, headers: &HeaderMap) -> Duration {
-        let asked = headers
+    fn deadline(&self, request: &Request<Incoming>) -> Duration {
+        let longest = if LONG.contains(&request.uri().path()) {
+            LONGEST
+        } else {
+            self.shared.limits.call
+        };
+        let asked = request
+            .headers()
             .get("grpc-timeout")
             .and_then(|value| timeout(value.to_str().ok()?));
-        asked.map_or(self.shared.limits.call, |asked| {
-            asked.min(self.shared.limits.call)
-        })
+        asked.map_or(longest, |asked| asked.min(longest))
     }
 }
 
@@ -189,7 +193,23 @@ const OTHERS: &[&str] = &[
     "/bindery.admin.v1.AdminService/ReloadPlugin",
     "/bindery.admin.v1.AdminService/ReloadPolicy",
     "/bindery.admin.v1.AdminService/VerifyAudit",
+    "/bindery.admin.v1.AdminService/Backup",
+    "/bindery.admin.v1.AdminService/Restore",
+    "/bindery.admin.v1.AdminService/VerifyBackup",
+    "/bindery.admin.v1.AdminService/VerifyStore",
+    "/bindery.admin.v1.AdminService/AcceptRollback",
 ];
+
+/// Calls that go through a whole store; an operator waits for them.
+const LONG: &[&str] = &[
+    "/bindery.admin.v1.AdminService/Restore",
+    "/bindery.admin.v1.AdminService/VerifyBackup",
+    "/bindery.admin.v1.AdminService/VerifyStore",
+    "/bindery.admin.v1.AdminService/AcceptRollback",
+];
+
+/// How long these may take.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The code of an answer. A stream that has begun counts as `OK`.
 fn code_of(headers: &HeaderMap) -> Code {

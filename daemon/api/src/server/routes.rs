@@ -30,6 +30,9 @@ const SERVICES: &[&str] = &[
     "bindery.admin.v1.AdminService",
 ];
 
+/// Largest piece of a backup that is handed in, with what is around it.
+const BACKUP_PIECE: usize = (1 << 20) + 1024;
+
 /// Largest request about a host: it holds a CA bundle.
 const HOST_REQUEST: usize = 1 << 20;
 
@@ -52,7 +55,7 @@ pub(super) fn routes(api: &Api, surface: Surface, limits: &Limits, reflection: b
         .add_service(sized!(EventServiceServer, request));
     let mut services = &SERVICES[..SERVICES.len() - 1];
     if surface == Surface::Admin {
-        routes = routes.add_service(sized!(AdminServiceServer, request));
+        routes = routes.add_service(sized!(AdminServiceServer, request.max(BACKUP_PIECE)));
         services = SERVICES;
     }
     let health = HealthService::new(api.engine().clone(), services);

@@ -9,8 +9,8 @@ use std::{
 };
 
 use bindery_api::{
-    AddedSlot, AdminPort, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind, SlotWish,
-    StatusFacts, UnsealProgress, UnsealWith,
+    AddedSlot, AdminPort, BackupFacts, BackupPort, KeptFacts, KeysPort, PluginFacts, PluginState,
+    SlotFacts, SlotKind, SlotWish, StatusFacts, StoreVerdict, UnsealProgress, UnsealWith,
 };
 use bindery_core::{
     exchange::{
@@ -443,6 +443,79 @@ fn description() -> Description {
 /// An operator's view with one good and one broken plugin.
 pub(crate) struct Operator;
 
+/// Backups that hold the word `whole`; the passphrase decides whether they open.
+impl BackupPort for Operator {
+    fn kept(&self) -> BoxFuture<'_, KeptFacts> {
+        Box::pin(async { KeptFacts::default() })
+    }
+
+    fn backup(
+        &self,
+        passphrase: Option<Secret>,
+        out: tokio::sync::mpsc::Sender<Vec<u8>>,
+    ) -> BoxFuture<'_, Result<BackupFacts, Problem>> {
+        Box::pin(async move {
+            for piece in [b"who".to_vec(), b"le".to_vec()] {
+                out.send(piece).await.expect("a reader");
+            }
+            open_backup(passphrase.as_ref(), b"whole")
+        })
+    }
+
+    fn restore(
+        &self,
+        directory: std::path::PathBuf,
+        passphrase: Option<Secret>,
+        source: tokio::sync::mpsc::Receiver<Vec<u8>>,
+    ) -> BoxFuture<'_, Result<BackupFacts, Problem>> {
+        assert!(directory.is_absolute(), "checked before");
+        self.verify_backup(passphrase, source)
+    }
+
+    fn verify_backup(
+        &self,
+        passphrase: Option<Secret>,
+        mut source: tokio::sync::mpsc::Receiver<Vec<u8>>,
+    ) -> BoxFuture<'_, Result<BackupFacts, Problem>> {
+        Box::pin(async move {
+            let mut bytes = Vec::new();
+            while let Some(piece) = source.recv().await {
+                bytes.extend(piece);
+            }
+            open_backup(passphrase.as_ref(), &bytes)
+        })
+    }
+
+    fn verify_store(&self) -> BoxFuture<'_, Result<StoreVerdict, Problem>> {
+        let damage = vec!["one record does not open".to_owned()];
+        Box::pin(async { Ok(StoreVerdict { records: 3, damage }) })
+    }
+
+    fn accept_rollback<'a>(&'a self, etag: &'a str) -> BoxFuture<'a, Result<(), Problem>> {
+        Box::pin(async move {
+            match etag {
+                "right" => Ok(()),
+                _ => Err(Problem::not_found("rollback")),
+            }
+        })
+    }
+}
+
+fn open_backup(passphrase: Option<&Secret>, bytes: &[u8]) -> Result<BackupFacts, Problem> {
+    let opens = passphrase.is_none_or(|text| text.expose() == "words");
+    if bytes != b"whole" || !opens {
+        return Err(Problem::new(Reason::BackupInvalid, "it is not whole"));
+    }
+    Ok(BackupFacts {
+        store_id: [1; 16],
+        created: Timestamp::from_unix_ms(1),
+        records: 3,
+        size: 5,
+        sha256: [2; 32],
+        generation: 7,
+    })
+}
+
 impl AdminPort for Operator {
     fn status(&self) -> BoxFuture<'_, StatusFacts> {
         let facts = StatusFacts {
@@ -469,6 +542,10 @@ impl AdminPort for Operator {
     }
 
     fn keys(&self) -> &dyn KeysPort {
+        self
+    }
+
+    fn backups(&self) -> &dyn BackupPort {
         self
     }
 

@@ -2,7 +2,7 @@
 
 use bindery_api::Limits;
 use bindery_proto::admin::v1::{
-    GetStatusRequest, ListPluginsRequest, ReloadPluginRequest, ReloadPolicyRequest,
+    self as wire, GetStatusRequest, ListPluginsRequest, ReloadPluginRequest, ReloadPolicyRequest,
     VerifyAuditRequest, admin_service_client::AdminServiceClient,
 };
 use prost::Message;
@@ -107,6 +107,97 @@ async fn operator_is_served() {
         .expect("right")
         .into_inner();
     assert_eq!((reloaded.changed, reloaded.rule_count), (true, 0));
+}
+
+/// A backup comes in pieces with its summary last, goes back in pieces behind its settings, and what is wrong with it or
+/// with the request is told by reason.
+#[tokio::test]
+async fn operator_is_served_backups() {
+    use wire::{backup_response, restore_request, verify_backup_request};
+    let world = World::new().await;
+    let mut admin = AdminServiceClient::new(world.admin());
+    let request = |passphrase: &str| wire::BackupRequest {
+        passphrase: passphrase.to_owned(),
+    };
+    let mut stream = admin.backup(request("")).await.expect("begun").into_inner();
+    let mut bytes = Vec::new();
+    let summary = loop {
+        let part = stream.message().await.expect("part").expect("not the end");
+        match part.part.expect("a part") {
+            backup_response::Part::Chunk(chunk) => bytes.extend(chunk),
+            backup_response::Part::Summary(summary) => break summary,
+        }
+    };
+    assert_eq!(
+        (bytes.as_slice(), summary.record_count),
+        (b"whole".as_slice(), 3)
+    );
+    assert!(stream.message().await.expect("end").is_none());
+    let mut stream = admin
+        .backup(request("no"))
+        .await
+        .expect("begun")
+        .into_inner();
+    let refused = loop {
+        match stream.message().await {
+            Ok(part) => assert!(part.is_some(), "it ended without a word"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(reason(&refused), "BACKUP_INVALID");
+
+    let settings = |directory: &str| wire::RestoreRequest {
+        part: Some(restore_request::Part::Settings(wire::RestoreSettings {
+            directory: directory.to_owned(),
+            passphrase: "words".to_owned(),
+        })),
+    };
+    let chunk = |text: &str| wire::RestoreRequest {
+        part: Some(restore_request::Part::Chunk(text.into())),
+    };
+    let whole = vec![settings("/new"), chunk("who"), chunk("le")];
+    let restored = admin.restore(futures_util::stream::iter(whole)).await;
+    assert_eq!(restored.expect("restored").into_inner().directory, "/new");
+    for (messages, why) in [
+        (vec![settings("/new"), chunk("who")], "BACKUP_INVALID"),
+        (vec![settings("new"), chunk("whole")], "INVALID_ARGUMENT"),
+        (vec![chunk("whole")], "INVALID_ARGUMENT"),
+        (vec![], "INVALID_ARGUMENT"),
+    ] {
+        let refused = admin.restore(futures_util::stream::iter(messages)).await;
+        assert_eq!(reason(&refused.expect_err(why)), why);
+    }
+    let settings = verify_backup_request::Part::Settings(wire::VerifyBackupSettings::default());
+    let chunk = verify_backup_request::Part::Chunk("whole".into());
+    let parts = [settings, chunk].map(|part| wire::VerifyBackupRequest { part: Some(part) });
+    let read = admin.verify_backup(futures_util::stream::iter(parts)).await;
+    let summary = read.expect("read").into_inner().summary.expect("summary");
+    assert_eq!(summary.store_version, 7);
+}
+
+/// Damage of the store is an answer; a rollback is accepted by its etag and with a reason.
+#[tokio::test]
+async fn operator_is_told_of_damage_and_rollbacks() {
+    let world = World::new().await;
+    let mut admin = AdminServiceClient::new(world.admin());
+    let found = admin.verify_store(wire::VerifyStoreRequest {}).await;
+    let found = found.expect("verified").into_inner();
+    assert!(!found.intact && found.record_count == 3);
+    assert_eq!(found.findings[0].reason, "RECORD_TAMPERED");
+    let accept = |etag: &str, reason: &str| wire::AcceptRollbackRequest {
+        etag: etag.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let accepted = admin.accept_rollback(accept("right", "a drill")).await;
+    assert!(accepted.expect("accepted").into_inner().status.is_some());
+    for (etag, why, expected) in [
+        ("wrong", "a drill", "NOT_FOUND"),
+        ("right", "", "INVALID_ARGUMENT"),
+        ("", "a drill", "INVALID_ARGUMENT"),
+    ] {
+        let refused = admin.accept_rollback(accept(etag, why)).await;
+        assert_eq!(reason(&refused.expect_err(expected)), expected);
+    }
 }
 
 async fn health(channel: Channel, service: &str) -> Result<ServingStatus, Code> {

@@ -255,6 +255,7 @@ impl Default for Audit {
 pub(crate) struct Store {
     pub(crate) ballast_mib: u64,
     pub(crate) floor_mib: u64,
+    pub(crate) highwater_dir: Option<PathBuf>,
 }
 
 impl Default for Store {
@@ -263,6 +264,8 @@ impl Default for Store {
         Self {
             ballast_mib: 64,
             floor_mib: 128,
+            // Beside the data folder, which is known only when the whole file is read.
+            highwater_dir: None,
         }
     }
 }

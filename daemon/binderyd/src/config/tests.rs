@@ -64,6 +64,22 @@ fn registries_are_read() {
     }
 }
 
+/// K4: the high-water mark is never kept in the folder that it watches over.
+#[test]
+fn k4_the_mark_is_kept_elsewhere() {
+    let folder = |text: &str| {
+        let config = Config::parse(&format!("data_dir = \"/srv/b\"\n{LEAST}{text}"));
+        config.map(|config| config.highwater_dir)
+    };
+    assert_eq!(folder(""), Ok("/srv/b-highwater".into()));
+    let other = "[store]\nhighwater_dir = \"/mnt/marks\"\n";
+    assert_eq!(folder(other), Ok("/mnt/marks".into()));
+    for inside in ["/srv/b", "/srv/b/marks", "marks"] {
+        let text = format!("[store]\nhighwater_dir = \"{inside}\"\n");
+        assert!(folder(&text).is_err(), "{inside}");
+    }
+}
+
 /// All errors are told together.
 #[test]
 fn errors_are_collected() {

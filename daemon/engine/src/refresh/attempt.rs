@@ -42,6 +42,7 @@ impl Engine {
         let client = self.client(&host, link.record.auth_kind).await?;
         let pass = self.pass(&host).await?;
         let intent = next_attempt(&grant.record, intent, namespace, id, self.now());
+        self.take_turn(&host, &intent)?;
         // Not journalled means not sent.
         self.put_intent(&intent).await?;
         let outcome = self.present_refresh(&host, &client, &grant.record).await;

@@ -1,9 +1,10 @@
 //! How hard the token endpoint of one host is called: so many at once, a rest after failures, and a pause where it asks for
-//! one (THREATS R6, R7).
+//! one (THREATS R6, R7). Grants that were restored come one after the other (THREATS K15).
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bindery_core::{
@@ -12,6 +13,7 @@ use bindery_core::{
     host::{Host, RateBudget},
     name::HostName,
     problem::{Problem, Reason},
+    refresh::Intent,
     time::Timestamp,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -26,7 +28,12 @@ struct Gate {
     permits: Arc<Semaphore>,
     at_once: u32,
     breaker: Breaker,
+    /// When the next restored grant may be tried.
+    restored: Timestamp,
 }
+
+/// Time between two restored grants that one host sees.
+const RESTORED_PACE: Duration = Duration::from_secs(1);
 
 impl HostGates {
     /// Whether a host may be called now, without taking a place.
@@ -48,11 +55,25 @@ impl HostGates {
             permits: places(at_once),
             at_once,
             breaker: Breaker::default(),
+            restored: Timestamp::default(),
         });
         if gate.at_once != at_once {
             (gate.permits, gate.at_once) = (places(at_once), at_once);
         }
         Arc::clone(&gate.permits)
+    }
+
+    /// Takes the turn of a restored grant, or says when there may be one.
+    fn restored_turn(&self, host: &HostName, now: Timestamp) -> Result<(), Timestamp> {
+        let mut gates = lock(&self.0);
+        let Some(gate) = gates.get_mut(host) else {
+            return Ok(());
+        };
+        if now < gate.restored {
+            return Err(gate.restored);
+        }
+        gate.restored = now.after(RESTORED_PACE);
+        Ok(())
     }
 
     fn with<T>(&self, host: &HostName, act: impl FnOnce(&mut Breaker) -> T) -> Option<T> {
@@ -79,6 +100,17 @@ impl Engine {
         }
     }
 
+    /// Lets restored grants of one host through one a second: a host that sees a crowd of dead tokens may ban the client.
+    /// The others are told to come again; nothing is sent for them.
+    pub(super) fn take_turn(&self, host: &Host, intent: &Intent) -> Result<(), Problem> {
+        let now = self.now();
+        if !intent.restored {
+            return Ok(());
+        }
+        let turn = self.host_gates().restored_turn(&host.name, now);
+        turn.map_err(|next| after_restore(host, next.since(now)))
+    }
+
     /// What an answer says about the host.
     pub(super) fn note_answer(&self, host: &Host, outcome: &TokenOutcome) {
         let (random, now) = (u64::from_le_bytes(self.random()), self.now());
@@ -94,7 +126,17 @@ impl Engine {
     }
 }
 
-fn resting(host: &Host, wait: std::time::Duration) -> Problem {
+fn after_restore(host: &Host, wait: Duration) -> Problem {
+    let message = format!(
+        "the store was restored, and tokens of {} are tried one a second; try again",
+        host.web_url
+    );
+    Problem::new(Reason::ProviderUnavailable, message)
+        .retry(Some(wait))
+        .with("host", host.name.as_str())
+}
+
+fn resting(host: &Host, wait: Duration) -> Problem {
     let message = format!(
         "{} did not answer lately or asked for a pause, and is left alone for a while; try again later",
         host.web_url

@@ -52,6 +52,7 @@ impl Engine {
         let (namespace, id) = (&link.namespace, &link.id);
         let previous = stand.intent.clone().map(found_out);
         let intent = next_attempt(&stand.grant.record, previous, namespace, id, self.now());
+        self.take_turn(host, &intent)?;
         // Not journalled means not sent.
         self.put_intent(&intent).await?;
         match self.present_rotation(link, host, &stand.grant.record).await {

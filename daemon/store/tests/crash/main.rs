@@ -2,6 +2,9 @@
 //!
 //! The tests start this same program again as a child (`child`), which writes and says what was acknowledged, and look
 //! at what it left behind. `shim.c` is the model of a disk that loses what was not synced.
+//!
+//! `BINDERY_FIGURES=full` runs the numbers that THREATS §10 asks for: 1,000 kills, 1,000 power cuts, a full disk at each
+//! of 500 writes, an error at each of 500 calls, 100 double starts. Without it a share of them runs.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +23,14 @@ use tempfile::TempDir;
 use crate::disk::Shim;
 use crate::parent::{Acknowledged, Random, Report, Run};
 
+/// How often something is tried: `full` times where the figures are asked for.
+fn figure(share: usize, full: usize) -> usize {
+    match std::env::var("BINDERY_FIGURES") {
+        Ok(text) if text == "full" => full,
+        _ => share,
+    }
+}
+
 /// Not a test of its own: the body of the child processes. Does nothing unless a test started it.
 #[test]
 fn child() {
@@ -32,7 +43,7 @@ fn k6_power_cuts_lose_nothing_acknowledged() {
     let shim = Shim::compile();
     let mut random = Random(6);
     let (mut cuts, mut acknowledged) = (0, 0);
-    for _ in 0..6 {
+    for _ in 0..figure(6, 125) {
         let mut live = TempDir::new().unwrap();
         let mut promised = Acknowledged::default();
         for _ in 0..8 {
@@ -74,7 +85,7 @@ fn k6_control_without_sync_data_loses() {
 fn k7_kills_lose_nothing_acknowledged() {
     let mut random = Random(7);
     let (mut kills, mut acknowledged) = (0, 0);
-    for _ in 0..4 {
+    for _ in 0..figure(4, 20) {
         let live = TempDir::new().unwrap();
         let mut promised = Acknowledged::default();
         for _ in 0..50 {
@@ -131,20 +142,28 @@ fn k8_a_size_limit_fails_cleanly() {
 #[test]
 fn k8_a_full_disk_does_not_prevent_a_restart() {
     let shim = Shim::compile();
-    for full in [30, 60, 90] {
+    let (mut met, mut acknowledged) = (0, 0);
+    // The first writes are those of opening, which releases the ballast and goes on.
+    for full in (1..=500).step_by(figure(29, 1)) {
         let live = TempDir::new().unwrap();
         let full = full.to_string();
         let run = Run::of(live.path())
             .shim(&shim, &[("SHIM_FULL", &full)])
             .ballast()
+            .limit(400)
             .go();
-        assert_read_only(&run);
-        assert!(
-            !live.path().join("ballast").exists(),
-            "the ballast was not released"
-        );
+        if run.has_failed() {
+            met += 1;
+            assert_read_only(&run);
+            assert!(
+                !live.path().join("ballast").exists(),
+                "the ballast was not released"
+            );
+        }
+        assert!(run.has_opened() && run.succeeded(), "{full}: {run:?}");
         let mut promised = Acknowledged::default();
         promised.extend(&run);
+        acknowledged += promised.total();
         std::fs::write(live.path().join("ballast"), "some").unwrap();
         let again = Run::of(live.path())
             .shim(&shim, &[("SHIM_FULL", "1")])
@@ -154,6 +173,10 @@ fn k8_a_full_disk_does_not_prevent_a_restart() {
         promised.extend(&again);
         records::check(live.path(), &mut promised).unwrap();
     }
+    println!(
+        "K8: {met} disks full in use, {acknowledged} acknowledged batches, 0 lost, all restarted while full"
+    );
+    assert!(met >= figure(12, 400), "only {met} disks were full in use");
 }
 
 /// K8: without ballast a full disk is a typed refusal, and the store opens once there is room.
@@ -176,9 +199,9 @@ fn k8_a_full_disk_without_ballast_is_a_typed_refusal() {
 #[test]
 fn k9_nothing_is_acknowledged_after_an_io_error() {
     let shim = Shim::compile();
-    let (mut met, mut acknowledged) = (0, 0);
+    let (mut runs, mut met, mut acknowledged) = (0, 0, 0);
     for call in ["fdatasync", "fsync", "pwrite", "sync_file_range", "write"] {
-        for nth in [1, 2, 3, 5, 8, 13] {
+        for nth in (1..=100).filter(|nth| [1, 2, 3, 5, 8, 13].contains(nth) || figure(0, 1) > 0) {
             let live = TempDir::new().unwrap();
             let plan = format!("{call}:{nth}:5");
             let run = Run::of(live.path())
@@ -188,7 +211,9 @@ fn k9_nothing_is_acknowledged_after_an_io_error() {
             assert!(run.succeeded(), "{plan}: {run:?}");
             assert_eq!(run.acknowledged_after_error(), 0, "{plan}: {run:?}");
             assert!(!run.has_failed() || run.could_read(), "{plan}: {run:?}");
-            assert!(call != "fdatasync" || run.has_failed(), "{plan}: {run:?}");
+            let surely = call == "fdatasync" && nth <= 13;
+            assert!(!surely || run.has_failed(), "{plan}: {run:?}");
+            runs += 1;
             met += usize::from(run.has_failed() || !run.has_opened());
             let mut promised = Acknowledged::default();
             promised.extend(&run);
@@ -196,8 +221,10 @@ fn k9_nothing_is_acknowledged_after_an_io_error() {
             acknowledged += promised.total();
         }
     }
-    println!("K9: {met} of 30 runs met their error, {acknowledged} acknowledged before, 0 after");
-    assert!(met >= 18, "only {met} of 30 errors were met");
+    println!(
+        "K9: {met} of {runs} runs met their error, {acknowledged} acknowledged in all, 0 after the error"
+    );
+    assert!(met >= 18, "only {met} of {runs} errors were met");
 }
 
 /// K11: of many processes that open one folder at once exactly one gets it.
@@ -205,7 +232,8 @@ fn k9_nothing_is_acknowledged_after_an_io_error() {
 fn k11_one_of_many_processes_wins() {
     let live = TempDir::new().unwrap();
     let holder = Run::of(live.path()).start();
-    for _ in 0..20 {
+    let starts = figure(20, 100);
+    for _ in 0..starts {
         let second = Run::of(live.path()).go();
         assert!(second.was_refused("Locked"), "{second:?}");
     }
@@ -213,6 +241,7 @@ fn k11_one_of_many_processes_wins() {
     let mut promised = Acknowledged::default();
     promised.extend(&run);
     records::check(live.path(), &mut promised).unwrap();
+    println!("K11: {starts} double starts, {starts} refused, 0 damaged");
 }
 
 /// Runs a child on the model disk until it is killed, and returns what the disk holds then.

@@ -30,6 +30,61 @@ fn k2_moved_records_do_not_open() {
     }
 }
 
+/// K2: of 500 records, none opens with a field that another one has in its place: epoch, version, binding, envelope, or
+/// all of them. All pairs with `BINDERY_FIGURES=full`; a share of them without.
+#[test]
+fn k2_exchanged_fields_do_not_open() {
+    let keys = keys();
+    let mut asked = all_keys();
+    let host = HostName::parse("forge").unwrap();
+    for n in 0.. {
+        if asked.len() >= 500 {
+            break;
+        }
+        let namespace = NamespaceName::parse(&format!("n{}", n % 7)).unwrap();
+        let link = LinkId::parse(&format!("l{n}")).unwrap();
+        let origins = OriginSet::new(vec![
+            Origin::parse(&format!("https://f{}.example", n % 5)).unwrap(),
+        ]);
+        asked.push(Asked::Link(namespace.clone(), link.clone()));
+        asked.push(Asked::Grant(namespace, link, host.clone(), origins));
+    }
+    let versions = 1..;
+    let sealed = asked.iter().zip(versions);
+    let sealed: Vec<_> = sealed
+        .map(|(key, version)| seal(&keys, key, version))
+        .collect();
+    let full = std::env::var("BINDERY_FIGURES").is_ok_and(|text| text == "full");
+    let (step, mut pairs, mut accepted) = (if full { 1 } else { 17 }, 0, 0);
+    for at in (0..asked.len()).step_by(step) {
+        let address = keys.address(&asked[at]);
+        for from in (0..asked.len()).filter(|from| *from != at) {
+            for field in [
+                6..10,
+                10..18,
+                18..34,
+                34..sealed[at].len(),
+                0..sealed[at].len(),
+            ] {
+                let mut value = sealed[at].clone();
+                let other = &sealed[from][field.start..];
+                let other = &other[..other.len().min(field.len())];
+                if value[field.clone()] == *other {
+                    continue;
+                }
+                value.splice(field, other.iter().copied());
+                pairs += 1;
+                accepted += usize::from(keys.open_record(&address, &value).is_ok());
+            }
+        }
+    }
+    println!(
+        "K2: {pairs} exchanged fields among {} records, {accepted} accepted",
+        asked.len()
+    );
+    assert_eq!(accepted, 0);
+}
+
 /// K2: no value with one changed byte, or with one byte less, opens; neither does another vault's.
 #[test]
 fn k2_changed_values_do_not_open() {

@@ -72,14 +72,23 @@ impl SealedVault {
         // A passphrase takes a second of computing.
         let unlocking = tokio::task::spawn_blocking(move || unlock_header(&folder, &unlock));
         let unlocked = unlocking.await.map_err(|_| OpenError::Crypto)??;
+        let options = OpenOptions {
+            accept_rollback: options.accept_rollback.or(*inner.accepted_rollback()),
+        };
         let outcome = inner.open_store(&mut writer, unlocked, options).await;
         inner.note_rollback(&outcome);
         let accepted = outcome?;
+        *inner.accepted_rollback() = None;
         drop(writer);
         if accepted {
             inner.step_back().await?;
         }
         Ok(())
+    }
+
+    /// Takes a store that was rolled back to exactly this generation, the next time that somebody opens it.
+    pub fn accept_rollback(&self, generation: u64) {
+        *self.inner.accepted_rollback() = Some(generation);
     }
 
     /// What the last attempt to open was refused for; hand its `found` to [`OpenOptions`] to accept it.
@@ -175,6 +184,12 @@ impl Inner {
             }),
             _ => None,
         };
+    }
+
+    fn accepted_rollback(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
+        self.accepted
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn remembered_rollback(&self) -> std::sync::MutexGuard<'_, Option<Rollback>> {

@@ -1,16 +1,19 @@
-//! The vault does what a map does, also through restarts and rotations.
+//! M1: the vault does what a map does, also through restarts, crashes, rotations, rollbacks, and backups that are restored.
+//!
+//! `BINDERY_FIGURES=full` runs 2,000 cases of up to 50 steps; without it 48 of up to 30.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use bindery_core::{
-    port::{Expect, Listing, Record, Vault, VaultError},
+    port::{Change, Expect, Listing, Record, Vault, VaultError},
     time::Timestamp,
 };
-use bindery_store::MemoryStore;
-use bindery_vault::SealedVault;
+use bindery_store::{MemoryStore, Store, Tree};
+use bindery_vault::{OpenError, OpenOptions, Opening, SealedVault, Target, Unlock};
 use proptest::prelude::*;
+use tokio::sync::mpsc;
 
-use crate::support::{Home, change, link, link_key, namespace, read_link};
+use crate::support::{Home, change, dump, link, link_key, namespace, read_link, restore};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -19,6 +22,12 @@ enum Step {
     Rotate,
     Reseal(usize),
     List(u8, usize),
+    /// The process ends while a commit is on its way.
+    Crash(Vec<Write>, bool),
+    /// The store goes back to what it was some steps before.
+    RollBack(usize),
+    /// A backup is made, and the vault goes on with what was restored from it.
+    Restore,
 }
 
 #[derive(Clone, Debug)]
@@ -64,25 +73,41 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Rotate),
         2 => (1usize..5).prop_map(Step::Reseal),
         2 => (0u8..2, 1usize..4).prop_map(|(of, limit)| Step::List(of, limit)),
+        1 => (prop::collection::vec(write(), 1..4), any::<bool>())
+            .prop_map(|(writes, durable)| Step::Crash(writes, durable)),
+        1 => (1usize..6).prop_map(Step::RollBack),
+        1 => Just(Step::Restore),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(figure(48, 2000)))]
 
     /// Whatever is written, deleted, listed, re-opened and rotated, the vault and a map agree.
     #[test]
-    fn vault_is_a_map(steps in prop::collection::vec(step(), 1..30)) {
+    fn vault_is_a_map(steps in prop::collection::vec(step(), 1..figure(30, 50) as usize)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(run(steps));
     }
 }
 
+fn figure(share: u32, full: u32) -> u32 {
+    match std::env::var("BINDERY_FIGURES") {
+        Ok(text) if text == "full" => full,
+        _ => share,
+    }
+}
+
+/// What was stored, and what the map held then.
+type Past = (Vec<(Tree, Vec<u8>, Vec<u8>)>, Model);
+
 async fn run(steps: Vec<Step>) {
-    let home = Home::new(Arc::new(MemoryStore::new())).await;
+    let mut home = Home::new(Arc::new(MemoryStore::new())).await;
     let mut vault = home.open().await;
     let mut model = Model::new();
+    let mut history: Vec<Past> = Vec::new();
     for step in steps {
+        history.push((dump(&*home.store).await, model.clone()));
         match step {
             Step::Write(writes) => both(&vault, &mut model, writes).await,
             Step::Reopen => {
@@ -92,6 +117,22 @@ async fn run(steps: Vec<Step>) {
             Step::Rotate => _ = vault.rotate_epoch(Timestamp::default()).await.unwrap(),
             Step::Reseal(limit) => _ = vault.reseal_step(limit).await.unwrap(),
             Step::List(of, limit) => list(&vault, &model, of, limit).await,
+            Step::Crash(writes, durable) => {
+                vault = crash(&home, vault, &mut model, (writes, durable)).await;
+            }
+            Step::RollBack(steps) => {
+                let at = history.len().saturating_sub(steps);
+                history.truncate(at + 1);
+                let past = history.last().unwrap();
+                vault = roll_back(&home, vault, past).await;
+                model.clone_from(&past.1);
+            }
+            Step::Restore => {
+                home.store = restored(&home, &vault).await;
+                drop(vault);
+                vault = home.open().await;
+                history.clear();
+            }
         }
         compare(&vault, &model).await;
     }
@@ -101,7 +142,86 @@ async fn run(steps: Vec<Step>) {
     assert_eq!(vault.status().await.records, model.len() as u64);
 }
 
-async fn both(vault: &SealedVault, model: &mut Model, mut writes: Vec<Write>) {
+/// The process ends with a commit on its way, which is on the disk or is not, and with a mark that is not written yet.
+async fn crash(
+    home: &Home,
+    vault: SealedVault,
+    model: &mut Model,
+    (writes, durable): (Vec<Write>, bool),
+) -> SealedVault {
+    let mark = home.folder.path().join("highwater");
+    let old_mark = std::fs::read(&mark).unwrap();
+    let before = dump(&*home.store).await;
+    let mut after = model.clone();
+    both(&vault, &mut after, writes).await;
+    drop(vault);
+    std::fs::write(&mark, old_mark).unwrap();
+    if durable {
+        *model = after;
+    } else {
+        restore(&*home.store, &before).await;
+    }
+    home.open().await
+}
+
+/// A store that is older than the mark is refused until exactly its generation is accepted.
+async fn roll_back(home: &Home, vault: SealedVault, past: &Past) -> SealedVault {
+    let known = vault.status().await.generation;
+    drop(vault);
+    restore(&*home.store, &past.0).await;
+    let folder = home.folder.path();
+    let vault = SealedVault::sealed(folder, folder, Arc::clone(&home.store));
+    let unlock = || vec![Unlock::KeyFile(home.key())];
+    match vault.unseal(unlock(), OpenOptions::default()).await {
+        Ok(()) => assert_eq!(
+            vault.status().await.generation,
+            known,
+            "nothing was rolled back"
+        ),
+        Err(OpenError::RolledBack { found, known: mark }) => {
+            assert!(found < mark && mark == known, "{found} {mark} {known}");
+            let accept = |generation| OpenOptions {
+                accept_rollback: Some(generation),
+            };
+            let other = vault.unseal(unlock(), accept(found + 1)).await;
+            assert!(matches!(other, Err(OpenError::RolledBack { .. })));
+            vault.unseal(unlock(), accept(found)).await.unwrap();
+        }
+        Err(error) => panic!("{error}"),
+    }
+    vault
+}
+
+/// The store that a backup of the vault is restored into.
+async fn restored(home: &Home, vault: &SealedVault) -> Arc<dyn Store> {
+    let (out, pieces) = mpsc::channel(1000);
+    vault.backup(None, Timestamp::default(), out).await.unwrap();
+    let new = tempfile::tempdir().unwrap();
+    let target = Target {
+        folder: new.path().join("vault"),
+        store: Arc::new(MemoryStore::new()),
+    };
+    let opening = Opening::slots(vec![Unlock::KeyFile(home.key())]);
+    bindery_vault::restore(pieces, opening, None, &target)
+        .await
+        .unwrap();
+    target.store
+}
+
+async fn both(vault: &SealedVault, model: &mut Model, writes: Vec<Write>) {
+    let (changes, next) = planned(model, writes);
+    let expected = match next {
+        Some(_) => Ok(()),
+        None => Err(VaultError::Conflict),
+    };
+    assert_eq!(vault.commit(changes).await, expected);
+    if let Some(next) = next {
+        *model = next;
+    }
+}
+
+/// The changes, and the map after them; `None` where they are refused.
+fn planned(model: &Model, mut writes: Vec<Write>) -> (Vec<Change>, Option<Model>) {
     writes.sort_by_key(|write| write.place);
     writes.dedup_by_key(|write| write.place);
     let mut next = model.clone();
@@ -130,25 +250,21 @@ async fn both(vault: &SealedVault, model: &mut Model, mut writes: Vec<Write>) {
         }
         changes.push(change(link_key(&place(write.place)), expect, record));
     }
-    let expected = if holds {
-        Ok(())
-    } else {
-        Err(VaultError::Conflict)
-    };
-    assert_eq!(vault.commit(changes).await, expected);
-    if holds {
-        *model = next;
-    }
+    (changes, holds.then_some(next))
 }
 
 async fn compare(vault: &SealedVault, model: &Model) {
     for of in 0..2 {
         for id in 0..4 {
-            let read = read_link(vault, &place((of, id))).await.unwrap();
-            let read = read.map(|(link, version)| (link.display_name.parse().unwrap(), version));
-            assert_eq!(read, model.get(&(of, id)).copied());
+            let expected = model.get(&(of, id)).copied();
+            assert_eq!(shown(vault, (of, id)).await, expected);
         }
     }
+}
+
+async fn shown(vault: &SealedVault, at: (u8, u8)) -> Option<(u16, u64)> {
+    let read = read_link(vault, &place(at)).await.unwrap();
+    read.map(|(link, version)| (link.display_name.parse().unwrap(), version))
 }
 
 async fn list(vault: &SealedVault, model: &Model, of: u8, limit: usize) {

@@ -345,7 +345,8 @@ pub struct RotateKeysResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct BackupRequest {
-    /// Encrypts it with a passphrase instead of the root key; write-only.
+    /// Encrypts it with a passphrase, at least 12 characters; to use it then takes this passphrase and the root
+    /// key. Empty means the root key alone; write-only.
     #[prost(string, tag = "1")]
     pub passphrase: ::prost::alloc::string::String,
 }
@@ -418,7 +419,7 @@ pub struct RestoreSettings {
     /// Absolute path of the new directory on the daemon's machine; it must be absent or empty.
     #[prost(string, tag = "1")]
     pub directory: ::prost::alloc::string::String,
-    /// Passphrase that the backup was encrypted with; write-only. Empty means the root key.
+    /// Passphrase that the backup was encrypted with; write-only. Empty means the root key alone.
     #[prost(string, tag = "2")]
     pub passphrase: ::prost::alloc::string::String,
 }
@@ -456,7 +457,7 @@ pub mod verify_backup_request {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct VerifyBackupSettings {
-    /// Passphrase that the backup was encrypted with; write-only. Empty means the root key.
+    /// Passphrase that the backup was encrypted with; write-only. Empty means the root key alone.
     #[prost(string, tag = "1")]
     pub passphrase: ::prost::alloc::string::String,
 }
@@ -1133,8 +1134,9 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("bindery.admin.v1.AdminService", "Backup"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Restores a backup into a new directory; the running store is not touched. Errors: `BACKUP_INVALID`,
-        /// `ALREADY_EXISTS` where the directory is not empty, `INVALID_ARGUMENT`, `STORE_LOW_SPACE`.
+        /// Restores a backup of this store into a new directory; the running store is not touched. Errors:
+        /// `BACKUP_INVALID`, `ALREADY_EXISTS` where the directory is not empty, `INVALID_ARGUMENT`, `SEALED`,
+        /// `STORE_LOW_SPACE`.
         pub async fn restore(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::RestoreRequest>,
@@ -1242,8 +1244,9 @@ pub mod admin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Accepts that the store is older than the daemon knows that it was. Errors: `NOT_FOUND` where there is
-        /// no rollback to accept, `ETAG_MISMATCH`.
+        /// Accepts that the store is older than the daemon knows that it was, and opens it with what is configured;
+        /// where nothing is, unsealing by hand opens it. Refresh tokens are then tried once at most. Errors:
+        /// `NOT_FOUND` where there is no rollback to accept, `ETAG_MISMATCH`.
         pub async fn accept_rollback(
             &mut self,
             request: impl tonic::IntoRequest<super::AcceptRollbackRequest>,
@@ -1528,8 +1531,9 @@ pub mod admin_service_server {
             &self,
             request: tonic::Request<super::BackupRequest>,
         ) -> std::result::Result<tonic::Response<Self::BackupStream>, tonic::Status>;
-        /// Restores a backup into a new directory; the running store is not touched. Errors: `BACKUP_INVALID`,
-        /// `ALREADY_EXISTS` where the directory is not empty, `INVALID_ARGUMENT`, `STORE_LOW_SPACE`.
+        /// Restores a backup of this store into a new directory; the running store is not touched. Errors:
+        /// `BACKUP_INVALID`, `ALREADY_EXISTS` where the directory is not empty, `INVALID_ARGUMENT`, `SEALED`,
+        /// `STORE_LOW_SPACE`.
         async fn restore(
             &self,
             request: tonic::Request<tonic::Streaming<super::RestoreRequest>>,
@@ -1560,8 +1564,9 @@ pub mod admin_service_server {
             tonic::Response<super::CompactStoreResponse>,
             tonic::Status,
         >;
-        /// Accepts that the store is older than the daemon knows that it was. Errors: `NOT_FOUND` where there is
-        /// no rollback to accept, `ETAG_MISMATCH`.
+        /// Accepts that the store is older than the daemon knows that it was, and opens it with what is configured;
+        /// where nothing is, unsealing by hand opens it. Refresh tokens are then tried once at most. Errors:
+        /// `NOT_FOUND` where there is no rollback to accept, `ETAG_MISMATCH`.
         async fn accept_rollback(
             &self,
             request: tonic::Request<super::AcceptRollbackRequest>,
