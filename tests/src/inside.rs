@@ -28,15 +28,24 @@ pub struct Installed {
     pub installation: u64,
 }
 
+/// Whether a request is one for tokens, by code or to refresh them: at every forge its path has one of two ends.
+fn is_for_tokens(method: &str, path: &str) -> bool {
+    method == "POST" && (path.ends_with("/token") || path.ends_with("/access_token"))
+}
+
 /// A forge that can be looked into.
 pub trait Inside: Forge {
     /// How many hooks there are, in whatever repository, whose URL begins so.
     fn hooks_pointing_at(&self, url_prefix: &str) -> usize;
+    /// What the hooks whose URL begins so sign with, or send along.
+    fn hook_secrets(&self, url_prefix: &str) -> Vec<String>;
     /// What somebody could still use: access and refresh tokens of applications, tokens that people made, authorizations,
     /// installations.
     fn alive(&self) -> usize;
     /// How many requests came whose path has this part.
     fn asked(&self, part: &str) -> usize;
+    /// How many requests came to its token endpoint.
+    fn token_requests(&self) -> usize;
     /// How many deliveries were answered with success.
     fn delivered(&self) -> usize;
     /// Somebody pushes a commit to `octo/hello`, and every delivery about it has an answer.

@@ -66,6 +66,8 @@ mod story;
 mod systemd;
 #[path = "e2e/table.rs"]
 mod table;
+#[path = "e2e/tampering.rs"]
+mod tampering;
 #[path = "e2e/traps.rs"]
 mod traps;
 #[path = "e2e/world.rs"]

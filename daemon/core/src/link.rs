@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    hook::Hook,
     name::{FlowId, HostName, LinkId, NamespaceName},
     problem::{Problem, Reason, Who},
     provider::{AuthKind, Identity, OrganizationAccess, Permission},
@@ -67,6 +68,9 @@ pub struct Link {
     pub upkeep: Upkeep,
     /// What the provider showed the last time.
     pub seen: Seen,
+    /// Webhooks that stayed at the provider when the last source of each was disconnected: they could not be deleted, or had
+    /// to stay. The unlink tries those that were to go once more, and its receipt names what stays.
+    pub left_hooks: Vec<Hook>,
     /// When it was last changed.
     pub updated: Timestamp,
 }
@@ -412,8 +416,16 @@ impl Link {
             flow: None,
             upkeep: Upkeep::default(),
             seen: Seen::default(),
+            left_hooks: Vec::new(),
             updated: now,
         }
+    }
+
+    /// Notes a webhook that stays at the provider. Of a repository the last one is known.
+    pub fn leave_hook(&mut self, hook: &Hook) {
+        let same = |left: &Hook| left.host == hook.host && left.repository == hook.repository;
+        self.left_hooks.retain(|left| !same(left));
+        self.left_hooks.push(hook.clone());
     }
 
     /// Whether tokens may be handed out now.

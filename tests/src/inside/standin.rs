@@ -3,7 +3,7 @@
 use anyhow::Result;
 use bindery_client::Token;
 
-use super::{Inside, Installed, Personal};
+use super::{Inside, Installed, Personal, is_for_tokens};
 use crate::{
     forge::GitHubForge,
     github::{Decision, Pat, PatKind},
@@ -12,6 +12,12 @@ use crate::{
 impl Inside for GitHubForge {
     fn hooks_pointing_at(&self, url_prefix: &str) -> usize {
         self.standin.hooks_pointing_at(url_prefix)
+    }
+
+    fn hook_secrets(&self, url_prefix: &str) -> Vec<String> {
+        let hooks = self.standin.hooks("octo/hello").into_iter();
+        let ours = hooks.filter(|hook| hook.url.starts_with(url_prefix));
+        ours.filter_map(|hook| hook.secret).collect()
     }
 
     fn alive(&self) -> usize {
@@ -23,6 +29,14 @@ impl Inside for GitHubForge {
         let requests = self.standin.requests("");
         let about = requests.iter().filter(|one| one.path.contains(part));
         about.count()
+    }
+
+    fn token_requests(&self) -> usize {
+        let requests = self.standin.requests("/login/oauth");
+        let tokens = requests
+            .iter()
+            .filter(|one| is_for_tokens(&one.method, &one.path));
+        tokens.count()
     }
 
     fn delivered(&self) -> usize {

@@ -10,10 +10,11 @@ use bindery_twins::{
     gitea::Gitea,
     gitee::Gitee,
     gitlab::GitLab,
+    hooks::Hook,
     world::NewToken,
 };
 
-use super::{Inside, Personal};
+use super::{Inside, Personal, is_for_tokens};
 use crate::{
     bitbucket::{BitbucketCloudForge, BitbucketDataCenterForge},
     forge::{Forge, Kind, TwinForge},
@@ -132,6 +133,15 @@ impl<F: OnTwin> Inside for F {
         front.with(|twin| twin.state().hooks.pointing_at(url_prefix))
     }
 
+    fn hook_secrets(&self, url_prefix: &str) -> Vec<String> {
+        self.front().with(|twin| {
+            let hooks = twin.state().hooks.all();
+            let ours = hooks.filter(|hook| hook.url.starts_with(url_prefix));
+            let secret = |hook: &Hook| hook.signing.clone().or_else(|| hook.secret.clone());
+            ours.filter_map(secret).collect()
+        })
+    }
+
     fn alive(&self) -> usize {
         self.front().with(|twin| {
             let (state, now) = (twin.state(), now_ms());
@@ -143,6 +153,14 @@ impl<F: OnTwin> Inside for F {
         self.front().with(|twin| {
             let all = twin.state().log.iter();
             all.filter(|one| one.path.contains(part)).count()
+        })
+    }
+
+    fn token_requests(&self) -> usize {
+        self.front().with(|twin| {
+            let all = twin.state().log.iter();
+            let tokens = all.filter(|one| is_for_tokens(&one.method, &one.path));
+            tokens.count()
         })
     }
 

@@ -12,6 +12,7 @@ use bindery_core::{
     port::{Expect, Key, Listing, Record},
     problem::{Problem, Reason, Who},
     provider::{HookFacts, Input, OperationKind, WantedHook},
+    receipt,
     secret::Secret,
 };
 
@@ -143,7 +144,7 @@ impl Engine {
             return Ok(());
         }
         if let Some(old) = &known {
-            self.forget_hook(old).await?;
+            self.forget_hook(old, &receipt::Outcome::Done).await?;
         }
         match app_id {
             Some(id) => self.make_app_hook(host, id).await,

@@ -2,13 +2,14 @@
 
 use bindery_core::{
     hook::{Hook, HookStep},
+    link::Stage,
     port::{Change, Expect, Key},
     problem::{Problem, Reason, Who},
     provider::{Input, OperationKind},
     receipt::Outcome,
 };
 
-use super::{Through, refuses, settle::by_id};
+use super::{Through, act::links, refuses, settle::by_id};
 use crate::{Engine, records::change, unlink::revoked};
 
 /// What became of a hook that was to be taken away.
@@ -104,8 +105,28 @@ impl Engine {
         format!("{}/{}", web.trim_end_matches('/'), hook.full_name)
     }
 
-    /// Forgets a hook that is gone.
-    pub(crate) async fn forget_hook(&self, hook: &Hook) -> Result<(), Problem> {
+    /// The links of its sources remember a hook that stays at the provider, so that their receipts name it.
+    pub(crate) async fn leave_hook(&self, hook: &Hook) -> Result<(), Problem> {
+        for (namespace, link) in links(hook) {
+            let noted = self.change_link(namespace, link, |link| {
+                if link.observed.stage != Stage::Unlinked {
+                    link.leave_hook(hook);
+                }
+                Ok(())
+            });
+            match noted.await {
+                Err(problem) if problem.reason == Reason::NotFound => {}
+                outcome => drop(outcome?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a hook that is over: gone, or left at the provider for good.
+    pub(crate) async fn forget_hook(&self, hook: &Hook, outcome: &Outcome) -> Result<(), Problem> {
+        if !matches!(outcome, Outcome::Done | Outcome::AlreadyAbsent) {
+            self.leave_hook(hook).await?;
+        }
         self.commit(forgotten(hook)).await?;
         self.hook_forgotten(hook);
         Ok(())

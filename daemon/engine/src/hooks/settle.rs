@@ -63,7 +63,7 @@ impl Engine {
         }
         match self.take_away(hook, Through::Sources).await? {
             Gone::Later(problem) => Err(problem),
-            Gone::Over(..) => self.forget_hook(hook).await,
+            Gone::Over(outcome, _) => self.forget_hook(hook, &outcome).await,
         }
     }
 

@@ -82,6 +82,9 @@ impl Engine {
         let remember = self
             .remember(options.request.as_ref(), &name.to_string())
             .await?;
+        if options.keep_hook {
+            self.leave_alone(view).await?;
+        }
         let left = self
             .part(name, options.keep_hook, || {
                 remember_again(remember.as_ref())
@@ -103,6 +106,14 @@ impl Engine {
             message,
             finished,
         )])
+    }
+
+    /// A hook that is to stay without any source is remembered before it is forgotten.
+    async fn leave_alone(&self, view: &SourceView) -> Result<(), Problem> {
+        match &view.hook {
+            Some(hook) if hook.sources.len() == 1 && !hook.by_app => self.leave_hook(hook).await,
+            _ => Ok(()),
+        }
     }
 
     /// Takes the source out of its hook and out of the store, with its triggers, in one transaction with `others`. The place of
@@ -173,7 +184,7 @@ impl Engine {
     async fn carry_away(&self, hook: &Hook) -> Result<(Outcome, String), Problem> {
         match self.take_away(hook, Through::Sources).await? {
             Gone::Over(outcome, message) => {
-                self.forget_hook(hook).await?;
+                self.forget_hook(hook, &outcome).await?;
                 Ok((outcome, message))
             }
             Gone::Later(problem) => {

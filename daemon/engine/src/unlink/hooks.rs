@@ -38,6 +38,14 @@ impl Engine {
         for hook in self.going_hooks(link).await? {
             self.unlink_hook(link, &host, &hook, force).await?;
         }
+        let left = self
+            .link(&link.namespace, &link.id)
+            .await?
+            .record
+            .left_hooks;
+        for hook in &left {
+            self.unlink_left_hook(link, &host, hook, force).await?;
+        }
         let receipt = self.receipt(&link.namespace, &link.id).await?.record;
         Ok(match receipt.count(StepKind::DeleteHooks) {
             0 => {
@@ -105,6 +113,20 @@ impl Engine {
             return Ok(());
         }
         let hook = &hook;
+        let one = self.last_try(link, host, hook, force).await?;
+        self.note_with(link, one, || forgotten(hook)).await?;
+        self.hook_forgotten(hook);
+        Ok(())
+    }
+
+    /// Takes a hook away with the link's last token, and says what came of it.
+    async fn last_try(
+        &self,
+        link: &Link,
+        host: &Host,
+        hook: &Hook,
+        force: bool,
+    ) -> Result<ReceiptStep, Problem> {
         let (outcome, message) = match self.take_away(hook, Through::Last(link, host)).await? {
             Gone::Over(outcome, message) => (outcome, message),
             Gone::Later(problem) if force => {
@@ -118,10 +140,32 @@ impl Engine {
             }
             Gone::Later(problem) => return Err(problem),
         };
-        let one = step(&hook.full_name, Some(outcome), message, Some(self.now()));
-        self.note_with(link, one, || forgotten(hook)).await?;
-        self.hook_forgotten(hook);
-        Ok(())
+        let now = Some(self.now());
+        Ok(step(&hook.full_name, Some(outcome), message, now))
+    }
+
+    /// A hook that stayed when its source was disconnected. One that was to go is tried once more, with the rights of today.
+    async fn unlink_left_hook(
+        &self,
+        link: &Link,
+        host: &Host,
+        hook: &Hook,
+        force: bool,
+    ) -> Result<(), Problem> {
+        let _alone = self.hooks().place(&hook.host, &hook.repository).await;
+        // Whoever connected the repository since then has taken it over.
+        let place = self.find_hook_place(&hook.host, &hook.repository).await?;
+        let receipt = self.receipt(&link.namespace, &link.id).await?.record;
+        if place.is_some() || is_named(&receipt, hook) {
+            return Ok(());
+        }
+        let one = if hook.step == Some(HookStep::Delete) {
+            self.last_try(link, host, hook, force).await?
+        } else {
+            let (outcome, message) = self.kept(hook).await;
+            step(&hook.full_name, Some(outcome), message, Some(self.now()))
+        };
+        self.note_with(link, one, Vec::new).await
     }
 
     /// What an unlink would do about hooks.
@@ -130,6 +174,14 @@ impl Engine {
         for source in self.sources_of(&link.namespace, Some(&link.id)).await? {
             steps.push(planned(&self.with_hook(source).await?));
         }
+        let left = link.left_hooks.iter().map(|hook| {
+            let message = format!(
+                "the webhook of {} stayed when it was disconnected; it would be looked for again",
+                hook.full_name
+            );
+            step(&hook.full_name, None, message, None)
+        });
+        steps.extend(left);
         Ok(steps)
     }
 
@@ -150,6 +202,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a receipt says what became of a hook. It is said once, for the saga repeats a step that has changed the receipt.
+fn is_named(receipt: &Receipt, hook: &Hook) -> bool {
+    let mut steps = receipt.steps.iter();
+    steps.any(|step| step.kind == StepKind::DeleteHooks && step.subject == hook.full_name)
 }
 
 fn put_receipt(receipt: &Receipt, one: &ReceiptStep, expect: Expect) -> Change {

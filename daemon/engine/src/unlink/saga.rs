@@ -169,6 +169,7 @@ impl Engine {
         );
         link.token_expires = None;
         link.refreshable = false;
+        link.left_hooks.clear();
         self.put_link(link, Expect::Version(version), changes).await
     }
 

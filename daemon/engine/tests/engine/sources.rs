@@ -299,3 +299,62 @@ async fn o10_the_receipt_names_what_stays() {
     world.connect(&again).await.expect("source");
     assert_true(&world, &forge, &again).await;
 }
+
+/// O10: a hook that stayed when its source was disconnected is tried once more by the unlink, and named where it stays still;
+/// one that somebody has connected again since then is left to them.
+#[tokio::test]
+async fn o10_the_receipt_knows_what_disconnecting_left() {
+    let page = "https://forge.example/acme/api/hooks/1".to_owned();
+    let stays = Some(Outcome::Impossible { action_uri: page });
+    for (keep_hook, refused_still, wanted) in [
+        (false, false, Some(Outcome::Done)),
+        (false, true, stays.clone()),
+        (true, false, stays),
+    ] {
+        let mut world = World::new().await;
+        let forge = world.hooks();
+        let link = world.bound(Some(3600)).await;
+        world.connect(&link).await.expect("source");
+        forge.held().refuses = Some(FailureCode::PermissionDenied);
+        let options = Disconnect {
+            keep_hook,
+            ..Disconnect::default()
+        };
+        let name = source_of(&link);
+        let disconnected = world.engine.delete_source(&name, options);
+        disconnected.await.expect("steps");
+        if !refused_still {
+            forge.held().refuses = None;
+        }
+        world.restart().await;
+        let options = UnlinkOptions::default();
+        let receipt = world.engine.unlink(&acme(), &link.id, options).await;
+        let mut steps = receipt.expect("receipt").record.steps.into_iter();
+        let step = steps.find(|step| step.subject == "acme/api");
+        let gone = wanted == Some(Outcome::Done);
+        assert_eq!(step.expect("it is named").outcome, wanted);
+        assert_eq!(forge.urls().is_empty(), gone);
+    }
+
+    let world = World::new().await;
+    let forge = world.hooks();
+    let one = world.bound(Some(3600)).await;
+    let two = world.bound_in(umbrella(), Some(3600)).await;
+    world.connect(&one).await.expect("source");
+    let options = Disconnect {
+        keep_hook: true,
+        ..Disconnect::default()
+    };
+    let name = source_of(&one);
+    let disconnected = world.engine.delete_source(&name, options);
+    disconnected.await.expect("steps");
+    world.connect(&two).await.expect("source");
+    let options = UnlinkOptions {
+        shared: SharedGrant::Keep,
+        ..UnlinkOptions::default()
+    };
+    let receipt = world.engine.unlink(&acme(), &one.id, options).await;
+    let mut steps = receipt.expect("receipt").record.steps.into_iter();
+    assert!(steps.all(|step| step.subject.is_empty()), "it is another's");
+    assert_true(&world, &forge, &two).await;
+}

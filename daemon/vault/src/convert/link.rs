@@ -1,6 +1,7 @@
 //! [`Link`].
 
 use bindery_core::{
+    hook::Hook,
     link::{Cause, Desired, Link, Observed, Stage, Wish},
     name::{HostName, LinkId, NamespaceName},
     problem::Who,
@@ -54,6 +55,7 @@ impl Stored for Link {
             flow: self.flow.as_ref().map(write_open_flow),
             upkeep: Some(write_upkeep(&self.upkeep)),
             seen: Some(write_seen(&self.seen)),
+            left_hooks: self.left_hooks.iter().map(Stored::write).collect(),
         }
     }
 
@@ -87,6 +89,11 @@ impl Stored for Link {
             flow: message.flow.map(read_open_flow).transpose()?,
             upkeep: read_upkeep(message.upkeep.unwrap_or_default()),
             seen: read_seen(message.seen.unwrap_or_default())?,
+            left_hooks: message
+                .left_hooks
+                .into_iter()
+                .map(Hook::read)
+                .collect::<Result<_, _>>()?,
         })
     }
 }

@@ -569,6 +569,9 @@ pub struct Link {
     /// Who enabled it, if somebody did; absent while it is disabled.
     #[prost(message, optional, tag = "29")]
     pub enabled: ::core::option::Option<Wish>,
+    /// Webhooks that stayed at the provider when the last source of each was disconnected.
+    #[prost(message, repeated, tag = "30")]
+    pub left_hooks: ::prost::alloc::vec::Vec<Hook>,
 }
 /// What may be shown of a flow that is under way.
 #[derive(Clone, PartialEq, ::prost::Message)]

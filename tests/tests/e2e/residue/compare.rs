@@ -54,7 +54,7 @@ pub(super) fn stays(step: &CleanupStep) -> bool {
 }
 
 /// A step that says that something stays says where a person ends it.
-fn has_page<F: Inside>(forge: &F, step: &CleanupStep) -> Result<()> {
+pub(super) fn has_page<F: Inside>(forge: &F, step: &CleanupStep) -> Result<()> {
     let web = forge.web_url();
     let mut words = step
         .message

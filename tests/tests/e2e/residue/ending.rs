@@ -13,18 +13,30 @@ pub(super) enum Ending {
     ForgeAway,
     /// The source is disconnected first.
     Disconnected,
+    /// The source is disconnected while the identity may not manage hooks, which it still may not at the unlink.
+    DisconnectedWithoutRights,
+    /// The source is disconnected while the identity may not manage hooks, and may again at the unlink.
+    RightsRegained,
+    /// The source is disconnected, and its hook is to stay.
+    Kept,
+    /// The hook has got a new secret, for which some forges need another hook.
+    Rotated,
     /// Another registry uses the same repository, and is unlinked after this one.
     Shared,
 }
 
 impl Ending {
     /// All of them.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Plain,
         Self::RightsLost,
         Self::GrantLost,
         Self::ForgeAway,
         Self::Disconnected,
+        Self::DisconnectedWithoutRights,
+        Self::RightsRegained,
+        Self::Kept,
+        Self::Rotated,
         Self::Shared,
     ];
 }

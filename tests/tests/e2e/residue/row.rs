@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::{
-    ConfirmRequest, DisconnectRequest, LinkRequest, SourceRequest, UnlinkRequest,
+    ConfirmRequest, DisconnectRequest, LinkRequest, RotationRequest, SourceRequest, UnlinkRequest,
     names::LinkName,
     proto::v1::{AuthMethodKind, Host, Permission, Receipt, Source, hook, host},
 };
 use bindery_tests::inside::Inside;
 
 use super::{
-    compare::{is_true, stays},
+    compare::{has_page, is_true, stays},
     ending::Ending,
 };
 use crate::world::World;
@@ -62,6 +62,10 @@ impl<F: Inside> Row<F> {
             Ending::GrantLost => self.without_grant(&link).await?,
             Ending::ForgeAway => self.without_forge(&link).await?,
             Ending::Disconnected => self.disconnected(&link, &source).await?,
+            Ending::DisconnectedWithoutRights => self.left_behind(&link, &source, false).await?,
+            Ending::RightsRegained => self.left_behind(&link, &source, true).await?,
+            Ending::Kept => self.kept(&link, &source).await?,
+            Ending::Rotated => self.rotated(&link, &source).await?,
             Ending::Shared => self.shared(&link).await?,
         };
         is_true(&self.world.forge, &self.ours, &receipt)?;
@@ -242,6 +246,54 @@ impl<F: Inside> Row<F> {
         let steps = self.world.client.delete_source(request).await?;
         ensure!(self.hooks() == 0, "the hook is left: {steps:?}");
         ensure!(!steps.iter().any(stays), "said to stay: {steps:?}");
+        self.unlinks(link).await
+    }
+
+    /// The hook stays with nobody to use it. Who disconnects is told, and so is who unlinks, unless it can go by then.
+    async fn left_behind(&self, link: &str, source: &Source, regained: bool) -> Result<Receipt> {
+        self.world.forge.forbid_hooks(true);
+        let request = DisconnectRequest::new(&source.name);
+        let steps = self.world.client.delete_source(request).await?;
+        let step = steps.iter().find(|step| stays(step));
+        has_page(&self.world.forge, step.context("nobody was told")?)?;
+        ensure!(self.hooks() == 1, "it was deleted without rights");
+        self.world.forge.forbid_hooks(!regained);
+        let receipt = self.unlinks(link).await;
+        self.world.forge.forbid_hooks(false);
+        ensure!(self.hooks() == usize::from(!regained), "{receipt:?}");
+        receipt
+    }
+
+    /// Somebody wanted the hook to stay, and the receipt says that it does.
+    async fn kept(&self, link: &str, source: &Source) -> Result<Receipt> {
+        let request = DisconnectRequest::new(&source.name).keep_hook(true);
+        self.world.client.delete_source(request).await?;
+        let receipt = self.unlinks(link).await?;
+        ensure!(self.hooks() == 1, "it was to stay: {receipt:?}");
+        Ok(receipt)
+    }
+
+    /// One hook is there with another secret, it is heard, and it goes.
+    async fn rotated(&mut self, link: &str, source: &Source) -> Result<Receipt> {
+        let before = self.world.forge.hook_secrets(&self.ours);
+        let ask = RotationRequest::new(ACME).overlap(PATIENCE);
+        let rotation = self.world.client.rotate_hook_secrets(ask).await?;
+        let started = Instant::now();
+        while self
+            .world
+            .client
+            .get_hook_rotation(&rotation.name)
+            .await?
+            .finish_time
+            .is_none()
+        {
+            ensure!(started.elapsed() < PATIENCE, "the rotation does not end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let after = self.world.forge.hook_secrets(&self.ours);
+        ensure!(after.len() == 1, "{} hooks after the rotation", after.len());
+        ensure!(after != before, "the secret is the old one");
+        self.hears(&source.name).await?;
         self.unlinks(link).await
     }
 

@@ -138,7 +138,7 @@ pub(super) fn samples() -> Vec<Record> {
     ]
 }
 
-fn full_hook() -> Hook {
+pub(super) fn full_hook() -> Hook {
     Hook {
         id: hook_id(),
         host: host_name(),

@@ -13,6 +13,7 @@ use bindery_store_proto::v1 as disk;
 
 use super::{
     flows::{full_flow, full_receipt},
+    hooks::full_hook,
     *,
 };
 
@@ -163,6 +164,7 @@ pub(super) fn full_link() -> Link {
             rotate_token: true,
         },
         seen: seen(),
+        left_hooks: vec![full_hook()],
         requested_scopes: vec!["repo".to_owned()],
         granted_scopes: Some(Vec::new()),
         token_expires: Some(at(0)),
