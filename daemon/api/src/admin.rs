@@ -205,7 +205,6 @@ async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, F
         rollback: kept.rollback.map(backup::rollback),
         shares_received: count(facts.shares_received),
         shares_needed: count(facts.shares_needed),
-        ..wire::Status::default()
     })
 }
 

@@ -87,12 +87,12 @@ fn words(text: &str) -> Option<Secret> {
 }
 
 /// A place to restore to.
-struct New {
+struct Fresh {
     folder: TempDir,
     target: Target,
 }
 
-impl New {
+impl Fresh {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let target = Target {
@@ -124,7 +124,7 @@ async fn backups_are_restored_into_a_new_folder() {
         assert_eq!(read.unwrap(), facts);
         let own = vault.verify_backup(pieces(&bytes), given()).await;
         assert_eq!(own.unwrap(), facts);
-        let new = New::new();
+        let new = Fresh::new();
         let opening = with_key_file(&home);
         let restored = restore(pieces(&bytes), opening, given(), &new.target).await;
         assert_eq!(restored.unwrap(), facts);
@@ -152,7 +152,7 @@ async fn backups_are_never_restored_over_anything() {
     };
     let refused = restore(pieces(&bytes), with_key_file(&home), None, &live).await;
     assert!(matches!(refused, Err(BackupError::NotEmpty)), "{refused:?}");
-    let new = New::new();
+    let new = Fresh::new();
     let live = Target {
         folder: new.target.folder.clone(),
         store: Arc::clone(&home.store),
@@ -226,7 +226,7 @@ async fn backups_of_a_busy_vault_are_consistent() {
         stop.send_replace(true);
         let changed = busy.await.unwrap();
         assert!(changed > 0, "nothing changed meanwhile");
-        let new = New::new();
+        let new = Fresh::new();
         let restored = restore(pieces(&bytes), with_key_file(&home), None, &new.target).await;
         assert_eq!(restored.unwrap(), facts);
         assert_eq!(
@@ -305,7 +305,7 @@ async fn k5_damaged_backups_are_refused() {
             let read = verify(pieces(&bytes), with_key_file(&home), None).await;
             assert!(read.is_err(), "damage {kind} at {at} was taken");
             if trial % 20 == 0 {
-                let new = New::new();
+                let new = Fresh::new();
                 let restored = restore(pieces(&bytes), with_key_file(&home), None, &new.target);
                 assert!(restored.await.is_err());
                 assert!(
@@ -365,7 +365,7 @@ async fn old_backups_open_with_their_old_slots() {
         printed[0].duplicate(),
         printed[2].duplicate(),
     ])]);
-    let new = New::new();
+    let new = Fresh::new();
     let restored = restore(pieces(&bytes), opening, None, &new.target).await;
     assert_eq!(restored.unwrap(), facts);
     assert!(
@@ -389,7 +389,7 @@ async fn k4_a_restored_store_is_a_rollback_to_the_old_daemon() {
         .unwrap();
     let known = vault.status().await.generation;
     vault.seal().await;
-    let new = New::new();
+    let new = Fresh::new();
     restore(pieces(&bytes), with_key_file(&home), None, &new.target)
         .await
         .unwrap();
@@ -421,7 +421,7 @@ async fn k15_restored_grants_are_marked() {
     rotating.token_expires = Some(Timestamp::from_unix_ms(5000));
     vault.commit(vec![put_link(&rotating)]).await.unwrap();
     let (bytes, _) = backup(&vault, None).await.unwrap();
-    let new = New::new();
+    let new = Fresh::new();
     restore(pieces(&bytes), with_key_file(&home), None, &new.target)
         .await
         .unwrap();
@@ -478,7 +478,7 @@ async fn many_records_take_a_minute_at_most() {
     let (bytes, facts) = backup(&vault, None).await.unwrap();
     let made = begun.elapsed();
     let begun = Instant::now();
-    let new = New::new();
+    let new = Fresh::new();
     restore(pieces(&bytes), with_key_file(&home), None, &new.target)
         .await
         .unwrap();
