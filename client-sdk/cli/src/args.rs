@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    admin, credential, events, hooks, host, lease, link, namespace, plugin, problem::Problem,
-    provider, repo, session::Session, source, status, subscription, trigger,
+    admin, credential, doctor, events, hooks, host, lease, link, namespace, plugin,
+    problem::Problem, provider, repo, session::Session, source, status, subscription, trigger,
 };
 
 const ENVIRONMENT: &str = "\
@@ -124,6 +124,9 @@ pub(crate) enum Command {
     /// Have events delivered to a URL of a registry
     #[command(subcommand)]
     Subscription(subscription::Command),
+    /// Check at run time what the daemon's unit and configuration promise; exits with 1 where something failed
+    #[command(after_help = "Example:\n  bindery doctor")]
+    Doctor,
     /// Show how the daemon does; exits with 0 where all is well
     #[command(after_help = "Example:\n  bindery status")]
     Status,
@@ -173,6 +176,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         Command::Events(command) => events::run(command, session).await,
         Command::Trigger(command) => trigger::run(command, session).await,
         Command::Subscription(command) => subscription::run(command, session).await,
+        Command::Doctor => doctor::run(session).await,
         Command::Status => status::run(session).await,
         Command::Plugin(command) => plugin::run(command, session).await,
         Command::Admin(command) => admin::run(command, session).await,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`admin`] | what the operator of a daemon does with its seal and keys |
-//! | [`host`], [`namespace`], [`provider`], [`link`], [`repo`], [`credential`], [`lease`], [`source`], [`hooks`], [`events`], [`trigger`], [`subscription`], [`status`], [`plugin`] | one group of commands each |
+//! | [`host`], [`namespace`], [`provider`], [`link`], [`repo`], [`credential`], [`lease`], [`source`], [`hooks`], [`events`], [`trigger`], [`subscription`], [`status`], [`doctor`], [`plugin`] | one group of commands each |
 //! | [`session`] | the connection, and how answers are printed |
 //! | [`problem`] | errors and exit codes |
 //! | [`record`], [`table`], [`json`], [`style`], [`moment`], [`progress`] | printing |
@@ -20,6 +20,7 @@ use crate::{args::Cli, session::Session};
 mod admin;
 mod args;
 mod credential;
+mod doctor;
 mod events;
 mod hooks;
 mod host;

@@ -1,10 +1,10 @@
 //! What an operator calls, on the admin socket.
 
 use bindery_proto::admin::v1::{
-    AddSlotRequest, AddSlotResponse, AuditRecord, DisablePluginRequest, EnablePluginRequest,
-    GetStatusRequest, ListAuditRecordsRequest, ListPluginsRequest, Plugin, ReloadPluginRequest,
-    ReloadPolicyRequest, ReloadPolicyResponse, RemoveSlotRequest, SealRequest, Slot, SlotKind,
-    Status, UnsealRequest, UnsealResponse, VerifyAuditRequest, VerifyAuditResponse,
+    AddSlotRequest, AddSlotResponse, AuditRecord, Check, DiagnoseRequest, DisablePluginRequest,
+    EnablePluginRequest, GetStatusRequest, ListAuditRecordsRequest, ListPluginsRequest, Plugin,
+    ReloadPluginRequest, ReloadPolicyRequest, ReloadPolicyResponse, RemoveSlotRequest, SealRequest,
+    Slot, SlotKind, Status, UnsealRequest, UnsealResponse, VerifyAuditRequest, VerifyAuditResponse,
     VerifyRecoverySharesRequest, VerifyStoreRequest, VerifyStoreResponse,
     admin_service_client::AdminServiceClient,
 };
@@ -84,6 +84,18 @@ impl Client {
             get_status,
             request
         )
+    }
+
+    /// Checks at run time what the daemon's unit and configuration promise. What is wrong is in the answer. Works while
+    /// sealed.
+    ///
+    /// # Errors
+    ///
+    /// Those that every call has.
+    pub async fn diagnose(&self) -> Result<Vec<Check>, Error> {
+        let request = DiagnoseRequest {};
+        let answer = call!(self, Manner::READ, AdminServiceClient<_>, diagnose, request)?;
+        Ok(answer.checks)
     }
 
     /// Lists the plugins that are configured, with those that can't be loaded. Works while sealed.

@@ -31,6 +31,8 @@ mod keys;
 pub trait AdminPort: Send + Sync {
     /// How the daemon is. Works while it is sealed.
     fn status(&self) -> BoxFuture<'_, StatusFacts>;
+    /// What was checked at run time, always all of it in a fixed order. Works while it is sealed.
+    fn diagnose(&self) -> BoxFuture<'_, Vec<CheckFacts>>;
     /// All configured plugins in the order of their names, with those that can't be loaded.
     fn plugins(&self) -> BoxFuture<'_, Vec<PluginFacts>>;
     /// Seal, slots and keys.
@@ -110,6 +112,30 @@ pub enum SlotKind {
     RecoveryShares,
 }
 
+/// Something that was checked at run time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CheckFacts {
+    /// What was checked, such as `process.core_limit`.
+    pub id: &'static str,
+    /// How it is.
+    pub outcome: Outcome,
+    /// What was found.
+    pub message: String,
+    /// What to do; empty where nothing is.
+    pub action: String,
+}
+
+/// How something that was checked is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// As promised.
+    Ok,
+    /// Weaker than it could be.
+    Warning,
+    /// A promise does not hold.
+    Failed,
+}
+
 /// A configured plugin.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PluginFacts {
@@ -147,6 +173,7 @@ pub enum PluginState {
 service! {
     AdminService, operate;
     serve get_status(wire::GetStatusRequest) -> wire::Status = status;
+    serve diagnose(wire::DiagnoseRequest) -> wire::DiagnoseResponse = diagnose;
     serve list_plugins(wire::ListPluginsRequest) -> wire::ListPluginsResponse = list_plugins;
     serve reload_plugin(wire::ReloadPluginRequest) -> wire::Plugin = reload_plugin;
     serve reload_policy(wire::ReloadPolicyRequest) -> wire::ReloadPolicyResponse = reload_policy;
@@ -239,6 +266,28 @@ fn slot(facts: SlotFacts) -> wire::Slot {
 
 fn count(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+async fn diagnose(call: Call, _: wire::DiagnoseRequest) -> Result<wire::DiagnoseResponse, Failure> {
+    let checks = call.api.admin().diagnose().await;
+    Ok(wire::DiagnoseResponse {
+        checks: checks.into_iter().map(check).collect(),
+    })
+}
+
+fn check(facts: CheckFacts) -> wire::Check {
+    use wire::check::Outcome as Wire;
+    let outcome = match facts.outcome {
+        Outcome::Ok => Wire::Ok,
+        Outcome::Warning => Wire::Warning,
+        Outcome::Failed => Wire::Failed,
+    };
+    wire::Check {
+        id: facts.id.to_owned(),
+        outcome: outcome.into(),
+        message: facts.message,
+        action: facts.action,
+    }
 }
 
 async fn list_plugins(

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bindery_api::{
-    AdminPort, BackupPort, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind, StatusFacts,
+    AdminPort, BackupPort, CheckFacts, KeysPort, PluginFacts, PluginState, SlotFacts, SlotKind,
+    StatusFacts,
 };
 use bindery_core::{
     port::{BoxFuture, Clock, Providers},
@@ -16,7 +17,9 @@ use bindery_vault::SlotInfo;
 
 use crate::{
     backups::Backups,
+    config::Config,
     disabled::{Disabled, Stopped},
+    doctor::{self, Terms},
     ports::SystemClock,
     sealing::Sealing,
 };
@@ -33,10 +36,12 @@ pub(crate) struct Admin {
     configured: Vec<Enabled>,
     /// Those of them that an operator stopped.
     disabled: Disabled,
+    /// What was promised, and on which terms.
+    promised: (Config, Terms),
 }
 
 impl Admin {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         seal: Arc<Sealing>,
         backups: Backups,
         host: PluginHost,
@@ -44,6 +49,7 @@ impl Admin {
         started: Timestamp,
         configured: Vec<Enabled>,
         disabled: Disabled,
+        promised: (Config, Terms),
     ) -> Self {
         Self {
             seal,
@@ -53,6 +59,7 @@ impl Admin {
             failures: Mutex::new(failures),
             configured,
             disabled,
+            promised,
         }
     }
 
@@ -164,6 +171,15 @@ impl AdminPort for Admin {
                 shares_needed: status.shares_needed.unwrap_or_default().into(),
                 started: self.started,
             }
+        })
+    }
+
+    fn diagnose(&self) -> BoxFuture<'_, Vec<CheckFacts>> {
+        let (config, terms) = self.promised.clone();
+        Box::pin(async move {
+            // It reads files.
+            let diagnosis = tokio::task::spawn_blocking(move || doctor::diagnose(&config, terms));
+            diagnosis.await.unwrap_or_default()
         })
     }
 

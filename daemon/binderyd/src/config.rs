@@ -72,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) log_json: Option<bool>,
     /// Running as root is allowed.
     pub(crate) allow_root: bool,
+    /// Running under systemd without the unit's confinement is allowed.
+    pub(crate) allow_unconfined: bool,
 }
 
 /// The audit log.
@@ -191,6 +193,7 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
             raw::LogFormat::Text => Some(false),
         },
         allow_root: raw.dangerous.run_as_root,
+        allow_unconfined: raw.dangerous.unconfined,
         data_dir,
     }
 }

@@ -1,4 +1,4 @@
-//! The log: text on a terminal, JSON elsewhere, and panics without their values.
+//! The log: text on a terminal, JSON elsewhere.
 
 use std::io::IsTerminal;
 
@@ -23,17 +23,5 @@ pub(crate) fn install(config: &Config) -> anyhow::Result<()> {
             .with(fmt::layer().with_ansi(colour).with_writer(std::io::stderr))
             .init();
     }
-    report_panics();
     Ok(())
-}
-
-/// L8: where a panic happened is logged, what it says is not: it may hold a value.
-fn report_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        tracing::error!(place, "Panic; report it with this place");
-    }));
 }

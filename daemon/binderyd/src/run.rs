@@ -18,6 +18,7 @@ use crate::{
     backups::Backups,
     config::Config,
     disabled::Disabled,
+    doctor::{self, Terms},
     failure::Failure,
     listeners::{Listeners, Serving},
     plugins,
@@ -36,6 +37,8 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
     let store = vault::open_store(config)?;
     let vault::Found { vault, sealed } =
         vault::open(config, Arc::clone(&store), development).await?;
+    let terms = Terms::new(config, development);
+    doctor::admit(config, terms)?;
     let audit = audit_log(config, &vault).await;
     let disabled = Disabled::load(&config.data_dir)?;
     let (host, failures) = load_plugins(config, &disabled, development).await?;
@@ -59,6 +62,7 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
             started,
             plugins::configured(config)?,
             disabled,
+            (config.clone(), terms),
         ),
         &audit,
         &metrics,

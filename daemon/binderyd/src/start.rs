@@ -8,14 +8,14 @@ use crate::{
     args::{Args, Command, Mode, Plugin},
     config::Config,
     failure::Failure,
-    log, plugins, restore, run,
+    log, plugins, process, restore, run,
     systemd::sockets::Passed,
     vault,
 };
 
 /// What `main` does.
 pub(crate) fn main() -> ExitCode {
-    match start(Args::parse()) {
+    match process::close().and_then(|()| start(Args::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("binderyd: {failure}\nreason: {}", failure.reason());
@@ -25,7 +25,6 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn start(args: Args) -> Result<(), Failure> {
-    undumpable()?;
     let passed = Passed::from_environment()?;
     bindery_egress::tls::install();
     let config =
@@ -52,10 +51,4 @@ fn start(args: Args) -> Result<(), Failure> {
             allow_downgrade,
         }) => plugins::pin(&config, &plugin, yes, allow_downgrade),
     }
-}
-
-/// L2, L3: no core dump, and no look into this process by others of the same user.
-fn undumpable() -> Result<(), Failure> {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }

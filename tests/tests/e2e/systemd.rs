@@ -220,6 +220,8 @@ async fn systemd_is_told_how_the_daemon_is() -> Result<()> {
 async fn readiness_is_said_only_where_it_is_true() -> Result<()> {
     let mut daemon = Daemon::prepare(&Options {
         production: true,
+        // Here is no unit that confines it.
+        extra: "unconfined = true\n".to_owned(),
         ..options()
     })?;
     let manager = Manager::new(None)?;

@@ -55,6 +55,7 @@ fn every_command_has_an_example() {
         "trigger rotate",
         "subscription dead-letters",
         "status",
+        "doctor",
         "admin unseal",
         "admin slot add",
     ] {

@@ -1,5 +1,7 @@
 //! What is printed, letter by letter.
 
+use bindery_proto::admin::v1::{Check, check::Outcome};
+
 use crate::support::{Scene, finish, orphan};
 
 async fn scene() -> Scene {
@@ -157,6 +159,40 @@ async fn the_status_has_an_exit_code() {
     let sealed = scene.run(&["status"]);
     assert_eq!(sealed.exit, 6, "{sealed:?}");
     assert!(sealed.words.contains("unseal"), "{}", sealed.words);
+}
+
+/// The doctor tells every check with what to do, as text and as JSON; a weakness is no failure, a broken promise is one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_fails_where_a_promise_is_broken() {
+    let scene = scene().await;
+    let check = |id: &str, outcome: Outcome, action: &str| Check {
+        id: id.to_owned(),
+        outcome: outcome.into(),
+        message: "found".to_owned(),
+        action: action.to_owned(),
+    };
+    scene
+        .bindery
+        .add_check(check("process.user", Outcome::Ok, ""));
+    scene.bindery.add_check(check(
+        "clock.synchronised",
+        Outcome::Warning,
+        "run a time service",
+    ));
+    let weak = scene.run(&["doctor"]);
+    assert_eq!(weak.exit, 0, "{weak:?}");
+    for text in ["process.user", "warning", "run a time service"] {
+        assert!(weak.out.contains(text), "{}", weak.out);
+    }
+    scene
+        .bindery
+        .add_check(check("state.folder", Outcome::Failed, "make it 0700"));
+    let broken = scene.run(&["doctor", "-o", "json"]);
+    assert_eq!(broken.exit, 1, "{broken:?}");
+    let told: serde_json::Value = serde_json::from_str(&broken.out).unwrap();
+    assert_eq!(told[2]["id"], "state.folder");
+    assert_eq!(told[2]["outcome"], "OUTCOME_FAILED");
+    assert_eq!(told[2]["action"], "make it 0700");
 }
 
 /// A reader that goes away is no error.

@@ -10,6 +10,7 @@ use super::{
 };
 
 impl Keyed for proto::GetStatusRequest {}
+impl Keyed for proto::DiagnoseRequest {}
 impl Keyed for proto::ListPluginsRequest {}
 impl Keyed for proto::ReloadPluginRequest {}
 
@@ -41,6 +42,15 @@ admin_service! {
             self.enter("GetStatus", &request)?;
             let sealed = self.lock().sealed;
             Ok(Response::new(status(sealed)))
+        }
+
+        async fn diagnose(
+            &self,
+            request: Request<proto::DiagnoseRequest>,
+        ) -> Result<Response<proto::DiagnoseResponse>, Status> {
+            self.enter("Diagnose", &request)?;
+            let checks = self.lock().checks.clone();
+            Ok(Response::new(proto::DiagnoseResponse { checks }))
         }
 
         async fn list_plugins(

@@ -50,6 +50,11 @@ impl FakeBindery {
         state.plugins.push(plugin);
     }
 
+    /// Adds something that [`Client::diagnose`](crate::Client::diagnose) tells.
+    pub fn add_check(&self, check: bindery_proto::admin::v1::Check) {
+        self.world.lock().checks.push(check);
+    }
+
     /// Adds a host.
     pub fn add_host(&self, id: &str, provider: &str, web: &str) {
         let name = format!("hosts/{id}");

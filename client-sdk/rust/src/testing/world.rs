@@ -7,7 +7,7 @@ use std::{
 };
 
 use bindery_proto::{
-    admin::v1::Plugin,
+    admin::v1::{Check, Plugin},
     v1::{
         DeadLetter, Expiring, Host, Lease, Link, Namespace, Organization, Provider, Receipt, Ref,
         Repository, Subscription, Trigger,
@@ -64,6 +64,7 @@ pub(super) struct State {
     pub(super) expiring: Vec<Expiring>,
     pub(super) shared_grants: bool,
     pub(super) plugins: Vec<Plugin>,
+    pub(super) checks: Vec<Check>,
     pub(super) sealed: bool,
     pub(super) faults: BTreeMap<String, VecDeque<Status>>,
     pub(super) calls: Vec<RecordedCall>,
@@ -94,6 +95,7 @@ impl Default for World {
             expiring: Vec::new(),
             shared_grants: false,
             plugins: Vec::new(),
+            checks: Vec::new(),
             sealed: false,
             faults: BTreeMap::new(),
             calls: Vec::new(),

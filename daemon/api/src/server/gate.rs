@@ -185,6 +185,7 @@ const OTHERS: &[&str] = &[
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    "/bindery.admin.v1.AdminService/Diagnose",
     "/bindery.admin.v1.AdminService/DisablePlugin",
     "/bindery.admin.v1.AdminService/EnablePlugin",
     "/bindery.admin.v1.AdminService/GetStatus",

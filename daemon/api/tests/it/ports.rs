@@ -9,8 +9,9 @@ use std::{
 };
 
 use bindery_api::{
-    AddedSlot, AdminPort, BackupFacts, BackupPort, KeptFacts, KeysPort, PluginFacts, PluginState,
-    SlotFacts, SlotKind, SlotWish, StatusFacts, StoreVerdict, UnsealProgress, UnsealWith,
+    AddedSlot, AdminPort, BackupFacts, BackupPort, CheckFacts, KeptFacts, KeysPort, Outcome,
+    PluginFacts, PluginState, SlotFacts, SlotKind, SlotWish, StatusFacts, StoreVerdict,
+    UnsealProgress, UnsealWith,
 };
 use bindery_core::{
     exchange::{
@@ -531,6 +532,20 @@ impl AdminPort for Operator {
             started: Timestamp::from_unix_ms(1),
         };
         Box::pin(async { facts })
+    }
+
+    fn diagnose(&self) -> BoxFuture<'_, Vec<CheckFacts>> {
+        let check = |id, outcome, action: &str| CheckFacts {
+            id,
+            outcome,
+            message: "found".into(),
+            action: action.into(),
+        };
+        let checks = vec![
+            check("process.user", Outcome::Ok, ""),
+            check("state.folder", Outcome::Failed, "chmod 700"),
+        ];
+        Box::pin(async { checks })
     }
 
     fn plugins(&self) -> BoxFuture<'_, Vec<PluginFacts>> {

@@ -2,8 +2,8 @@
 
 use bindery_api::Limits;
 use bindery_proto::admin::v1::{
-    self as wire, GetStatusRequest, ListPluginsRequest, ReloadPluginRequest, ReloadPolicyRequest,
-    VerifyAuditRequest, admin_service_client::AdminServiceClient,
+    self as wire, DiagnoseRequest, GetStatusRequest, ListPluginsRequest, ReloadPluginRequest,
+    ReloadPolicyRequest, VerifyAuditRequest, admin_service_client::AdminServiceClient, check,
 };
 use prost::Message;
 use tonic::{Code, transport::Channel};
@@ -52,7 +52,7 @@ async fn g5_admin_calls_are_on_one_socket() {
     }
 }
 
-/// The operator learns how the daemon is, reloads plugins and policy, and is told what comes later.
+/// The operator learns how the daemon is, reloads plugins and policy, and has the audit log checked.
 #[tokio::test]
 async fn operator_is_served() {
     let world = World::new().await;
@@ -63,6 +63,19 @@ async fn operator_is_served() {
         .expect("status")
         .into_inner();
     assert!(status.development && status.store.expect("store").writable);
+    let checks = admin
+        .diagnose(DiagnoseRequest {})
+        .await
+        .expect("diagnosis")
+        .into_inner()
+        .checks;
+    assert_eq!(checks.len(), 2);
+    assert_eq!(checks[0].outcome(), check::Outcome::Ok);
+    assert_eq!(checks[1].outcome(), check::Outcome::Failed);
+    assert_eq!(
+        (checks[1].id.as_str(), checks[1].action.as_str()),
+        ("state.folder", "chmod 700")
+    );
     let plugins = admin
         .list_plugins(ListPluginsRequest {})
         .await
@@ -81,15 +94,12 @@ async fn operator_is_served() {
         reason(&admin.reload_plugin(reload("x")).await.expect_err("absent")),
         "NOT_FOUND"
     );
-    assert_eq!(
-        reason(
-            &admin
-                .verify_audit(VerifyAuditRequest::default())
-                .await
-                .expect_err("later")
-        ),
-        "NOT_SERVED_YET"
-    );
+    let chain = admin
+        .verify_audit(VerifyAuditRequest::default())
+        .await
+        .expect("verified")
+        .into_inner();
+    assert!(chain.intact);
     std::fs::write(world.path("policy.toml"), "admin = 1").expect("write");
     let status = admin
         .reload_policy(ReloadPolicyRequest::default())

@@ -299,6 +299,7 @@ pub(crate) enum LogFormat {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Dangerous {
     pub(crate) run_as_root: bool,
+    pub(crate) unconfined: bool,
     pub(crate) plaintext_public_url: bool,
     pub(crate) unsigned_plugins: bool,
 }

@@ -40,6 +40,82 @@ pub struct Status {
     #[prost(message, optional, tag = "11")]
     pub rollback: ::core::option::Option<Rollback>,
 }
+/// Asks for a diagnosis.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiagnoseRequest {}
+/// What was checked.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiagnoseResponse {
+    /// The checks, always all of them, in a fixed order.
+    #[prost(message, repeated, tag = "1")]
+    pub checks: ::prost::alloc::vec::Vec<Check>,
+}
+/// Something that was checked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Check {
+    /// What was checked, such as `process.core_limit`. An id never changes its meaning.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// How it is.
+    #[prost(enumeration = "check::Outcome", tag = "2")]
+    pub outcome: i32,
+    /// What was found, for people.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// What to do, for people; empty where nothing is.
+    #[prost(string, tag = "4")]
+    pub action: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `Check`.
+pub mod check {
+    /// How something that was checked is.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Outcome {
+        /// Not set; never in a response.
+        Unspecified = 0,
+        /// It is as promised.
+        Ok = 1,
+        /// Something is weaker than it could be.
+        Warning = 2,
+        /// A promise does not hold.
+        Failed = 3,
+    }
+    impl Outcome {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Unspecified => "OUTCOME_UNSPECIFIED",
+                Self::Ok => "OUTCOME_OK",
+                Self::Warning => "OUTCOME_WARNING",
+                Self::Failed => "OUTCOME_FAILED",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+                "OUTCOME_OK" => Some(Self::Ok),
+                "OUTCOME_WARNING" => Some(Self::Warning),
+                "OUTCOME_FAILED" => Some(Self::Failed),
+                _ => None,
+            }
+        }
+    }
+}
 /// What can open the seal.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Slot {
@@ -953,6 +1029,33 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("bindery.admin.v1.AdminService", "GetStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// Checks at run time what the systemd unit and the configuration promise: user, privileges, memory, files,
+        /// network, clock, plugins. Works while sealed. What is wrong is in the answer, not an error. Errors: none of
+        /// its own.
+        pub async fn diagnose(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiagnoseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiagnoseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/bindery.admin.v1.AdminService/Diagnose",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("bindery.admin.v1.AdminService", "Diagnose"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Opens the seal with a passphrase, a key, or one recovery share at a time. Works while sealed. Errors:
         /// `UNSEAL_REJECTED`, `INVALID_ARGUMENT`, `OVERLOADED` (5 tries in 10 minutes).
         pub async fn unseal(
@@ -1474,6 +1577,16 @@ pub mod admin_service_server {
             &self,
             request: tonic::Request<super::GetStatusRequest>,
         ) -> std::result::Result<tonic::Response<super::Status>, tonic::Status>;
+        /// Checks at run time what the systemd unit and the configuration promise: user, privileges, memory, files,
+        /// network, clock, plugins. Works while sealed. What is wrong is in the answer, not an error. Errors: none of
+        /// its own.
+        async fn diagnose(
+            &self,
+            request: tonic::Request<super::DiagnoseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DiagnoseResponse>,
+            tonic::Status,
+        >;
         /// Opens the seal with a passphrase, a key, or one recovery share at a time. Works while sealed. Errors:
         /// `UNSEAL_REJECTED`, `INVALID_ARGUMENT`, `OVERLOADED` (5 tries in 10 minutes).
         async fn unseal(
@@ -1735,6 +1848,51 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/bindery.admin.v1.AdminService/Diagnose" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiagnoseSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::DiagnoseRequest>
+                    for DiagnoseSvc<T> {
+                        type Response = super::DiagnoseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiagnoseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::diagnose(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiagnoseSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
