@@ -42,6 +42,8 @@ mod intake;
 mod keys;
 #[path = "e2e/kills.rs"]
 mod kills;
+#[path = "e2e/memory.rs"]
+mod memory;
 #[path = "e2e/mtls.rs"]
 mod mtls;
 #[path = "e2e/oidc.rs"]

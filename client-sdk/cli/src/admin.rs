@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bindery_client::{KeyBytes, Token, UnsealWith};
 use bindery_proto::admin::v1::{SealState, UnsealResponse};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{
     problem::{Exit, Problem},
@@ -14,6 +14,7 @@ use crate::{
 
 mod audit;
 mod backup;
+mod keys;
 mod slot;
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +34,20 @@ pub(crate) enum Command {
         bindery admin unseal --key-file /media/usb/root.key\n  \
         bindery admin unseal --shares -")]
     Unseal(Unseal),
+    /// Begin new keys; records are sealed again in the background, and `bindery admin keys` tells how far
+    #[command(
+        after_help = "Examples:\n  bindery admin rotate epoch\n  bindery admin rotate root-key"
+    )]
+    Rotate {
+        /// Which keys
+        which: Which,
+    },
+    /// List the epochs of the key ring, and how many records each still seals
+    #[command(after_help = "Example:\n  bindery admin keys")]
+    Keys,
+    /// Erase what was removed: a new key for every record, the old key destroyed, the store copied into a smaller one
+    #[command(after_help = "Example:\n  bindery admin compact")]
+    Compact,
     /// List, add, remove and try what opens the seal
     #[command(subcommand)]
     Slot(slot::Command),
@@ -62,6 +77,14 @@ pub(crate) enum Command {
     AcceptRollback(backup::AcceptRollback),
 }
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Which {
+    /// The key that new records are sealed with
+    Epoch,
+    /// The key that every slot opens, and a new epoch with it; slots that the daemon can't read by itself are lost
+    RootKey,
+}
+
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Unseal {
@@ -85,6 +108,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
             Ok(())
         }
         Command::Unseal(with) => unseal(&with, session).await,
+        Command::Rotate { which } => keys::rotate(which, session).await,
+        Command::Keys => keys::list(session).await,
+        Command::Compact => keys::compact(session).await,
         Command::Slot(command) => slot::run(command, session).await,
         Command::Audit(command) => audit::run(command, session).await,
         Command::Backup(command) => backup::backup(&command, session).await,

@@ -1,18 +1,20 @@
 //! What an operator calls, on the admin socket.
 
 use bindery_proto::admin::v1::{
-    AddSlotRequest, AddSlotResponse, AuditRecord, Check, DiagnoseRequest, DisablePluginRequest,
-    EnablePluginRequest, GetStatusRequest, ListAuditRecordsRequest, ListPluginsRequest, Plugin,
-    ReloadPluginRequest, ReloadPolicyRequest, ReloadPolicyResponse, RemoveSlotRequest, SealRequest,
+    AddSlotRequest, AddSlotResponse, AuditRecord, Check, CompactStoreRequest, CompactStoreResponse,
+    DiagnoseRequest, DisablePluginRequest, EnablePluginRequest, GetStatusRequest,
+    ListAuditRecordsRequest, ListPluginsRequest, Plugin, ReloadPluginRequest, ReloadPolicyRequest,
+    ReloadPolicyResponse, RemoveSlotRequest, RotateKeysRequest, RotateKeysResponse, SealRequest,
     Slot, SlotKind, Status, UnsealRequest, UnsealResponse, VerifyAuditRequest, VerifyAuditResponse,
     VerifyRecoverySharesRequest, VerifyStoreRequest, VerifyStoreResponse,
-    admin_service_client::AdminServiceClient,
+    admin_service_client::AdminServiceClient, rotate_keys_request::Target,
 };
 
 use crate::{
     Client, Error, Pages, Token,
     call::{Manner, call},
     page::pages,
+    random,
 };
 
 pub use backup::BackupDownload;
@@ -272,6 +274,44 @@ impl Client {
             request
         )?;
         Ok(answer.slots)
+    }
+
+    /// Begins a new epoch of the key ring, or makes a new root key and an epoch with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] where nothing that the daemon can read would open the new root key, [`Error::Sealed`],
+    /// and those that every call has.
+    pub async fn rotate_keys(&self, target: Target) -> Result<RotateKeysResponse, Error> {
+        let mut request = RotateKeysRequest {
+            request_id: random::uuid()?,
+            ..RotateKeysRequest::default()
+        };
+        request.set_target(target);
+        call!(
+            self,
+            Manner::KEYED_AT_FORGE,
+            AdminServiceClient<_>,
+            rotate_keys,
+            request
+        )
+    }
+
+    /// Seals every record again under a new key, destroys the old one, and copies the store into a smaller one: what was
+    /// removed is gone afterwards. It goes on where the caller's deadline ends before it does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Sealed`], and those that every call has.
+    pub async fn compact_store(&self) -> Result<CompactStoreResponse, Error> {
+        let request = CompactStoreRequest {};
+        call!(
+            self,
+            Manner::ONCE_AT_FORGE,
+            AdminServiceClient<_>,
+            compact_store,
+            request
+        )
     }
 
     /// Tries recovery shares without changing anything, as a drill. Works while sealed.

@@ -22,7 +22,10 @@ use crate::{
 };
 
 pub use backup::{BackupFacts, BackupPort, KeptFacts, RollbackFacts, StoreVerdict};
-pub use keys::{AddedSlot, KeyMaterial, KeysPort, SlotOpens, SlotWish, UnsealProgress, UnsealWith};
+pub use keys::{
+    AddedSlot, Compacted, EpochFacts, KeyMaterial, KeysPort, RotateWish, Rotated, SlotOpens,
+    SlotWish, UnsealProgress, UnsealWith,
+};
 
 mod backup;
 mod keys;
@@ -72,8 +75,10 @@ pub struct StatusFacts {
     pub development: bool,
     /// What can open the seal.
     pub slots: Vec<SlotFacts>,
-    /// The epoch that seals; `None` while sealed.
-    pub active_epoch: Option<u32>,
+    /// The epochs, oldest first; none while sealed.
+    pub epochs: Vec<EpochFacts>,
+    /// Bytes of the store on disk.
+    pub store_bytes: u64,
     /// How many recovery shares were handed in since the last attempt.
     pub shares_received: u32,
     /// How many recovery shares are needed; 0 without a slot for them.
@@ -191,8 +196,8 @@ service! {
     serve verify_backup(Streaming<wire::VerifyBackupRequest>) -> wire::VerifyBackupResponse = backup::verify_backup;
     serve verify_store(wire::VerifyStoreRequest) -> wire::VerifyStoreResponse = backup::verify_store;
     serve accept_rollback(wire::AcceptRollbackRequest) -> wire::AcceptRollbackResponse = backup::accept_rollback;
-    later rotate_keys(wire::RotateKeysRequest) -> wire::RotateKeysResponse;
-    later compact_store(wire::CompactStoreRequest) -> wire::CompactStoreResponse;
+    serve rotate_keys(wire::RotateKeysRequest) -> wire::RotateKeysResponse = keys::rotate_keys;
+    serve compact_store(wire::CompactStoreRequest) -> wire::CompactStoreResponse = keys::compact_store;
     also {
         type BackupStream = Answers<wire::BackupResponse>;
     }
@@ -202,15 +207,11 @@ async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, F
     let facts = call.api.admin().status().await;
     let kept = call.api.admin().backups().kept().await;
     let health = call.engine().health();
-    let active = facts.active_epoch.map(|id| wire::Epoch {
-        id: i32::try_from(id).unwrap_or(i32::MAX),
-        state: wire::epoch::State::Active.into(),
-        ..wire::Epoch::default()
-    });
     let store = wire::StoreStatus {
         writable: matches!(health, VaultHealth::Serving | VaultHealth::LowSpace),
         message: explain(&health).to_owned(),
         record_count: i64::try_from(facts.records).unwrap_or(i64::MAX),
+        size_bytes: i64::try_from(facts.store_bytes).unwrap_or(i64::MAX),
         low_space: health == VaultHealth::LowSpace,
         backup_time: kept.backed_up.map(time),
         ..wire::StoreStatus::default()
@@ -225,7 +226,7 @@ async fn status(call: Call, _: wire::GetStatusRequest) -> Result<wire::Status, F
         seal_state: sealed.into(),
         seal_message: facts.seal_message,
         slots: facts.slots.into_iter().map(slot).collect(),
-        epochs: active.into_iter().collect(),
+        epochs: facts.epochs.into_iter().map(keys::epoch).collect(),
         store: Some(store),
         start_time: Some(time(facts.started)),
         development: facts.development,

@@ -216,22 +216,16 @@ fn failure_status(failure: Failure, request_id: &str) -> Status {
     failure.into_status(request_id)
 }
 
-/// The answer of a call that comes with a later release.
-pub(crate) fn later(method: &str) -> Status {
-    Failure::later(method).into_status("")
-}
-
 /// `NOT_FOUND` for a name.
 pub(crate) fn not_found(name: &str) -> Failure {
     Problem::not_found(name).into()
 }
 
-/// Implements a generated service: each call is a function that gets the call and the message, or comes later.
+/// Implements a generated service: each call is a function that gets the call and the message.
 macro_rules! service {
     (
         $service:path, $run:ident;
         $(serve $method:ident($request:ty) -> $response:ty = $work:path;)*
-        $(later $unserved:ident($later_request:ty) -> $later_response:ty;)*
         $(also { $($also:tt)* })?
     ) => {
         #[tonic::async_trait]
@@ -241,12 +235,6 @@ macro_rules! service {
                 request: tonic::Request<$request>,
             ) -> Result<tonic::Response<$response>, tonic::Status> {
                 self.$run(request, $work).await
-            })*
-            $(async fn $unserved(
-                &self,
-                _: tonic::Request<$later_request>,
-            ) -> Result<tonic::Response<$later_response>, tonic::Status> {
-                Err(crate::call::later(stringify!($unserved)))
             })*
             $($($also)*)?
         }

@@ -54,9 +54,10 @@ use tokio::sync::{Semaphore, watch};
 pub use crate::{
     access::{Row, Scope, served},
     admin::{
-        AddedSlot, AdminPort, BackupFacts, BackupPort, CheckFacts, KeptFacts, KeyMaterial,
-        KeysPort, Outcome, PluginFacts, PluginState, RollbackFacts, SlotFacts, SlotKind, SlotOpens,
-        SlotWish, StatusFacts, StoreVerdict, UnsealProgress, UnsealWith,
+        AddedSlot, AdminPort, BackupFacts, BackupPort, CheckFacts, Compacted, EpochFacts,
+        KeptFacts, KeyMaterial, KeysPort, Outcome, PluginFacts, PluginState, RollbackFacts,
+        RotateWish, Rotated, SlotFacts, SlotKind, SlotOpens, SlotWish, StatusFacts, StoreVerdict,
+        UnsealProgress, UnsealWith,
     },
     audit::{Weight, weight},
     limits::Limits,

@@ -51,14 +51,6 @@ impl Failure {
         Self::new(ErrorReason::ResourceNameInvalid, message)
     }
 
-    /// A call of the published surface that this release does not serve.
-    pub(crate) fn later(what: &str) -> Self {
-        let message = format!(
-            "{what} is not served by this release; update the daemon when a later one serves it"
-        );
-        Self::new(ErrorReason::NotServedYet, message)
-    }
-
     /// A limit is reached.
     pub(crate) fn overloaded(limit: &'static str, after: Duration) -> Self {
         let message =

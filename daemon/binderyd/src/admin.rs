@@ -21,7 +21,7 @@ use crate::{
     disabled::{Disabled, Stopped},
     doctor::{self, Terms},
     ports::SystemClock,
-    sealing::Sealing,
+    sealing::{self, Sealing},
 };
 
 /// The parts that an operator looks at.
@@ -165,7 +165,8 @@ impl AdminPort for Admin {
                 seal_message: seal.message,
                 development: status.development,
                 slots: status.slots.into_iter().map(slot).collect(),
-                active_epoch: (!status.sealed).then_some(status.active_epoch),
+                epochs: sealing::epochs(&status.epochs),
+                store_bytes: self.seal.keeping().store_bytes(),
                 records: status.records,
                 shares_received: seal.shares,
                 shares_needed: status.shares_needed.unwrap_or_default().into(),

@@ -23,7 +23,7 @@ use std::{
 
 use bindery_engine::events::EventRetention;
 
-use self::check::{absolute, address, mebibytes, minutes};
+use self::check::{absolute, address, hours, mebibytes, minutes};
 pub(crate) use self::{
     events::Hooks,
     listen::{Api, Tls, Web},
@@ -66,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) floor_bytes: u64,
     /// Where the high-water mark is, by which a rolled-back store is known.
     pub(crate) highwater_dir: PathBuf,
+    /// Time between two runs that erase what was removed; zero for none.
+    pub(crate) erase_interval: Duration,
     /// Filter of the log: `info`, `bindery_engine=debug`.
     pub(crate) log_level: String,
     /// JSON instead of text.
@@ -186,6 +188,7 @@ fn typed(raw: raw::File, errors: &mut Vec<String>) -> Config {
         ballast_bytes: mebibytes(raw.store.ballast_mib),
         floor_bytes: mebibytes(raw.store.floor_mib),
         highwater_dir: highwater_dir(raw.store.highwater_dir, &data_dir, errors),
+        erase_interval: hours(raw.store.erase_interval_hours),
         log_level: raw.log.level,
         log_json: match raw.log.format {
             raw::LogFormat::Auto => None,

@@ -24,6 +24,11 @@ mod start;
 mod systemd;
 mod vault;
 
+/// L5: what is freed is zeroed. `ring` does not wipe its key schedules, nor do buffers that grow.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 fn main() -> std::process::ExitCode {
     start::main()
 }

@@ -23,7 +23,7 @@ use crate::{
     listeners::{Listeners, Serving},
     plugins,
     ports::{SystemClock, SystemEntropy},
-    sealing::Sealing,
+    sealing::{Keeping, Sealing},
     seam,
     systemd::{self, sockets::Passed, watchdog},
     vault,
@@ -43,7 +43,8 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
     let disabled = Disabled::load(&config.data_dir)?;
     let (host, failures) = load_plugins(config, &disabled, development).await?;
     let engine = engine(config, Arc::clone(&vault), host.clone());
-    let seal = Sealing::new(Arc::clone(&vault), engine.clone());
+    let keeping = Keeping::new(Arc::clone(&vault), Arc::clone(&store), config, development);
+    let seal = Sealing::new(vault, engine.clone(), keeping);
     match sealed {
         None => seal.begin().await?,
         Some(why) => seal.wait_for_keys(&why),

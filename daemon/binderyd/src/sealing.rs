@@ -2,6 +2,7 @@
 //!
 //! | Module | What it holds |
 //! |---|---|
+//! | `keeping` | new epochs, a new root key, erasing what was removed |
 //! | `port` | what an operator asks |
 //! | `tries` | how often somebody may try |
 
@@ -18,9 +19,11 @@ use bindery_engine::Engine;
 use bindery_vault::{OpenError, OpenOptions, SealedVault, Unlock};
 use tokio::task::JoinHandle;
 
-use self::{port::Added, tries::Tries};
+pub(crate) use self::keeping::{Keeping, facts as epochs};
+use self::{port::Done, tries::Tries};
 use crate::systemd;
 
+mod keeping;
 mod port;
 mod tries;
 
@@ -34,6 +37,7 @@ const KEPT: Duration = Duration::from_secs(600);
 pub(crate) struct Sealing {
     vault: Arc<SealedVault>,
     engine: Engine,
+    keeping: Arc<Keeping>,
     /// Held while the seal is opened or closed, so by one at a time.
     state: tokio::sync::Mutex<State>,
     shown: Mutex<SealFacts>,
@@ -50,20 +54,21 @@ pub(crate) struct SealFacts {
 
 #[derive(Default)]
 struct State {
-    /// What the engine does by itself, while the seal is open.
-    sweeper: Option<JoinHandle<()>>,
+    /// What the engine and the keys do by themselves, while the seal is open.
+    running: Vec<JoinHandle<()>>,
     shares: Vec<Secret>,
     since: Option<Instant>,
     tries: Tries,
-    added: Vec<Added>,
+    done: Vec<Done>,
 }
 
 impl Sealing {
-    pub(crate) fn new(vault: Arc<SealedVault>, engine: Engine) -> Arc<Self> {
+    pub(crate) fn new(vault: Arc<SealedVault>, engine: Engine, keeping: Arc<Keeping>) -> Arc<Self> {
         engine.pause();
         Arc::new(Self {
             vault,
             engine,
+            keeping,
             state: tokio::sync::Mutex::default(),
             shown: Mutex::default(),
         })
@@ -71,6 +76,10 @@ impl Sealing {
 
     pub(crate) fn vault(&self) -> &SealedVault {
         &self.vault
+    }
+
+    pub(crate) fn keeping(&self) -> &Keeping {
+        &self.keeping
     }
 
     pub(crate) fn facts(&self) -> SealFacts {
@@ -99,8 +108,11 @@ impl Sealing {
     async fn serve(&self, state: &mut State) -> Result<(), Problem> {
         self.engine.recover().await?;
         self.engine.resume();
-        let engine = self.engine.clone();
-        state.sweeper = Some(tokio::spawn(async move { engine.sweep_forever().await }));
+        let (engine, keeping) = (self.engine.clone(), Arc::clone(&self.keeping));
+        state.running = vec![
+            tokio::spawn(async move { engine.sweep_forever().await }),
+            tokio::spawn(async move { keeping.keep_on().await }),
+        ];
         *self.shown() = SealFacts::default();
         systemd::status("serving");
         Ok(())
@@ -162,10 +174,10 @@ impl Sealing {
 }
 
 async fn stop(state: &mut State) {
-    if let Some(sweeper) = state.sweeper.take() {
-        sweeper.abort();
+    for task in state.running.drain(..) {
+        task.abort();
         // It was told to end; how it ends does not matter.
-        let _ = sweeper.await;
+        let _ = task.await;
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bindery_core::{port::Clock, secret::Secret};
-use bindery_store::{SledConfig, SledStore};
+use bindery_store::{SledConfig, SwapStore};
 use bindery_vault::{
     Init, InitMode, NewSlot, OpenError, OpenOptions, PassphraseCost, SealedVault, Unlock,
 };
@@ -23,12 +23,12 @@ use crate::{
 const DEVELOPMENT_KEY: &str = "development-root.key";
 
 /// Opens the store of a configuration.
-pub(crate) fn open_store(config: &Config) -> Result<Arc<SledStore>, Failure> {
+pub(crate) fn open_store(config: &Config) -> Result<Arc<SwapStore>, Failure> {
     let mut settings = SledConfig::default();
     settings.ballast_bytes = config.ballast_bytes;
     settings.free_floor = config.floor_bytes;
     // Nothing is served yet, so blocking this thread holds up nobody.
-    Ok(Arc::new(SledStore::open(
+    Ok(Arc::new(SwapStore::open(
         config.data_dir.join("store"),
         settings,
     )?))
@@ -44,7 +44,7 @@ pub(crate) struct Found {
 /// Where nothing that is configured opens it, it stays sealed: somebody may bring something that does.
 pub(crate) async fn open(
     config: &Config,
-    store: Arc<SledStore>,
+    store: Arc<SwapStore>,
     development: bool,
 ) -> Result<Found, Failure> {
     let folder = folder(config);
@@ -123,7 +123,7 @@ const MARK: &str = "highwater";
 
 async fn initialise(
     config: &Config,
-    store: &Arc<SledStore>,
+    store: &Arc<SwapStore>,
     development: bool,
 ) -> Result<(), Failure> {
     let slots = first_slots(config, development)?;

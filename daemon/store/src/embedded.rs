@@ -30,7 +30,7 @@ use crate::{Batch, BoxFuture, Health, OpenError, Page, Store, StoreError, Tree};
 mod ballast;
 mod committer;
 mod engine;
-mod folder;
+pub(crate) mod folder;
 mod layout;
 mod state;
 #[cfg(test)]
@@ -135,8 +135,16 @@ impl SledStore {
         })
     }
 
+    /// As [`Store::commit`], with a future that does not borrow the store.
+    pub(crate) fn take_in(&self, batch: Batch) -> BoxFuture<'static, Result<(), StoreError>> {
+        match batch.check().and_then(|()| self.state.check()) {
+            Ok(()) => self.enqueue(batch),
+            Err(refused) => Box::pin(ready(Err(refused))),
+        }
+    }
+
     /// Puts a batch into the queue at once, so that dropping the future can't take it out again.
-    fn enqueue(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn enqueue(&self, batch: Batch) -> BoxFuture<'static, Result<(), StoreError>> {
         let Some(queue) = &self.queue else {
             return Box::pin(ready(Err(StoreError::Closed)));
         };
@@ -144,10 +152,13 @@ impl SledStore {
         match queue.try_send(Job { batch, answer }) {
             Ok(()) => Box::pin(settled(outcome)),
             Err(TrySendError::Closed(_)) => Box::pin(ready(Err(StoreError::Closed))),
-            Err(TrySendError::Full(job)) => Box::pin(async move {
-                queue.send(job).await.map_err(|_| StoreError::Closed)?;
-                settled(outcome).await
-            }),
+            Err(TrySendError::Full(job)) => {
+                let queue = queue.clone();
+                Box::pin(async move {
+                    queue.send(job).await.map_err(|_| StoreError::Closed)?;
+                    settled(outcome).await
+                })
+            }
         }
     }
 
@@ -183,10 +194,7 @@ impl Store for SledStore {
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
-        match batch.check().and_then(|()| self.state.check()) {
-            Ok(()) => self.enqueue(batch),
-            Err(refused) => Box::pin(ready(Err(refused))),
-        }
+        self.take_in(batch)
     }
 
     fn health(&self) -> Health {

@@ -11,6 +11,7 @@
 //! | `memory` | [`MemoryStore`], for tests and throw-away daemons |
 //! | `faulty` | [`FaultyStore`], which breaks another store on purpose |
 //! | `embedded` | [`SledStore`], the store on disk |
+//! | `swap` | [`SwapStore`], which is exchanged for a copy of itself |
 //! | `conformance` | the contract as functions, behind the feature of that name |
 //!
 //! The trait stays at what sled and etcd have in common: ordered pages and compare-and-swap batches.
@@ -24,6 +25,7 @@ pub use crate::embedded::{SledConfig, SledStore, Statistics};
 pub use crate::error::{OpenError, StoreError};
 pub use crate::faulty::{Call, Fault, FaultyStore, Stall};
 pub use crate::memory::MemoryStore;
+pub use crate::swap::{Exchanged, SwapStore};
 
 mod batch;
 #[cfg(any(test, feature = "conformance"))]
@@ -32,6 +34,7 @@ mod embedded;
 mod error;
 mod faulty;
 mod memory;
+mod swap;
 
 /// A future that a trait object can return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -260,6 +260,49 @@ mod tests {
         }
     }
 
+    /// K12: a vault that was restored, or a machine that was cloned, goes on with other salts and nonces: nothing is
+    /// counted. Neighbours differ in about half of their bits, which no counter does.
+    #[test]
+    fn k12_nothing_is_counted() {
+        let key = Key::random().unwrap();
+        let restored = key.clone();
+        let random = |key: &Key| {
+            let sealed = key.seal(b"", b"", b"").unwrap();
+            [&sealed[..16], &sealed[32..44]].concat()
+        };
+        let (mut distance, mut last) = (0, random(&key));
+        for _ in 0..2_000 {
+            let (next, other) = (random(&key), random(&restored));
+            assert_ne!(next, other);
+            let differ = next.iter().zip(&last).map(|(a, b)| (a ^ b).count_ones());
+            distance += differ.sum::<u32>();
+            last = next;
+        }
+        let mean = f64::from(distance) / 2_000.0 / 224.0;
+        assert!((0.48..0.52).contains(&mean), "{mean} of the bits differ");
+    }
+
+    /// K12, a gate: nonces are made in this file only, each by `random`, and nothing near them counts.
+    #[test]
+    fn k12_nonces_are_made_in_one_place() {
+        let sources = [
+            ("crypto", include_str!("crypto.rs")),
+            ("sealed", include_str!("sealed.rs")),
+            ("slot", include_str!("slot.rs")),
+            ("ring", include_str!("ring.rs")),
+            ("keys", include_str!("keys.rs")),
+            ("manifest", include_str!("manifest.rs")),
+        ];
+        for (name, source) in sources {
+            let code = source.split("#[cfg(test)]").next().unwrap();
+            for counter in ["Atomic", "fetch_add", "NonceSequence", "SealingKey"] {
+                assert!(!code.contains(counter), "{name} has {counter}");
+            }
+            let nonces = code.matches("assume_unique_for_key").count();
+            assert_eq!(nonces > 0, name == "crypto", "{name} makes nonces");
+        }
+    }
+
     /// Parts don't run together, and a key can't be printed.
     #[test]
     fn parts_are_kept_apart() {

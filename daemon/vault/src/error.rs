@@ -126,6 +126,11 @@ pub enum ChangeError {
     /// Too many slots.
     #[error("a vault has at most 16 slots; remove one first")]
     TooManySlots,
+    /// No slot would open a new root key.
+    #[error(
+        "nothing that the daemon can read by itself opens a slot, so nothing would open a new root key; configure a key file, a credential or a passphrase file"
+    )]
+    NoSlotOnline,
     /// Nobody has shown that the shares were written down.
     #[error("the recovery shares are not confirmed; write them down and give two of them back")]
     SharesNotConfirmed,

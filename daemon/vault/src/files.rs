@@ -9,12 +9,17 @@ use std::{
 
 use zeroize::Zeroizing;
 
+use crate::mortal;
+
 /// Replaces `folder/name`: temporary file, fsync, rename, fsync of the folder.
 pub(crate) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = folder.join(format!("{name}.tmp"));
     remove_if_present(&temporary)?;
+    mortal::step("file: begun");
     write_new(&temporary, bytes, 0o600)?;
+    mortal::step("file: written");
     fs::rename(&temporary, folder.join(name))?;
+    mortal::step("file: renamed");
     sync_folder(folder)
 }
 

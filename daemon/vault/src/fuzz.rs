@@ -83,7 +83,7 @@ fn mac_key() -> ring::hmac::Key {
 static SEALED: LazyLock<(Keys, Address)> = LazyLock::new(|| {
     let root = Key::from_slice(&[9; 32]).expect("32 bytes");
     let ring = KeyRing::new(Timestamp::default()).expect("ring");
-    let keys = Keys::new([1; 16], root, ring).expect("keys");
+    let keys = Keys::new([1; 16], root.clone(), root, ring).expect("keys");
     let asked = Asked::Grant(
         NamespaceName::parse("acme").expect("name"),
         LinkId::parse("main").expect("id"),

@@ -97,6 +97,31 @@ pub(crate) fn shown(folder: &Path) -> disk::SealHeader {
         .unwrap_or_default()
 }
 
+/// One of the two copies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Copy {
+    /// `seal.hdr.a`.
+    First,
+    /// `seal.hdr.b`.
+    Second,
+}
+
+/// Reads one copy.
+pub(crate) fn read_one(folder: &Path, copy: Copy) -> Result<Candidate, HeaderError> {
+    read_copy(&folder.join(COPIES[copy as usize]))
+}
+
+/// Writes one copy; the other one stays as it is.
+pub(crate) fn write_one(
+    folder: &Path,
+    copy: Copy,
+    header: &disk::SealHeader,
+    key: &hmac::Key,
+) -> Result<(), HeaderError> {
+    files::replace(folder, COPIES[copy as usize], &encode(header, key))?;
+    Ok(())
+}
+
 /// Whether any copy is there, good or not.
 pub(crate) fn exists(folder: &Path) -> bool {
     COPIES.iter().any(|name| folder.join(name).exists())

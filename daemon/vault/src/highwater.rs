@@ -168,7 +168,8 @@ mod tests {
 
     fn keys() -> Keys {
         let ring = KeyRing::new(Timestamp::default()).unwrap();
-        Keys::new(crypto::random().unwrap(), Key::random().unwrap(), ring).unwrap()
+        let key = || Key::random().unwrap();
+        Keys::new(crypto::random().unwrap(), key(), key(), ring).unwrap()
     }
 
     /// A vault that is closed leaves the mark to the next one, also with a write still on its way.

@@ -111,7 +111,7 @@ impl Init {
         }
         self.slots.iter().try_for_each(PreparedSlot::settle)?;
         let ring = KeyRing::new(now)?;
-        let keys = Keys::new(self.store_id, self.root, ring)?;
+        let keys = Keys::new(self.store_id, self.root, Key::random()?, ring)?;
         let sealed_ring = keys.ring.seal(&keys.kek, &keys.store_id)?;
         store.commit(first_batch(&keys, &sealed_ring)?).await?;
         let slots = self.slots.into_iter();
@@ -121,7 +121,7 @@ impl Init {
             development: self.development,
             slots: slots.map(|slot| slot.made(now).record).collect(),
             sealed_ring,
-            ..disk::SealHeader::default()
+            sealed_base: keys::seal_base(&keys.root, &keys.store_id, &keys.base)?,
         };
         let mac = keys::header_mac(&keys.root)?;
         Ok(header::write(&self.folder, &first, &mac)?)

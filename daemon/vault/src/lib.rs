@@ -17,6 +17,7 @@
 //! | `backup` | all records in one sealed stream, and back into a new folder |
 //! | `convert` | records and their messages on disk |
 //! | `recent` | sealed values on their way to the disk, or read lately |
+//! | `mortal` | with the feature of that name: tests are told of each step, and may die there |
 //! | `init`, `vault` | making a vault, and using one |
 #![forbid(unsafe_code)]
 
@@ -28,7 +29,10 @@ pub use crate::slot::{
     KeyBytes, KeyFileError, NewSlot, PassphraseCost, PreparedSlot, ShareError, SlotError, SlotInfo,
     SlotKind, Unlock, different_shares,
 };
-pub use crate::vault::{Inspection, OpenOptions, Resealed, Rollback, SealedVault, Status};
+pub use crate::vault::{
+    Copied, EpochInfo, Hold, Inspection, NewRoot, OpenOptions, Renewed, Resealed, Rollback,
+    SealedVault, Status,
+};
 
 mod address;
 mod backup;
@@ -45,6 +49,13 @@ mod init;
 mod keys;
 mod kind;
 mod manifest;
+#[cfg(feature = "mortal")]
+pub mod mortal;
+#[cfg(not(feature = "mortal"))]
+mod mortal {
+    /// Nothing is told of the steps in a daemon.
+    pub(crate) const fn step(_: &'static str) {}
+}
 mod recent;
 mod ring;
 mod sealed;

@@ -1,5 +1,7 @@
 //! The key ring: epochs of record keys, written whole.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 use ring::error::Unspecified;
 use zeroize::{Zeroize, Zeroizing};
@@ -7,7 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 use bindery_core::time::Timestamp;
 use bindery_store_proto::v1 as disk;
 
-use crate::crypto::Key;
+use crate::{crypto::Key, vault::EpochInfo};
 
 /// Epochs, oldest first; the last one is the active one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,12 +44,37 @@ impl KeyRing {
         Ok(next)
     }
 
-    pub(crate) const fn revision(&self) -> u64 {
-        self.revision
+    /// The ring without these epochs. The active one stays.
+    pub(crate) fn without(&self, ids: &[u32]) -> Self {
+        let (mut next, active) = (self.clone(), self.active().0);
+        next.revision += 1;
+        next.epochs
+            .retain(|epoch| epoch.id == active || !ids.contains(&epoch.id));
+        next
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.epochs.len()
+    /// Numbers of all epochs, oldest first.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.epochs.iter().map(|epoch| epoch.id)
+    }
+
+    /// Numbers of the epochs that seal nothing any more.
+    pub(crate) fn old_ids(&self) -> impl Iterator<Item = u32> {
+        self.ids().take(self.epochs.len() - 1)
+    }
+
+    /// What can be told of the epochs, with the records that were counted.
+    pub(crate) fn epochs(&self, counts: &BTreeMap<u32, u64>) -> Vec<EpochInfo> {
+        let epochs = self.epochs.iter().map(|epoch| EpochInfo {
+            id: epoch.id,
+            created: epoch.created,
+            records: counts.get(&epoch.id).copied(),
+        });
+        epochs.collect()
+    }
+
+    pub(crate) const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Number and key of the epoch that seals.

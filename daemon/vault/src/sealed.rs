@@ -115,6 +115,11 @@ impl Keys {
         Ok((prefix.version, strip(padded)?))
     }
 
+    /// Whether the ring has the epoch of a value. One that can't be read has no epoch, and is for whoever opens it.
+    pub(crate) fn know(&self, value: &[u8]) -> bool {
+        Prefix::parse(value).map_or(true, |(prefix, _)| self.ring.key(prefix.epoch).is_some())
+    }
+
     /// Seals a record again, under the active epoch; `None` when it is already.
     pub(crate) fn reseal(
         &self,

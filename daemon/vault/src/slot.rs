@@ -20,6 +20,7 @@ use bindery_store_proto::v1 as disk;
 use crate::{
     crypto::{self, Key},
     files,
+    keys::Keys,
 };
 
 pub use file::KeyFileError;
@@ -390,6 +391,20 @@ impl Opener {
         Ok(opened.and_then(|root| Key::from_slice(&root)).ok())
     }
 
+    /// The slot with another root key in it.
+    fn wrap(&self, slot: &disk::Slot, keys: &Keys) -> Result<disk::Slot, SlotError> {
+        let mut slot = slot.clone();
+        let parameters = disk::SlotParameters::decode(slot.parameters.as_slice());
+        let mut parameters = parameters.map_err(|_| SlotError::Crypto)?;
+        parameters.salt = crypto::random::<32>()?.to_vec();
+        slot.parameters = parameters.encode_to_vec();
+        let key = self.key(&slot)?.ok_or(SlotError::Crypto)?;
+        let nonce = crypto::random()?;
+        slot.nonce = nonce.to_vec();
+        slot.wrapped = key.wrap(nonce, &aad(&slot, &keys.store_id), keys.root.expose())?;
+        Ok(slot)
+    }
+
     /// The key that this makes for a slot; `None` where the slot is of another kind.
     fn key(&self, slot: &disk::Slot) -> Result<Option<Key>, SlotError> {
         let Ok(parameters) = disk::SlotParameters::decode(slot.parameters.as_slice()) else {
@@ -565,6 +580,24 @@ pub(crate) fn suffice(kinds: impl IntoIterator<Item = SlotKind>) -> bool {
 
 fn key_from(parameters: &disk::SlotParameters, material: &[u8]) -> Result<Key, Unspecified> {
     Key::from_material(&parameters.salt, material, b"bindery/slot/v1")
+}
+
+/// The slot with another root key in it, if one of `openers` opens it; its salt is new as well.
+pub(crate) fn rewrap(
+    slot: &disk::Slot,
+    openers: &[Opener],
+    old: &Keys,
+    new: &Keys,
+) -> Result<Option<disk::Slot>, SlotError> {
+    for opener in openers {
+        if opener
+            .open(slot, &old.store_id)
+            .is_ok_and(|root| root.as_ref() == Some(&old.root))
+        {
+            return opener.wrap(slot, new).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// What a wrapped root key is bound to.

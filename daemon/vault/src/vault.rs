@@ -5,21 +5,25 @@
 //! | `open` | unseals: slots, key ring, manifest, high-water mark |
 //! | `read` | one record, a page of records |
 //! | `commit` | changes, in one order, many of them on their way at once |
-//! | `maintain` | slots, epochs, re-sealing, checking |
+//! | `maintain` | slots, checking |
+//! | `rotate` | epochs, re-sealing, root key |
+//! | `copy` | the whole store, into another one |
 //! | `walk` | all records while the vault is in use |
 //! | `inspect` | opening every record |
 //! | `suspect` | refresh tokens after a step back in time |
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
 };
 
 use tokio::sync::{Mutex, Semaphore};
 
-use bindery_core::port::{
-    BoxFuture, Change, Entry, Key, Listing, Page, Record, Vault, VaultError, VaultHealth,
+use bindery_core::{
+    port::{BoxFuture, Change, Entry, Key, Listing, Page, Record, Vault, VaultError, VaultHealth},
+    time::Timestamp,
 };
 use bindery_store::{Health, Store, Tree};
 use bindery_store_proto::v1 as disk;
@@ -35,16 +39,19 @@ use crate::{
     slot::{self, SlotInfo, Unlock},
 };
 
+pub use copy::{Copied, Hold};
 pub use inspect::Inspection;
-pub use maintain::Resealed;
 pub use open::{OpenOptions, Rollback};
+pub use rotate::{NewRoot, Renewed, Resealed};
 pub(crate) use walk::{Item, Walk};
 
 mod commit;
+mod copy;
 mod inspect;
 mod maintain;
 mod open;
 mod read;
+mod rotate;
 mod suspect;
 mod walk;
 
@@ -67,16 +74,29 @@ pub struct Status {
     pub slots: Vec<SlotInfo>,
     /// How many recovery shares open it; `None` without a slot for them.
     pub shares_needed: Option<u8>,
-    /// Epochs in the key ring.
-    pub epochs: usize,
+    /// Epochs in the key ring, oldest first; the last one seals.
+    pub epochs: Vec<EpochInfo>,
     /// Number of the epoch that seals.
     pub active_epoch: u32,
+    /// Records of older epochs are being sealed again, or wait for it.
+    pub resealing: bool,
     /// Commits so far.
     pub generation: u64,
     /// Records that there are.
     pub records: u64,
     /// The store is older than what was acknowledged, and nobody has accepted that yet.
     pub rollback: Option<Rollback>,
+}
+
+/// An epoch of the key ring.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EpochInfo {
+    /// Its number.
+    pub id: u32,
+    /// When it began.
+    pub created: Timestamp,
+    /// Records that the last count found under it; `None` before the first one.
+    pub records: Option<u64>,
 }
 
 pub(crate) struct Inner {
@@ -113,7 +133,12 @@ struct Writer {
     /// The stored value that `manifest` was sealed to.
     sealed_manifest: Vec<u8>,
     sequence: u64,
+    /// Where re-sealing goes on.
     cursor: Option<Place>,
+    /// Records of each epoch, as they were last counted.
+    counts: BTreeMap<u32, u64>,
+    /// Where places are noted that change while the store is copied.
+    changed: Weak<copy::Changed>,
 }
 
 impl SealedVault {
@@ -181,7 +206,8 @@ impl SealedVault {
             development: header.development,
             slots: slot::list(&header),
             shares_needed: slot::shares_needed(&header),
-            epochs: ring.map_or(0, crate::ring::KeyRing::len),
+            epochs: ring.map_or_else(Vec::new, |ring| ring.epochs(&writer.counts)),
+            resealing: ring.is_some_and(|ring| ring.old_ids().next().is_some()),
             active_epoch: ring.map_or(0, |ring| ring.active().0),
             generation: writer.manifest.generation,
             records: writer.manifest.count,
@@ -271,6 +297,8 @@ impl Drop for Inner {
 pub(crate) const RING_TREE: Tree = Tree::new("ring");
 /// Its key.
 pub(crate) const RING_KEY: &[u8] = b"ring";
+/// Where re-sealing goes on, in the same tree.
+pub(crate) const CURSOR_KEY: &[u8] = b"cursor";
 /// Most slots of a header.
 pub(crate) const MOST_SLOTS: usize = 16;
 const MOST_IN_FLIGHT: usize = 1024;

@@ -11,12 +11,18 @@ mod backup;
 mod bulky;
 #[path = "vault/commits.rs"]
 mod commits;
+#[path = "vault/erasure.rs"]
+mod erasure;
+#[path = "vault/kills.rs"]
+mod kills;
 #[path = "vault/loss.rs"]
 mod loss;
 #[path = "vault/model.rs"]
 mod model;
 #[path = "vault/records.rs"]
 mod records;
+#[path = "vault/rotation.rs"]
+mod rotation;
 #[path = "vault/slots.rs"]
 mod slots;
 #[path = "vault/support.rs"]

@@ -150,3 +150,96 @@ fn ring_random() -> Result<[u8; 32]> {
     filled.map_err(|_| anyhow::anyhow!("no randomness"))?;
     Ok(bytes)
 }
+
+/// New keys by command: an epoch, then a root key, with which the recovery shares are lost and said so; a link works on all
+/// the while, and the old keys are destroyed by themselves.
+#[tokio::test(flavor = "multi_thread")]
+async fn k7_new_keys_lose_no_link() -> Result<()> {
+    let mut world = World::new(GitHubForge::start(false, None).await?).await?;
+    let link = world.link().await?;
+    let token = world.token(&link).await?;
+    let daemon = &world.daemon;
+    done(daemon, &["admin", "slot", "add", "recovery-shares"], "")?;
+    let epochs = done(daemon, &["admin", "rotate", "epoch"], "")?;
+    ensure!(
+        epochs.contains("active") && epochs.contains("open only"),
+        "{epochs}"
+    );
+    let rotated = bindery(daemon, &["admin", "rotate", "root-key"], "")?;
+    let told = String::from_utf8_lossy(&rotated.stderr).into_owned();
+    ensure!(
+        rotated.status.success() && told.contains("recovery shares"),
+        "{rotated:?}"
+    );
+    ensure!(world.token(&link).await? == token);
+    settled(daemon).await?;
+    world.crash().await?;
+    ensure!(world.token(&link).await? == token);
+    settled(&world.daemon).await
+}
+
+/// Waits until one epoch is left: all records are sealed again, and the old keys destroyed.
+async fn settled(daemon: &Daemon) -> Result<()> {
+    let started = std::time::Instant::now();
+    loop {
+        let epochs = done(daemon, &["admin", "keys", "-o", "json"], "")?;
+        let epochs: serde_json::Value = serde_json::from_str(&epochs)?;
+        if epochs.as_array().is_some_and(|epochs| epochs.len() == 1) {
+            return Ok(());
+        }
+        ensure!(started.elapsed().as_secs() < 120, "old keys stay: {epochs}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+/// K14: after an unlink and `bindery admin compact` the files of the daemon hold no sealed byte of before, and the link
+/// that stays hands out as before, also after a crash.
+#[tokio::test(flavor = "multi_thread")]
+async fn k14_an_unlinked_secret_is_erased_by_command() -> Result<()> {
+    let mut world = World::new(GitHubForge::start(false, None).await?).await?;
+    let kept = world.link().await?;
+    let token = world.token(&kept).await?;
+    let (gone, uri) = world.start_link_in("namespaces/globex").await?;
+    world.person_links(&uri).await?;
+    world.token(&gone).await?;
+    let request = bindery_client::UnlinkRequest::new(&gone)
+        .force(true)
+        .keep_shared_grant(true);
+    world.client.unlink(request).await?;
+    let store = world.daemon.path("data/store");
+    let before = sealed_blocks(&store)?;
+    ensure!(!before.is_empty());
+    let said = done(&world.daemon, &["admin", "compact"], "")?;
+    ensure!(said.contains("bytes"), "{said}");
+    let after = sealed_blocks(&store)?;
+    let left = before.iter().filter(|block| after.contains(*block));
+    ensure!(left.count() == 0, "sealed bytes of before are still there");
+    let epochs = done(&world.daemon, &["admin", "keys", "-o", "json"], "")?;
+    let epochs: serde_json::Value = serde_json::from_str(&epochs)?;
+    ensure!(
+        epochs.as_array().is_some_and(|epochs| epochs.len() == 1),
+        "{epochs}"
+    );
+    ensure!(world.token(&kept).await? == token);
+    world.crash().await?;
+    ensure!(world.token(&kept).await? == token);
+    Ok(())
+}
+
+/// Salts and commitments of all sealed records that the files of a folder hold.
+fn sealed_blocks(folder: &std::path::Path) -> Result<std::collections::HashSet<Vec<u8>>> {
+    let mut blocks = std::collections::HashSet::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            blocks.extend(sealed_blocks(&path)?);
+            continue;
+        }
+        let bytes = std::fs::read(&path)?;
+        for at in memchr::memmem::find_iter(&bytes, b"BDY1\x01\x01") {
+            // Epoch, version and binding are between.
+            blocks.extend(bytes.get(at + 34..at + 66).map(<[u8]>::to_vec));
+        }
+    }
+    Ok(blocks)
+}

@@ -1,11 +1,11 @@
 //! Seal, slots and keys.
 
-use bindery_core::{port::BoxFuture, problem::Problem, secret::Secret};
+use bindery_core::{port::BoxFuture, problem::Problem, secret::Secret, time::Timestamp};
 use bindery_proto::admin::v1 as wire;
 use zeroize::Zeroizing;
 
 use super::{SlotFacts, SlotKind, count, slot};
-use crate::{call::Call, fields::Fields, status::Failure};
+use crate::{call::Call, convert::common::time, fields::Fields, status::Failure};
 
 /// What an operator does with the seal and the keys.
 pub trait KeysPort: Send + Sync {
@@ -19,6 +19,10 @@ pub trait KeysPort: Send + Sync {
     fn add_slot(&self, wish: SlotWish) -> BoxFuture<'_, Result<AddedSlot, Problem>>;
     /// Removes a slot, and lists those that stay.
     fn remove_slot(&self, id: u8) -> BoxFuture<'_, Result<Vec<SlotFacts>, Problem>>;
+    /// New keys.
+    fn rotate(&self, wish: RotateWish) -> BoxFuture<'_, Result<Rotated, Problem>>;
+    /// Copies the store into a smaller one: what was erased is gone afterwards, and so are the keys that it was under.
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted, Problem>>;
     /// Finds the slot that these shares open, and changes nothing else than its time of verification.
     fn verify_shares(&self, shares: Vec<Secret>) -> BoxFuture<'_, Result<SlotFacts, Problem>>;
 }
@@ -60,6 +64,46 @@ pub struct UnsealProgress {
     pub shares_received: u32,
     /// How many are needed; 0 without a slot for them.
     pub shares_needed: u32,
+}
+
+/// New keys that somebody wants.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RotateWish {
+    /// A new root key, and an epoch with it; otherwise an epoch alone.
+    pub root_key: bool,
+    /// A repetition of this id within an hour gets the first answer; empty for none.
+    pub request_id: String,
+}
+
+/// Keys after a rotation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rotated {
+    /// The epochs, oldest first.
+    pub epochs: Vec<EpochFacts>,
+    /// Slots that do not open the new root key.
+    pub lost: Vec<SlotFacts>,
+}
+
+/// An epoch of the key ring.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EpochFacts {
+    /// Its number.
+    pub id: u32,
+    /// New records are sealed with it; otherwise they are only opened.
+    pub active: bool,
+    /// When it began.
+    pub created: Timestamp,
+    /// Records that are still sealed with it; 0 where nobody has counted yet.
+    pub records: u64,
+}
+
+/// What compacting did, in bytes on disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Compacted {
+    /// Before.
+    pub before: u64,
+    /// After.
+    pub after: u64,
 }
 
 /// A slot that somebody wants.
@@ -237,6 +281,60 @@ pub(super) async fn verify_recovery_shares(
     Ok(wire::VerifyRecoverySharesResponse {
         slot: Some(slot(verified?)),
     })
+}
+
+pub(super) async fn rotate_keys(
+    call: Call,
+    request: wire::RotateKeysRequest,
+) -> Result<wire::RotateKeysResponse, Failure> {
+    use wire::rotate_keys_request::Target;
+    crate::fields::request_id(&request.request_id)?;
+    let root_key = match request.target() {
+        Target::Epoch => false,
+        Target::RootKey => true,
+        Target::Unspecified => {
+            let message = "must be TARGET_EPOCH or TARGET_ROOT_KEY; name one";
+            return Err(Problem::invalid("target", message).into());
+        }
+    };
+    let wish = RotateWish {
+        root_key,
+        request_id: request.request_id,
+    };
+    let rotated = call.api.admin().keys().rotate(wish).await;
+    tracing::info!(target: "audit", who = call.caller.name(), root_key, ok = rotated.is_ok(), "Keys rotated");
+    let rotated = rotated?;
+    Ok(wire::RotateKeysResponse {
+        epochs: rotated.epochs.into_iter().map(epoch).collect(),
+        lost_slots: rotated.lost.into_iter().map(slot).collect(),
+    })
+}
+
+pub(super) async fn compact_store(
+    call: Call,
+    _: wire::CompactStoreRequest,
+) -> Result<wire::CompactStoreResponse, Failure> {
+    let compacted = call.api.admin().keys().compact().await;
+    tracing::info!(target: "audit", who = call.caller.name(), ok = compacted.is_ok(), "Store compacted");
+    let compacted = compacted?;
+    Ok(wire::CompactStoreResponse {
+        before_bytes: i64::try_from(compacted.before).unwrap_or(i64::MAX),
+        after_bytes: i64::try_from(compacted.after).unwrap_or(i64::MAX),
+    })
+}
+
+pub(super) fn epoch(facts: EpochFacts) -> wire::Epoch {
+    let state = if facts.active {
+        wire::epoch::State::Active
+    } else {
+        wire::epoch::State::OpenOnly
+    };
+    wire::Epoch {
+        id: i32::try_from(facts.id).unwrap_or(i32::MAX),
+        state: state.into(),
+        create_time: Some(time(facts.created)),
+        record_count: i64::try_from(facts.records).unwrap_or(i64::MAX),
+    }
 }
 
 /// Longest reason in bytes.

@@ -9,9 +9,9 @@ use std::{
 };
 
 use bindery_api::{
-    AddedSlot, AdminPort, BackupFacts, BackupPort, CheckFacts, KeptFacts, KeysPort, Outcome,
-    PluginFacts, PluginState, SlotFacts, SlotKind, SlotWish, StatusFacts, StoreVerdict,
-    UnsealProgress, UnsealWith,
+    AddedSlot, AdminPort, BackupFacts, BackupPort, CheckFacts, Compacted, EpochFacts, KeptFacts,
+    KeysPort, Outcome, PluginFacts, PluginState, RotateWish, Rotated, SlotFacts, SlotKind,
+    SlotWish, StatusFacts, StoreVerdict, UnsealProgress, UnsealWith,
 };
 use bindery_core::{
     exchange::{
@@ -525,7 +525,8 @@ impl AdminPort for Operator {
             seal_message: String::new(),
             development: true,
             slots: Vec::new(),
-            active_epoch: Some(1),
+            epochs: vec![epoch()],
+            store_bytes: 4096,
             records: 3,
             shares_received: 0,
             shares_needed: 2,
@@ -624,8 +625,39 @@ impl KeysPort for Operator {
         Box::pin(async { Ok(vec![key_file("the last")]) })
     }
 
+    fn rotate(&self, wish: RotateWish) -> BoxFuture<'_, Result<Rotated, Problem>> {
+        Box::pin(async move {
+            Ok(Rotated {
+                epochs: vec![epoch()],
+                lost: wish
+                    .root_key
+                    .then(|| key_file("lost"))
+                    .into_iter()
+                    .collect(),
+            })
+        })
+    }
+
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted, Problem>> {
+        Box::pin(async {
+            Ok(Compacted {
+                before: 9,
+                after: 3,
+            })
+        })
+    }
+
     fn verify_shares(&self, _: Vec<Secret>) -> BoxFuture<'_, Result<SlotFacts, Problem>> {
         Box::pin(async { Ok(key_file("the last")) })
+    }
+}
+
+fn epoch() -> EpochFacts {
+    EpochFacts {
+        id: 1,
+        active: true,
+        created: Timestamp::from_unix_ms(1000),
+        records: 3,
     }
 }
 

@@ -2,8 +2,9 @@
 
 use bindery_api::Limits;
 use bindery_proto::admin::v1::{
-    self as wire, DiagnoseRequest, GetStatusRequest, ListPluginsRequest, ReloadPluginRequest,
-    ReloadPolicyRequest, VerifyAuditRequest, admin_service_client::AdminServiceClient, check,
+    self as wire, CompactStoreRequest, DiagnoseRequest, GetStatusRequest, ListPluginsRequest,
+    ReloadPluginRequest, ReloadPolicyRequest, RotateKeysRequest, SealRequest, UnsealRequest,
+    VerifyAuditRequest, admin_service_client::AdminServiceClient, check, rotate_keys_request,
 };
 use prost::Message;
 use tonic::{Code, transport::Channel};
@@ -208,6 +209,38 @@ async fn operator_is_told_of_damage_and_rollbacks() {
         let refused = admin.accept_rollback(accept(etag, why)).await;
         assert_eq!(reason(&refused.expect_err(expected)), expected);
     }
+}
+
+/// New keys are of one kind or the other, the seal opens with exactly one thing, and a reason is short.
+#[tokio::test]
+async fn keys_are_asked_for_whole() {
+    let world = World::new().await;
+    let mut admin = AdminServiceClient::new(world.admin());
+    let refused = admin.rotate_keys(RotateKeysRequest::default()).await;
+    assert_eq!(reason(&refused.expect_err("no target")), "INVALID_ARGUMENT");
+    let root = RotateKeysRequest {
+        target: rotate_keys_request::Target::RootKey.into(),
+        ..RotateKeysRequest::default()
+    };
+    let rotated = admin.rotate_keys(root).await.expect("rotated").into_inner();
+    assert_eq!((rotated.epochs.len(), rotated.lost_slots.len()), (1, 1));
+    let compacted = admin.compact_store(CompactStoreRequest {}).await;
+    let compacted = compacted.expect("compacted").into_inner();
+    assert_eq!((compacted.before_bytes, compacted.after_bytes), (9, 3));
+    let both = UnsealRequest {
+        passphrase: "correct horse battery".into(),
+        recovery_share: "A-SHARE".into(),
+        ..UnsealRequest::default()
+    };
+    for wrong in [both, UnsealRequest::default()] {
+        let refused = admin.unseal(wrong).await.expect_err("not exactly one");
+        assert_eq!(reason(&refused), "INVALID_ARGUMENT");
+    }
+    let long = SealRequest {
+        reason: "r".repeat(1001),
+    };
+    let refused = admin.seal(long).await.expect_err("too long");
+    assert_eq!(reason(&refused), "INVALID_ARGUMENT");
 }
 
 async fn health(channel: Channel, service: &str) -> Result<ServingStatus, Code> {

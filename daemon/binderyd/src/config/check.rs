@@ -8,6 +8,10 @@ use std::{
 
 use ipnet::IpNet;
 
+pub(super) fn hours(count: u32) -> Duration {
+    Duration::from_secs(3600 * u64::from(count))
+}
+
 pub(super) fn minutes(count: u32) -> Duration {
     Duration::from_secs(60 * u64::from(count))
 }

@@ -256,16 +256,19 @@ pub(crate) struct Store {
     pub(crate) ballast_mib: u64,
     pub(crate) floor_mib: u64,
     pub(crate) highwater_dir: Option<PathBuf>,
+    pub(crate) erase_interval_hours: u32,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        // Enough to open the store once on a full disk, and to say so before it is full (THREATS K8).
+        // Enough to open the store once on a full disk, and to say so before it is full (THREATS K8). A day is the goal
+        // for what was unlinked to be gone (K14).
         Self {
             ballast_mib: 64,
             floor_mib: 128,
             // Beside the data folder, which is known only when the whole file is read.
             highwater_dir: None,
+            erase_interval_hours: 24,
         }
     }
 }

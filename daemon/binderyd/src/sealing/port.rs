@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use bindery_api::{
-    AddedSlot, KeyMaterial, KeysPort, SlotFacts, SlotKind, SlotOpens, SlotWish, UnsealProgress,
-    UnsealWith,
+    AddedSlot, Compacted, KeyMaterial, KeysPort, RotateWish, Rotated, SlotFacts, SlotKind,
+    SlotOpens, SlotWish, UnsealProgress, UnsealWith,
 };
 use bindery_core::{
     port::{BoxFuture, Clock},
@@ -21,11 +21,18 @@ use crate::{admin::slot, ports::SystemClock};
 /// How long a request id is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// A slot that was added lately, by the id of its request.
-pub(super) struct Added {
+/// What was done lately, by the id of its request.
+pub(super) struct Done {
     request_id: String,
     at: Instant,
-    slot: SlotFacts,
+    answer: Answer,
+}
+
+/// An answer that a repetition gets again; without shares.
+#[derive(Clone)]
+enum Answer {
+    Slot(SlotFacts),
+    Rotated(Rotated),
 }
 
 impl KeysPort for Sealing {
@@ -62,6 +69,22 @@ impl KeysPort for Sealing {
             let slots = self.vault.list_slots().await;
             Ok(slots.into_iter().map(slot).collect())
         })
+    }
+
+    fn rotate(&self, wish: RotateWish) -> BoxFuture<'_, Result<Rotated, Problem>> {
+        Box::pin(async move {
+            let mut state = self.state.lock().await;
+            if let Some(Answer::Rotated(rotated)) = state.repeated(&wish.request_id) {
+                return Ok(rotated);
+            }
+            let rotated = self.keeping.rotate(wish.root_key).await?;
+            state.note(wish.request_id, Answer::Rotated(rotated.clone()));
+            Ok(rotated)
+        })
+    }
+
+    fn compact(&self) -> BoxFuture<'_, Result<Compacted, Problem>> {
+        Box::pin(self.keeping.erase())
     }
 
     fn verify_shares(&self, shares: Vec<Secret>) -> BoxFuture<'_, Result<SlotFacts, Problem>> {
@@ -133,23 +156,15 @@ impl Sealing {
 
     async fn add(&self, wish: SlotWish) -> Result<AddedSlot, Problem> {
         let mut state = self.state.lock().await;
-        state.added.retain(|added| added.at.elapsed() < REMEMBERED);
-        let known = |added: &&Added| added.request_id == wish.request_id;
-        if let Some(added) = state.added.iter().find(known) {
+        if let Some(Answer::Slot(slot)) = state.repeated(&wish.request_id) {
             return Ok(AddedSlot {
-                slot: added.slot.clone(),
+                slot,
                 shares: Vec::new(),
             });
         }
         let request_id = wish.request_id.clone();
         let added = self.make(wish).await?;
-        if !request_id.is_empty() {
-            state.added.push(Added {
-                request_id,
-                at: Instant::now(),
-                slot: added.slot.clone(),
-            });
-        }
+        state.note(request_id, Answer::Slot(added.slot.clone()));
         Ok(added)
     }
 
@@ -184,6 +199,26 @@ impl Sealing {
             && !matches!(error, ChangeError::Sealed)
         {
             tracing::warn!(%error, "The time of a slot's verification is not noted");
+        }
+    }
+}
+
+impl State {
+    /// The answer that a request got before.
+    fn repeated(&mut self, request_id: &str) -> Option<Answer> {
+        self.done.retain(|done| done.at.elapsed() < REMEMBERED);
+        let found = self.done.iter().find(|done| done.request_id == request_id);
+        found.map(|done| done.answer.clone())
+    }
+
+    fn note(&mut self, request_id: String, answer: Answer) {
+        if !request_id.is_empty() {
+            let at = Instant::now();
+            self.done.push(Done {
+                request_id,
+                at,
+                answer,
+            });
         }
     }
 }
@@ -227,6 +262,7 @@ pub(super) fn refused(error: ChangeError) -> Problem {
         ChangeError::NoSlot(id) => Problem::not_found(format!("slots/{id}")),
         ChangeError::Sealed => Problem::new(Reason::Sealed, message),
         ChangeError::TooFewSlots => Problem::invalid("id", message),
+        ChangeError::NoSlotOnline => Problem::invalid("target", message),
         ChangeError::TooManySlots | ChangeError::SharesNotConfirmed => {
             Problem::invalid("kind", message)
         }
@@ -239,6 +275,9 @@ pub(super) fn refused(error: ChangeError) -> Problem {
         ChangeError::Overtaken => Problem::new(Reason::StoreConflict, message),
         ChangeError::Header(_) | ChangeError::NotDurable | ChangeError::Store(_) => {
             Problem::new(Reason::StoreReadOnly, message)
+        }
+        ChangeError::Vault(bindery_core::port::VaultError::Sealed) => {
+            Problem::new(Reason::Sealed, message)
         }
         ChangeError::Vault(bindery_core::port::VaultError::Tampered) => {
             Problem::new(Reason::RecordTampered, message)

@@ -22,8 +22,28 @@ pub(super) struct Folder {
 
 /// Keeps other daemons out until it is dropped.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     file: File,
+}
+
+impl Lock {
+    /// A lock that stays where it is while its folder changes places with another.
+    pub(crate) fn beside(folder: &Path, path: &Path) -> Result<Self, OpenError> {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let file = parent
+            .map_or(Ok(()), |parent| {
+                DirBuilder::new().recursive(true).mode(0o700).create(parent)
+            })
+            .and_then(|()| open_lock(path))
+            .map_err(|error| error_at(folder, error))?;
+        if !try_lock(&file) {
+            let path = folder.to_owned();
+            return Err(OpenError::Locked { path });
+        }
+        Ok(Self { file })
+    }
 }
 
 impl Folder {
@@ -150,7 +170,7 @@ impl Drop for Lock {
 }
 
 /// Bytes that are left for us on the file system of a path.
-pub(super) fn free_space(path: &Path) -> io::Result<u64> {
+pub(crate) fn free_space(path: &Path) -> io::Result<u64> {
     let space = statvfs(path)?;
     Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
@@ -176,6 +196,10 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 fn lock_file(folder: &Path) -> io::Result<File> {
+    open_lock(&folder.join(LOCK))
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -183,7 +207,7 @@ fn lock_file(folder: &Path) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(folder.join(LOCK))
+        .open(path)
 }
 
 /// Tries for a moment: a process that is being started holds copies of our files until it runs its own program.
@@ -226,7 +250,7 @@ fn free_name(folder: &Path, name: &OsStr) -> PathBuf {
         .unwrap_or_else(|| folder.join(name))
 }
 
-fn error_at(path: &Path, source: io::Error) -> OpenError {
+pub(crate) fn error_at(path: &Path, source: io::Error) -> OpenError {
     let path = path.to_owned();
     if state::is_full(source.kind()) {
         OpenError::NoSpace { path }

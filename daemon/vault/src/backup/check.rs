@@ -106,7 +106,9 @@ impl Check {
         }
         let kek = keys::kek(&root)?;
         let ring = KeyRing::open(&kek, &self.store_id, &candidate.header.sealed_ring);
-        let keys = Keys::new(self.store_id, root, ring.map_err(|_| damaged())?)?;
+        let base = keys::open_base(&root, &self.store_id, &candidate.header.sealed_base);
+        let base = base.map_err(|_| damaged())?;
+        let keys = Keys::new(self.store_id, root, base, ring.map_err(|_| damaged())?)?;
         self.current = Some(Current {
             file: file.to_vec(),
             keys,

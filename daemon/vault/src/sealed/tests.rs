@@ -190,6 +190,7 @@ fn keys() -> Keys {
     Keys::new(
         crate::crypto::random().unwrap(),
         Key::random().unwrap(),
+        Key::random().unwrap(),
         ring,
     )
     .unwrap()

@@ -4,7 +4,7 @@
 //! The manifest is in every batch, with its old value as expectation. So when one batch fails, all that were planned on
 //! it fail too, without any effect; the store is then read anew, and they are planned again.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use futures_util::future::{Either, FutureExt, ready};
 use tokio::sync::MutexGuard;
@@ -12,7 +12,7 @@ use tracing::error;
 use zeroize::Zeroizing;
 
 use bindery_core::port::{Change, Expect, VaultError};
-use bindery_store::{Batch, Expect as Stored, StoreError, Write};
+use bindery_store::{Batch, Expect as Stored, StoreError, Tree, Write};
 
 use crate::{
     address::{Address, Place},
@@ -75,6 +75,10 @@ impl Inner {
         let (sequence, generation) = (writer.sequence, plan.manifest.generation);
         self.recent.submit(sequence, &plan.writes);
         self.note_changes(&plan.replaced);
+        if let Some(changed) = writer.changed.upgrade() {
+            let mut changed = changed.lock().unwrap_or_else(PoisonError::into_inner);
+            changed.extend(plan.writes.iter().map(|(place, _)| *place));
+        }
         writer.manifest = plan.manifest;
         writer.sealed_manifest = plan.sealed_manifest;
         let mut commit = self.store.commit(plan.batch);
@@ -195,6 +199,12 @@ impl<'a> Planner<'a> {
         self.writes.push((place, new.as_deref().map(Arc::from)));
         let write = new.map_or(Write::Delete, Write::Put);
         self.push(place, write);
+    }
+
+    /// Something of the vault's own that is no record.
+    pub(super) fn also(&mut self, tree: Tree, key: &[u8], write: Write) {
+        let batch = std::mem::take(&mut self.batch);
+        self.batch = batch.operation(tree, key, Stored::Anything, write);
     }
 
     pub(super) const fn is_empty(&self) -> bool {

@@ -1,34 +1,16 @@
-//! Slots, epochs, re-sealing, checking: what is done to a vault, not with it.
+//! Slots and checking: what is done to a vault, not with it.
 
-use std::sync::Arc;
-
-use bindery_core::{port::VaultError, time::Timestamp};
-use bindery_store::{Batch, StoreError};
+use bindery_core::time::Timestamp;
 use bindery_store_proto::v1 as disk;
 
 use crate::{
-    address::Place,
-    error::{ChangeError, OpenError, of_store},
+    error::{ChangeError, OpenError},
     header::{self, HeaderError},
-    keys::{self, Keys},
-    kind::Kind,
-    ring::KeyRing,
+    keys,
     slot::{self, NewSlot, PreparedSlot, SlotInfo},
 };
 
-use super::{Inner, MOST_SLOTS, Opened, RING_KEY, RING_TREE, SealedVault, Writer, commit::Planner};
-
-/// What one step of re-sealing did.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Resealed {
-    /// Records that were looked at.
-    pub seen: usize,
-    /// Records that were sealed again.
-    pub resealed: usize,
-    /// Every record was looked at since the scan began; the next step begins again.
-    pub done: bool,
-}
+use super::{Inner, MOST_SLOTS, Opened, SealedVault, Writer};
 
 impl SealedVault {
     /// The slots.
@@ -128,72 +110,6 @@ impl SealedVault {
         self.inner.write_header(&mut writer, &opened, header).await
     }
 
-    /// Begins a new epoch. It is used once both copies of the ring are durable and read back right.
-    ///
-    /// # Errors
-    ///
-    /// A copy can't be written or read back; the old epoch stays in use, and no record is lost.
-    pub async fn rotate_epoch(&self, now: Timestamp) -> Result<u32, ChangeError> {
-        let inner = &self.inner;
-        let mut writer = inner.writer.lock().await;
-        let opened = inner.opened().map_err(|_| ChangeError::Sealed)?;
-        let keys = &opened.keys;
-        let ring = keys.ring.rotated(now)?;
-        let sealed = ring.seal(&keys.kek, &keys.store_id)?;
-        inner.write_ring(keys, &ring, &sealed).await?;
-        let mut header = writer.header.clone();
-        header.sealed_ring = sealed;
-        inner.write_header(&mut writer, &opened, header).await?;
-        let epoch = ring.active().0;
-        inner.set_opened(Some(Opened {
-            keys: Arc::new(keys.with_ring(ring)?),
-            highwater: opened.highwater,
-        }));
-        Ok(epoch)
-    }
-
-    /// Seals up to `limit` records again that an older epoch sealed, where the last step ended. Versions stay.
-    ///
-    /// # Errors
-    ///
-    /// The vault is sealed, a record does not open, or the store fails; the step can be made again.
-    pub async fn reseal_step(&self, limit: usize) -> Result<Resealed, VaultError> {
-        let mut writer = self.inner.writer.lock().await;
-        self.inner.refresh(&mut writer).await?;
-        let opened = self.inner.opened()?;
-        let (places, done) = self
-            .inner
-            .places_after(writer.cursor, limit.clamp(1, STEP))
-            .await?;
-        let mut planner = Planner::new(&opened.keys, writer.manifest);
-        let mut step = Resealed {
-            seen: places.len(),
-            resealed: 0,
-            done,
-        };
-        for place in &places {
-            let Some(current) = self.inner.newest(place).await? else {
-                continue;
-            };
-            if let Some(new) = opened.keys.reseal(place, &current)? {
-                step.resealed += 1;
-                planner.write(*place, Some(&current), Some(new));
-            }
-        }
-        let before = writer.cursor;
-        writer.cursor = places.last().copied().filter(|_| !done);
-        if planner.is_empty() {
-            return Ok(step);
-        }
-        let plan = planner.finish(&writer.sealed_manifest)?;
-        let outcome = self.inner.submit(writer, &opened, plan).await;
-        if outcome.is_err() {
-            self.inner.writer.lock().await.cursor = before;
-        }
-        outcome.map_err(|error| of_store(&error))?;
-        Ok(step)
-    }
-
     /// Compares the whole store with its manifest, as opening does. Commits wait meanwhile.
     ///
     /// # Errors
@@ -221,7 +137,7 @@ impl SealedVault {
 
 impl Inner {
     /// Writes both copies, reads them back, and only then believes them.
-    async fn write_header(
+    pub(super) async fn write_header(
         &self,
         writer: &mut Writer,
         opened: &Opened,
@@ -248,86 +164,4 @@ impl Inner {
         writer.header = header;
         Ok(())
     }
-
-    async fn write_ring(
-        &self,
-        keys: &Keys,
-        ring: &KeyRing,
-        sealed: &[u8],
-    ) -> Result<(), ChangeError> {
-        let batch = Batch::new().put(RING_TREE, RING_KEY, sealed);
-        self.store.commit(batch).await?;
-        let found = self.store.get(RING_TREE, RING_KEY).await?;
-        let read = found.and_then(|found| KeyRing::open(&keys.kek, &keys.store_id, &found).ok());
-        if read.as_ref() == Some(ring) {
-            Ok(())
-        } else {
-            Err(ChangeError::NotDurable)
-        }
-    }
-
-    /// The next places of the scan over all records, and whether these are the last. What is at them fits into a batch.
-    async fn places_after(
-        &self,
-        cursor: Option<Place>,
-        limit: usize,
-    ) -> Result<(Vec<Place>, bool), VaultError> {
-        let mut scan = Scan::default();
-        let begun = |kind: &Kind| cursor.is_none_or(|cursor| kind.code() >= cursor.kind.code());
-        for kind in Kind::ALL.iter().copied().filter(begun) {
-            let after = cursor.filter(|cursor| cursor.kind == kind);
-            self.scan_kind(kind, after.map(|cursor| cursor.key), limit, &mut scan)
-                .await?;
-            if scan.is_full(limit) {
-                return Ok((scan.places, false));
-            }
-        }
-        Ok((scan.places, true))
-    }
-
-    /// Goes through one kind until its end, or until the scan is full.
-    async fn scan_kind(
-        &self,
-        kind: Kind,
-        mut after: Option<[u8; 32]>,
-        limit: usize,
-        scan: &mut Scan,
-    ) -> Result<(), VaultError> {
-        loop {
-            let room = kind.at_once().min(limit - scan.places.len());
-            let after_key = after.as_ref().map(<[u8; 32]>::as_slice);
-            let page = self.store.page(kind.tree(), b"", after_key, room).await;
-            let page = page.map_err(|error: StoreError| of_store(&error))?;
-            let last = page.len() < room;
-            for (key, value) in page {
-                let key = <[u8; 32]>::try_from(key).map_err(|_| VaultError::Tampered)?;
-                scan.places.push(Place { kind, key });
-                scan.bytes += value.len();
-                after = Some(key);
-                if scan.is_full(limit) {
-                    return Ok(());
-                }
-            }
-            if last {
-                return Ok(());
-            }
-        }
-    }
 }
-
-/// Places that were found, and how long the values are that are there.
-#[derive(Default)]
-struct Scan {
-    places: Vec<Place>,
-    bytes: usize,
-}
-
-impl Scan {
-    fn is_full(&self, limit: usize) -> bool {
-        self.places.len() >= limit || self.bytes >= STEP_BYTES
-    }
-}
-
-const STEP: usize = 500;
-/// With the longest record on top, this is less than a batch of the store may hold.
-const STEP_BYTES: usize = 8 << 20;

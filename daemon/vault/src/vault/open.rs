@@ -133,7 +133,8 @@ impl Inner {
             &header,
             stored.as_deref(),
         )?;
-        let keys = Keys::new(unlocked.store_id, unlocked.root, ring.ring)?;
+        let base = keys::open_base(&unlocked.root, &unlocked.store_id, &header.sealed_base)?;
+        let keys = Keys::new(unlocked.store_id, unlocked.root, base, ring.ring)?;
         let highwater = HighWater::new(&self.highwater_folder, &keys);
         let (manifest, sealed_manifest) = self.check(&keys).await?;
         let accepted = settle_mark(&highwater, manifest.generation, options)?;
@@ -150,6 +151,7 @@ impl Inner {
             header,
             manifest,
             sealed_manifest,
+            cursor: self.stored_cursor(keys.ring.active().0).await?,
             ..Writer::default()
         };
         self.recent.restart(manifest.generation);
@@ -301,7 +303,7 @@ fn find_slot(folder: &Path, unlock: &Unlock) -> Result<SlotInfo, OpenError> {
     slot::info(slot).ok_or(OpenError::Crypto)
 }
 
-fn try_slots(candidate: &Candidate, unlock: &[Unlock]) -> Result<Key, OpenError> {
+pub(super) fn try_slots(candidate: &Candidate, unlock: &[Unlock]) -> Result<Key, OpenError> {
     let mut unusable: Option<SlotError> = None;
     for given in unlock {
         match try_one(candidate, given) {

@@ -18,11 +18,19 @@ use super::Inner;
 impl Inner {
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Entry<Record>>, VaultError> {
         let address = self.keys()?.address(key);
-        let Some(value) = self.value(&address.place).await? else {
+        let Some(mut value) = self.value(&address.place).await? else {
             return Ok(None);
         };
         // Asked for only now: an epoch may have begun since, and this value may be sealed under it.
-        open(&*self.keys()?, &address, &value).map(Some)
+        let mut keys = self.keys()?;
+        if !keys.know(&value) {
+            // It was sealed again since it was read, and the key of its epoch destroyed.
+            let Some(again) = self.value(&address.place).await? else {
+                return Ok(None);
+            };
+            (value, keys) = (again, self.keys()?);
+        }
+        open(&keys, &address, &value).map(Some)
     }
 
     pub(super) async fn page(
@@ -33,12 +41,11 @@ impl Inner {
     ) -> Result<Page, VaultError> {
         let (kind, prefix) = self.keys()?.range(listing);
         let limit = limit.clamp(1, kind.at_once());
-        let found = self
-            .store
-            .page(kind.tree(), &prefix, after, limit + 1)
-            .await;
-        let mut found = found.map_err(|error| of_store(&error))?;
-        let keys = self.keys()?;
+        let (mut found, mut keys) = self.found(kind, &prefix, after, limit + 1).await?;
+        if !found.iter().all(|(_, value)| keys.know(value)) {
+            // As in `get`.
+            (found, keys) = self.found(kind, &prefix, after, limit + 1).await?;
+        }
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|(key, _)| key.clone());
@@ -49,6 +56,18 @@ impl Inner {
             entries: entries.collect::<Result<_, _>>()?,
             next,
         })
+    }
+
+    /// Entries of the store, and keys that are at least as new.
+    async fn found(
+        &self,
+        kind: Kind,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<(bindery_store::Page, Arc<Keys>), VaultError> {
+        let found = self.store.page(kind.tree(), prefix, after, limit).await;
+        Ok((found.map_err(|error| of_store(&error))?, self.keys()?))
     }
 
     /// The durable sealed value.

@@ -94,5 +94,5 @@ fn listing_of(record: &Record, namespace: NamespaceName) -> Option<Listing> {
 fn keys() -> Keys {
     let ring = KeyRing::new(Timestamp::default()).unwrap();
     let root = crypto::Key::random().unwrap();
-    Keys::new(crypto::random().unwrap(), root, ring).unwrap()
+    Keys::new(crypto::random().unwrap(), root.clone(), root, ring).unwrap()
 }
