@@ -49,6 +49,8 @@ pub struct Source {
     /// Where the refs are kept as they were when deliveries were no longer acted on for it, although they were for others of
     /// its hook; `None` where it missed nothing. What it missed is told once it is acted for again.
     pub behind: Option<HookId>,
+    /// It was disconnected: this is the trace that keeps its id from being used again. Nothing acts on it, and nobody sees it.
+    pub disconnected: Option<Timestamp>,
 }
 
 /// Which source of which link of which namespace.
@@ -74,6 +76,33 @@ impl std::fmt::Display for SourceName {
 }
 
 impl Source {
+    /// What stays of it when it is disconnected at `now`: its id, and nothing that people said.
+    #[must_use]
+    pub fn trace(&self, now: Timestamp) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            link: self.link.clone(),
+            id: self.id.clone(),
+            host: self.host.clone(),
+            repository: self.repository.clone(),
+            full_name: String::new(),
+            display_name: String::new(),
+            rules: Vec::new(),
+            max_triggers_per_minute: 0,
+            ignore_skip_marks: false,
+            paused: true,
+            reconcile: None,
+            hook: self.hook.clone(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            created_by: String::new(),
+            created: self.created,
+            updated: now,
+            behind: None,
+            disconnected: Some(now),
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> SourceName {

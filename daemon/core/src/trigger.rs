@@ -109,8 +109,50 @@ pub struct TriggerPlace {
 pub struct OverlappingSecret {
     /// The one that counts.
     pub current: Secret,
-    /// The one before, and until when it counts too.
-    pub previous: Option<(Secret, Timestamp)>,
+    /// Those before, the newest first, each with the time until which it counts too; at most [`Self::MOST_BEFORE`].
+    pub previous: Vec<(Secret, Timestamp)>,
+}
+
+impl OverlappingSecret {
+    /// How many old secrets count beside the current one: more rotations than that within one overlap are a mistake, and each
+    /// is one more that can leak.
+    pub const MOST_BEFORE: usize = 4;
+
+    /// One that nothing was before.
+    #[must_use]
+    pub const fn first(current: Secret) -> Self {
+        Self {
+            current,
+            previous: Vec::new(),
+        }
+    }
+
+    /// `next` takes its place at `now`. It counts until `until`, and those before it as long as they were to; without an overlap
+    /// all of them end at once.
+    #[must_use]
+    pub fn replaced(self, next: Secret, until: Option<Timestamp>, now: Timestamp) -> Self {
+        let Some(until) = until else {
+            return Self::first(next);
+        };
+        let still = self.previous.into_iter().filter(|(_, end)| now < *end);
+        let previous = std::iter::once((self.current, until)).chain(still);
+        Self {
+            current: next,
+            previous: previous.take(Self::MOST_BEFORE).collect(),
+        }
+    }
+
+    /// Until when an old secret counts; `None` where none does.
+    #[must_use]
+    pub fn overlaps_until(&self) -> Option<Timestamp> {
+        self.previous.iter().map(|(_, until)| *until).max()
+    }
+
+    /// The old secrets that count at `now`, the newest first.
+    pub fn before(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
+        let counting = self.previous.iter().filter(move |(_, end)| now < *end);
+        counting.map(|(secret, _)| secret)
+    }
 }
 
 /// A URL of a registry that events are delivered to.

@@ -13,6 +13,7 @@
 //! | `app` | whose a delivery of an app's hook is |
 //! | `draft` | events for the sources of a hook |
 //! | `list` | deliveries for people: list, get, process again |
+//! | `minute` | how often sources triggered lately, after a restart |
 //! | `forget` | what is old |
 
 mod app;
@@ -20,6 +21,7 @@ mod draft;
 mod forget;
 mod hint;
 mod list;
+mod minute;
 mod process;
 mod queue;
 mod read;
@@ -97,6 +99,9 @@ impl Deliveries {
             return;
         }
         let mut minutes = lock(&self.minutes);
+        if minutes.len() > IDLE_PLACES {
+            minutes.retain(|_, minute| minute.room(1, now) == 0);
+        }
         let minute = minutes.entry(source.clone()).or_default();
         minute.note(times, max, now);
     }

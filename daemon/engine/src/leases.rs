@@ -88,11 +88,23 @@ impl Engine {
 
     async fn forget_leases_of(&self, namespace: &NamespaceName) -> Result<(), Problem> {
         let now = self.now();
-        let old = self.leases_of(namespace).await?;
-        let old = old
-            .into_iter()
-            .filter(|entry| entry.record.may_be_forgotten(now));
-        for entry in old {
+        self.forget_leases_that(namespace, |lease| lease.may_be_forgotten(now))
+            .await
+    }
+
+    /// Forgets the leases of a namespace whose links are unlinked: all of them are over.
+    pub(crate) async fn forget_all_leases(&self, namespace: &NamespaceName) -> Result<(), Problem> {
+        self.write_leases().await?;
+        self.forget_leases_that(namespace, |_| true).await
+    }
+
+    async fn forget_leases_that(
+        &self,
+        namespace: &NamespaceName,
+        old: impl Fn(&Lease) -> bool,
+    ) -> Result<(), Problem> {
+        let all = self.leases_of(namespace).await?;
+        for entry in all.into_iter().filter(|entry| old(&entry.record)) {
             let lease = entry.record;
             let mut changes = Vec::new();
             if lease.minted

@@ -1,5 +1,7 @@
 //! Namespaces: users, organizations, registry instances.
 
+mod delete;
+
 use std::collections::BTreeMap;
 
 use bindery_core::{
@@ -10,7 +12,7 @@ use bindery_core::{
 };
 
 use crate::{
-    Engine, LinkFilter, Listed, RequestKey, Versioned,
+    Engine, Listed, RequestKey, Versioned,
     records::{as_link, change},
 };
 
@@ -198,41 +200,6 @@ impl Engine {
             record,
             version: version + 1,
         })
-    }
-
-    /// Removes a namespace without links. Records of unlinked ones and their receipts stay.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND`, `HAS_CHILDREN`, `ETAG_MISMATCH`, and what the vault says.
-    pub async fn delete_namespace(
-        &self,
-        name: &NamespaceName,
-        expect: Option<u64>,
-    ) -> Result<(), Problem> {
-        let version = self.namespace(name).await?.version;
-        check_etag(expect, version)?;
-        let _alone = self.gates().ground.write().await;
-        let mut after = None;
-        loop {
-            let page = self
-                .list_links(name, &LinkFilter::default(), after.as_deref(), 256)
-                .await?;
-            if !page.items.is_empty() {
-                let message = format!("namespaces/{name} still has links; unlink them first");
-                return Err(Problem::new(Reason::HasChildren, message));
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        self.commit(vec![change(
-            Key::Namespace(name.clone()),
-            Expect::Version(version),
-            None,
-        )])
-        .await
     }
 }
 

@@ -24,7 +24,7 @@ use bindery_core::{
     time::Timestamp,
 };
 
-use crate::Engine;
+use crate::{Engine, RequestKey};
 
 /// What catching up did.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -46,16 +46,20 @@ pub(crate) struct Comparisons {
 impl Engine {
     /// Asks for deliveries of a source's hook that were missed, and compares refs. `since` is from when on the provider's list
     /// is gone through; `None` for where it ended the last time. Where deliveries are sent again, refs are compared once those
-    /// had their time.
+    /// had their time. A repetition of the request answers the same, and asks nobody.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, the reasons of links that can't be used, and what the provider and the vault say.
+    /// `NOT_FOUND`, `REQUEST_ID_REUSED`, the reasons of links that can't be used, and what the provider and the vault say.
     pub async fn catch_up(
         &self,
         source: &SourceName,
         since: Option<Timestamp>,
+        request: Option<&RequestKey>,
     ) -> Result<CaughtUp, Problem> {
+        if let Some(text) = self.recall(request).await? {
+            return recalled(&text, &source.namespace);
+        }
         let found = self.find_source(source).await?;
         let found = found.ok_or_else(|| Problem::not_found(source))?;
         let mut caught = self.reconcile_hook(&found.record.hook, since).await?;
@@ -63,7 +67,15 @@ impl Engine {
         caught
             .events
             .retain(|(namespace, _)| *namespace == source.namespace);
-        Ok(caught)
+        let remember = self.remember(request, &told(&caught)).await?;
+        match self.commit(remember.into_iter().collect()).await {
+            // The same request, asked twice at the same time: the other one caught up with it.
+            Err(problem) if problem.reason == Reason::StoreConflict => {
+                let text = self.recall(request).await?.ok_or(problem)?;
+                recalled(&text, &source.namespace)
+            }
+            outcome => outcome.map(|()| caught),
+        }
     }
 
     /// Catches up with one hook.
@@ -110,4 +122,32 @@ impl Engine {
             ..CaughtUp::default()
         })
     }
+}
+
+/// Events of an answer that are remembered; what a repetition is not told of is in the list of events.
+const REMEMBERED: usize = 10_000;
+
+/// What a request is remembered by that caught up. All events are of one namespace.
+fn told(caught: &CaughtUp) -> String {
+    let numbers = caught.events.iter().take(REMEMBERED);
+    let events = numbers.map(|(_, number)| format!(" {number}"));
+    let (recovered, changed) = (caught.recovered_deliveries, caught.changed_refs);
+    format!("{recovered} {changed}{}", events.collect::<String>())
+}
+
+fn recalled(text: &str, namespace: &NamespaceName) -> Result<CaughtUp, Problem> {
+    let numbers: Option<Vec<u64>> = text.split(' ').map(|part| part.parse().ok()).collect();
+    let Some([recovered, changed, events @ ..]) = numbers.as_deref() else {
+        let message = "a remembered request tells of no catching up";
+        return Err(Problem::new(Reason::Internal, message));
+    };
+    let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    Ok(CaughtUp {
+        recovered_deliveries: count(*recovered),
+        changed_refs: count(*changed),
+        events: events
+            .iter()
+            .map(|number| (namespace.clone(), *number))
+            .collect(),
+    })
 }

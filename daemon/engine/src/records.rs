@@ -123,8 +123,8 @@ impl Engine {
         find_event(namespace: &NamespaceName, sequence: u64) -> Event, Key::Event(namespace.clone(), sequence)
     );
     reader!(
-        /// A source, if there is one.
-        find_source(name: &SourceName) -> Source,
+        /// A source, if there is one, or the trace of one that was disconnected.
+        find_source_or_trace(name: &SourceName) -> Source,
         Key::Source(name.namespace.clone(), name.link.clone(), name.source.clone())
     );
     reader!(

@@ -23,7 +23,7 @@ use bindery_core::{
     source::{Rule, Source, SourceName},
 };
 
-pub(crate) use self::disconnect::{planned, shared, step};
+pub(crate) use self::disconnect::{OldId, planned, shared, step};
 pub use self::{create::NewSource, disconnect::Disconnect, update::SourceChange};
 use crate::Versioned;
 

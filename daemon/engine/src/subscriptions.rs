@@ -22,7 +22,7 @@ mod read;
 mod replay;
 mod sign;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bindery_core::{
     name::{NamespaceName, SubscriptionId},
@@ -32,7 +32,7 @@ use bindery_core::{
     time::Timestamp,
     trigger::{Outgoing, Subscription},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 pub use self::{
     change::SubscriptionChange,
@@ -71,10 +71,28 @@ pub struct Signing {
 /// A subscription by name.
 type Name = (NamespaceName, SubscriptionId);
 
-/// Wakes whoever delivers when a subscription changes.
+/// Where there are subscriptions, and what wakes whoever delivers when one changes.
 #[derive(Default)]
 pub(crate) struct Subscriptions {
     stirred: Notify,
+    /// Namespaces that may have some, so that an event costs nothing in those that have none; `None` until somebody looked.
+    places: AsyncMutex<Option<BTreeSet<NamespaceName>>>,
+}
+
+impl Subscriptions {
+    /// A subscription was stored.
+    async fn lives_in(&self, namespace: &NamespaceName) {
+        if let Some(places) = self.places.lock().await.as_mut() {
+            places.insert(namespace.clone());
+        }
+    }
+
+    /// A namespace has none any more.
+    pub(crate) async fn left(&self, namespace: &NamespaceName) {
+        if let Some(places) = self.places.lock().await.as_mut() {
+            places.remove(namespace);
+        }
+    }
 }
 
 /// What an etag of a subscription says. Deliveries don't change it: it tells what people said.

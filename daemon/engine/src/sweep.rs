@@ -31,6 +31,7 @@ impl Engine {
         self.recover_intents().await?;
         self.recover_flows().await?;
         self.resume_devices().await?;
+        self.recover_minutes().await?;
         self.recover_deliveries().await
     }
 

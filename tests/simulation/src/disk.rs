@@ -188,7 +188,11 @@ fn copy(record: &Record) -> Record {
 fn overlapping(secret: &OverlappingSecret) -> OverlappingSecret {
     OverlappingSecret {
         current: secret.current.duplicate(),
-        previous: previous(secret.previous.as_ref()),
+        previous: secret
+            .previous
+            .iter()
+            .map(|(secret, until)| (secret.duplicate(), *until))
+            .collect(),
     }
 }
 

@@ -10,7 +10,7 @@ use bindery_core::{
     },
     source::Build,
 };
-use bindery_engine::events::ConsumerNow;
+use bindery_engine::{events::ConsumerNow, subscriptions::Replayed};
 use bindery_proto::v1::{self as wire, event::Change};
 
 use super::common;
@@ -18,6 +18,15 @@ use super::common;
 /// A number of an event as the wire has it.
 pub(crate) fn number(sequence: u64) -> i64 {
     i64::try_from(sequence).unwrap_or(i64::MAX)
+}
+
+/// Which events are sent again.
+pub(crate) fn replayed(Replayed { first, last, count }: Replayed) -> wire::ReplayEventsResponse {
+    wire::ReplayEventsResponse {
+        first_sequence: number(first),
+        last_sequence: number(last),
+        event_count: number(count),
+    }
 }
 
 /// An event, without the provider's body.

@@ -1,7 +1,10 @@
 //! Events: one by one, by pages, and again.
 
 use bindery_core::{event::Event, name::NamespaceName, problem::Reason, time::Timestamp};
-use bindery_engine::subscriptions::Replay;
+use bindery_engine::{
+    RequestKey,
+    subscriptions::{Replay, Replayed},
+};
 use bindery_proto::v1::{
     self as wire, ErrorReason, event_service_server::EventService, replay_events_request::Target,
 };
@@ -201,11 +204,12 @@ async fn replay(
     call: Call,
     request: wire::ReplayEventsRequest,
 ) -> Result<wire::ReplayEventsResponse, Failure> {
+    let key = call.request_key(&request, &request.request_id)?;
     let namespace = names::namespace(&request.parent)?;
     let id = match &request.target {
         Some(Target::ConsumerId(id)) => id,
         Some(Target::Subscription(name)) => {
-            return replay_to_subscription(&call, &request, &namespace, name).await;
+            return replay_to_subscription(&call, &request, &namespace, (name, key.as_ref())).await;
         }
         None => {
             let why = "is missing; name a consumer_id or a subscription";
@@ -215,31 +219,25 @@ async fn replay(
     let consumer = consumer::id(id)?;
     call.engine().consumer(&namespace, &consumer).await?;
     let first = replay_from(&call, &request, &namespace).await?;
-    if !request.validate_only {
-        call.engine().rewind(&namespace, &consumer, first).await?;
-    }
-    let last = call.engine().event_numbers(&namespace).await?.last;
-    let some = first <= last;
-    Ok(wire::ReplayEventsResponse {
-        first_sequence: if some {
-            convert::event::number(first)
-        } else {
-            0
-        },
-        last_sequence: if some {
-            convert::event::number(last)
-        } else {
-            0
-        },
-        event_count: convert::event::number((last + 1).saturating_sub(first)),
-    })
+    let replayed = match request.validate_only {
+        true => {
+            let last = call.engine().event_numbers(&namespace).await?.last;
+            Replayed::range(first, last)
+        }
+        false => {
+            let engine = call.engine();
+            let set_back = engine.rewind(&namespace, &consumer, first, key.as_ref());
+            set_back.await?
+        }
+    };
+    Ok(convert::event::replayed(replayed))
 }
 
 async fn replay_to_subscription(
     call: &Call,
     request: &wire::ReplayEventsRequest,
     namespace: &NamespaceName,
-    name: &str,
+    (name, key): (&str, Option<&RequestKey>),
 ) -> Result<wire::ReplayEventsResponse, Failure> {
     let first = replay_from(call, request, namespace).await?;
     let last = match time(request.until_time, "until_time")? {
@@ -256,7 +254,7 @@ async fn replay_to_subscription(
         missing_only: request.missing_only,
         validate_only: request.validate_only,
     };
-    subscription::replay(call, name, namespace, wanted).await
+    subscription::replay(call, name, namespace, wanted, key).await
 }
 
 async fn replay_from(

@@ -1,8 +1,9 @@
 //! Subscriptions: events that are posted to a registry.
 
 use bindery_core::problem::Reason;
-use bindery_engine::subscriptions::{
-    NewSubscription, OVERLAP, Replay, Replayed, SubscriptionChange,
+use bindery_engine::{
+    RequestKey,
+    subscriptions::{NewSubscription, OVERLAP, Replay, SubscriptionChange},
 };
 use bindery_proto::v1 as wire;
 
@@ -191,18 +192,15 @@ pub(super) async fn replay(
     name: &str,
     parent: &bindery_core::name::NamespaceName,
     wanted: Replay,
+    request: Option<&RequestKey>,
 ) -> Result<wire::ReplayEventsResponse, Failure> {
     let (namespace, id) = names::subscription(name)?;
     if namespace != *parent {
         return Err(wrong("subscription", "is of another namespace than parent"));
     }
-    let Replayed { first, last, count } = call
+    let replayed = call
         .engine()
-        .replay_to_subscription(&namespace, &id, wanted)
+        .replay_to_subscription(&namespace, &id, wanted, request)
         .await?;
-    Ok(wire::ReplayEventsResponse {
-        first_sequence: convert::event::number(first),
-        last_sequence: convert::event::number(last),
-        event_count: convert::event::number(count),
-    })
+    Ok(convert::event::replayed(replayed))
 }

@@ -166,7 +166,7 @@ impl Watch {
                 .event_after(&self.namespace, self.position);
             let event = match next.await {
                 Ok(Some(event)) => event,
-                Ok(None) => return Turn::Go,
+                Ok(None) => return self.namespace_is_there().await,
                 Err(problem) => return Turn::Over(problem.into()),
             };
             match self.send_event(&event, told).await {
@@ -212,6 +212,14 @@ impl Watch {
 
     fn is_full(&self) -> bool {
         self.following.is_some() && self.unacknowledged.len() >= self.window
+    }
+
+    /// A namespace that was deleted has no events that could come.
+    async fn namespace_is_there(&self) -> Turn {
+        match self.call.engine().namespace(&self.namespace).await {
+            Ok(_) => Turn::Go,
+            Err(problem) => Turn::Over(problem.into()),
+        }
     }
 
     async fn send_event(&mut self, event: &Event, told: &mut Instant) -> Turn {

@@ -363,3 +363,61 @@ async fn a_watcher_that_stops_reading_is_ended_and_loses_nothing() {
         assert_eq!(next(&mut again).await, Ok(number));
     }
 }
+
+/// A watch of a namespace that is deleted ends, and says why.
+#[tokio::test]
+async fn a_watch_ends_with_its_namespace() {
+    let world = World::new().await;
+    let name = NamespaceName::parse("fresh").expect("name");
+    let kind = bindery_core::namespace::NamespaceKind::User;
+    let made = bindery_engine::namespaces::NewNamespace::new(name.clone(), kind);
+    let made = world.engine.create_namespace(made, None).await;
+    made.expect("made");
+    let mut client = client(&world).await;
+    let request = wire::WatchEventsRequest {
+        parent: "namespaces/fresh".into(),
+        ..watching("")
+    };
+    let mut stream = watch(&mut client, request).await;
+    let deleted = world.engine.delete_namespace(&name, None).await;
+    deleted.expect("deleted");
+    let deadline = std::time::Duration::from_secs(60);
+    let end = tokio::time::timeout(deadline, next(&mut stream)).await;
+    assert_eq!(end.expect("in time"), Err("NOT_FOUND".to_owned()));
+}
+
+/// A repetition of a replay with the same id sets nothing back.
+#[tokio::test]
+async fn a_repeated_replay_answers_the_same() {
+    let world = World::new().await;
+    put(&world, 1, 5).await;
+    let mut client = client(&world).await;
+    drop(watch(&mut client, watching("builder")).await);
+    acknowledge(&mut client, 5).await;
+    let replay = wire::ReplayEventsRequest {
+        parent: ACME.into(),
+        target: Some(wire::replay_events_request::Target::ConsumerId(
+            "builder".into(),
+        )),
+        since_sequence: 4,
+        request_id: "0b7e5f9c-2f4f-4a51-9c88-0d2f9a2d7a11".into(),
+        ..Default::default()
+    };
+    let first = client.replay_events(replay.clone()).await;
+    acknowledge(&mut client, 5).await;
+    let again = client.replay_events(replay.clone()).await;
+    assert_eq!(
+        first.expect("replayed").into_inner(),
+        again.expect("the same").into_inner()
+    );
+    let builder = ConsumerId::parse("builder").expect("id");
+    let acme = NamespaceName::parse("acme").expect("name");
+    let now = world.engine.consumer(&acme, &builder).await;
+    assert_eq!(now.expect("consumer").backlog, 0);
+    let other = wire::ReplayEventsRequest {
+        since_sequence: 5,
+        ..replay
+    };
+    let refused = client.replay_events(other).await.expect_err("another one");
+    assert_eq!(reason(&refused), "REQUEST_ID_REUSED");
+}

@@ -152,11 +152,15 @@ async fn g1_a_watch_with_bodies_ends_with_its_right() {
         stream.message().await.expect("open").expect("event");
     }
     world.set_policy(&RULES.replace(r#", "event:payload"]"#, "]"));
-    let end = loop {
-        match stream.message().await {
-            Ok(beat) => assert!(beat.is_some(), "ended without a word"),
-            Err(status) => break status,
+    let end = async {
+        loop {
+            match stream.message().await {
+                Ok(beat) => assert!(beat.is_some(), "ended without a word"),
+                Err(status) => return status,
+            }
         }
     };
+    let deadline = std::time::Duration::from_secs(60);
+    let end = tokio::time::timeout(deadline, end).await.expect("ended");
     assert_eq!(reason(&end), "PERMISSION_DENIED");
 }

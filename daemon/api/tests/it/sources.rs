@@ -269,7 +269,13 @@ async fn what_is_done_about_hooks_is_told() {
         ..delete
     };
     sources.delete_source(missing).await.expect("no matter");
-    connected(&mut sources).await;
+    let same = sources.create_source(ask()).await;
+    assert_eq!(reason(&same.expect_err("used before")), "ALREADY_EXISTS");
+    let anew = wire::CreateSourceRequest {
+        source_id: "anew".into(),
+        ..ask()
+    };
+    sources.create_source(anew).await.expect("source");
     let unlink = wire::UnlinkRequest {
         name: LINK.into(),
         ..Default::default()

@@ -27,6 +27,7 @@ fn source(rules: Vec<Rule>) -> Source {
         created: Timestamp::default(),
         updated: Timestamp::default(),
         behind: None,
+        disconnected: None,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use bindery_core::{
     delivery::{Delivery, DeliveryState},
-    port::{Expect, Key, Record},
-    problem::Problem,
+    port::{Change, Expect, Key, Record},
+    problem::{Problem, Reason},
     source::{Source, SourceName},
 };
 
-use crate::{Engine, Versioned, records::change};
+use crate::{Engine, RequestKey, Versioned, records::change};
 
 /// Numbers that one page looks at: deliveries of all hooks are numbered together.
 const LOOKED_AT: u64 = 20_000;
@@ -38,17 +38,25 @@ impl Engine {
         let source = self.source_of(source).await?;
         let (head, next) = self.delivery_numbers().await?;
         let start = before.unwrap_or(next).min(next);
-        let kept = self.find_hook(&source.hook).await?;
-        let kept = kept.map_or(0, |hook| hook.record.deliveries.0);
-        let end = head.first.max(kept).max(1);
-        let mut items = Vec::new();
-        for number in (end..start).rev() {
-            if items.len() >= limit || start - number > LOOKED_AT {
+        let hook = self.find_hook(&source.hook).await?;
+        let (oldest, newest) = hook.map_or((0, 0), |hook| hook.record.deliveries);
+        let end = head.first.max(oldest).max(1);
+        let (mut items, mut looked_at, mut before) = (Vec::new(), 0, start);
+        while before > end {
+            if items.len() >= limit || looked_at >= LOOKED_AT {
                 return Ok(ListedDeliveries {
                     items,
-                    next: Some(number + 1),
+                    next: Some(before),
                 });
             }
+            // What the hook brought is known as far as it is processed, so that the others' deliveries need no look.
+            let last = before - 1;
+            let skips = newest > 0 && last > newest && last < head.processed;
+            let number = if skips { newest } else { last };
+            if number < end {
+                break;
+            }
+            (before, looked_at) = (number, looked_at + 1);
             let found = self.find_delivery(number).await?;
             let shown = found.and_then(|found| shown(&source, found.record));
             let wanted = shown.filter(|one| state.is_none_or(|state| one.state == state));
@@ -68,7 +76,8 @@ impl Engine {
             .map(|found| found.record)
     }
 
-    /// Processes a delivery again. What it became before is not emitted twice. Returns it as it is afterwards.
+    /// Processes a delivery again. What it became before is not emitted twice. Returns it as it is afterwards; a repetition of the
+    /// request looks only.
     ///
     /// # Errors
     ///
@@ -77,25 +86,51 @@ impl Engine {
         &self,
         source: &SourceName,
         number: u64,
+        request: Option<&RequestKey>,
     ) -> Result<Delivery, Problem> {
+        if self.recall(request).await?.is_some() {
+            return self.delivery(source, number).await;
+        }
         // As it is stored, not as it is shown: what other namespaces got stays.
         self.delivery_of(source, number).await?;
         let Some(found) = self.find_delivery(number).await? else {
             return Err(gone(source, number));
         };
-        let mut delivery = found.record;
-        if delivery.state != DeliveryState::Stored {
-            delivery.state = DeliveryState::Stored;
-            delivery.message.clear();
-            let hook = delivery.hook.clone();
-            let put = Some(Record::Delivery(delivery));
-            let put = change(Key::Delivery(number), Expect::Version(found.version), put);
-            self.open_number(number);
-            self.commit(vec![put]).await?;
-            self.deliveries().push(&hook, number);
-        }
+        let name = format!("{source}/deliveries/{number}");
+        let remember = self.remember(request, &name).await?;
+        self.store_again(found, remember).await?;
         self.process_deliveries().await;
         self.delivery(source, number).await
+    }
+
+    /// Lets a delivery wait again, in one transaction with what remembers the request.
+    async fn store_again(
+        &self,
+        found: Versioned<Delivery>,
+        remember: Option<Change>,
+    ) -> Result<(), Problem> {
+        let mut delivery = found.record;
+        let (number, hook) = (delivery.number, delivery.hook.clone());
+        let mut changes: Vec<_> = remember.into_iter().collect();
+        let waits = delivery.state == DeliveryState::Stored;
+        if !waits {
+            delivery.state = DeliveryState::Stored;
+            delivery.message.clear();
+            let put = Some(Record::Delivery(delivery));
+            let key = Key::Delivery(number);
+            changes.push(change(key, Expect::Version(found.version), put));
+            self.open_number(number);
+        }
+        let stored = self.commit(changes).await;
+        if !waits {
+            // Also where another was faster: its number is open until it is looked at.
+            self.deliveries().push(&hook, number);
+        }
+        match stored {
+            // The same was asked for at the same time, or it is being processed.
+            Err(problem) if problem.reason == Reason::StoreConflict => Ok(()),
+            outcome => outcome,
+        }
     }
 
     async fn delivery_of(

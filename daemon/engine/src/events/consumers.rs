@@ -9,7 +9,7 @@ use bindery_core::{
 use tokio::sync::watch;
 
 use super::Following;
-use crate::{Engine, records::change};
+use crate::{Engine, RequestKey, records::change, subscriptions::Replayed};
 
 /// A consumer as it is at this moment.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,7 +36,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// What the vault says.
+    /// `NOT_FOUND` for the namespace, and what the vault says.
     pub async fn follow_as(
         &self,
         namespace: &NamespaceName,
@@ -44,6 +44,9 @@ impl Engine {
         principal: &str,
         started: u64,
     ) -> Result<(Consumer, Following), Problem> {
+        // The namespace is not taken away between the look and the write.
+        let _stays = self.gates().ground.read().await;
+        self.namespace(namespace).await?;
         let now = self.now();
         let consumer = self
             .change_consumer(namespace, id, Some(started), |consumer| {
@@ -87,26 +90,44 @@ impl Engine {
     }
 
     /// Sets the acknowledgement of a consumer back before `first`, so that whoever follows gets the events from there on
-    /// again.
+    /// again. Says which those are. A repetition of the request answers the same, and sets nothing back.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, and what the vault says.
+    /// `NOT_FOUND`, `REQUEST_ID_REUSED`, and what the vault says.
     pub async fn rewind(
         &self,
         namespace: &NamespaceName,
         id: &ConsumerId,
         first: u64,
-    ) -> Result<(), Problem> {
-        let before = first.saturating_sub(1);
-        let consumer = self
-            .change_consumer(namespace, id, None, |consumer| {
-                let known = consumer.settled();
-                consumer.acknowledged = Some(known.min(before));
-            })
-            .await?;
-        self.tell_follower(&consumer);
-        Ok(())
+        request: Option<&RequestKey>,
+    ) -> Result<Replayed, Problem> {
+        loop {
+            if let Some(text) = self.recall(request).await? {
+                return Replayed::recalled(&text);
+            }
+            let last = self.event_numbers(namespace).await?.last;
+            let replayed = Replayed::range(first, last);
+            let found = self.find_consumer(namespace, id).await?;
+            let Entry {
+                record: mut consumer,
+                version,
+            } = found.ok_or_else(|| absent(namespace, id))?;
+            let before = first.saturating_sub(1);
+            consumer.acknowledged = Some(consumer.settled().min(before));
+            let key = Key::Consumer(namespace.clone(), id.clone());
+            let put = Some(Record::Consumer(consumer.clone()));
+            let mut changes = vec![change(key, Expect::Version(version), put)];
+            changes.extend(self.remember(request, &replayed.told()).await?);
+            match self.commit(changes).await {
+                Err(problem) if problem.reason == Reason::StoreConflict => {}
+                outcome => {
+                    outcome?;
+                    self.tell_follower(&consumer);
+                    return Ok(replayed);
+                }
+            }
+        }
     }
 
     /// A consumer.

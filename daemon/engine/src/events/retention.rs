@@ -76,6 +76,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Forgets all events of a namespace that goes.
+    pub(crate) async fn forget_all_events(&self, namespace: &NamespaceName) -> Result<(), Problem> {
+        let end = self.event_numbers(namespace).await?.last + 1;
+        while self.forget_some(namespace, end).await? {}
+        Ok(())
+    }
+
     /// The first event that is neither too old nor one too many.
     async fn first_kept(
         &self,

@@ -194,14 +194,18 @@ impl Engine {
             created: now,
             updated: now,
             behind: None,
+            disconnected: None,
         })
     }
 
     /// `SOURCE_EXISTS` where the link has this repository already, and `ALREADY_EXISTS` where the id is taken.
     async fn refuse_second(&self, source: &Source) -> Result<(), Problem> {
-        if self.find_source(&source.name()).await?.is_some() {
-            let conflict = Problem::new(Reason::StoreConflict, "");
-            return Err(taken(conflict, &source.name().to_string()));
+        if let Some(found) = self.find_source_or_trace(&source.name()).await? {
+            let name = source.name().to_string();
+            return Err(match found.record.disconnected {
+                None => taken(Problem::new(Reason::StoreConflict, ""), &name),
+                Some(_) => used_before(&name),
+            });
         }
         let place = self
             .find_hook_place(&source.host, &source.repository)
@@ -397,6 +401,14 @@ fn joined(known: Versioned<Hook>, full_name: &str) -> Given {
         fresh: false,
         known: Some(known),
     }
+}
+
+/// Events and receipts name a source by its id, so it never means another repository.
+fn used_before(name: &str) -> Problem {
+    let message = format!(
+        "{name} was disconnected, and ids are never used again; choose another id, or none to have one made"
+    );
+    Problem::new(Reason::AlreadyExists, message).with("resource", name)
 }
 
 fn refuse_twin(hook: &Hook, source: &Source) -> Result<(), Problem> {

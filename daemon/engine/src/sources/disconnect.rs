@@ -30,6 +30,15 @@ pub struct Disconnect {
     pub request: Option<RequestKey>,
 }
 
+/// What becomes of the id of a source that goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum OldId {
+    /// A trace keeps it from being used again.
+    Traced,
+    /// Its link goes, whose own id is never used again.
+    GoesWithLink,
+}
+
 /// What becomes of a hook when one of its sources goes.
 pub(crate) enum Left {
     /// Other sources use it.
@@ -86,7 +95,7 @@ impl Engine {
             self.leave_alone(view).await?;
         }
         let left = self
-            .part(name, options.keep_hook, || {
+            .part(name, options.keep_hook, OldId::Traced, || {
                 remember_again(remember.as_ref())
             })
             .await?;
@@ -116,19 +125,22 @@ impl Engine {
         }
     }
 
-    /// Takes the source out of its hook and out of the store, with its triggers, in one transaction with `others`. The place of
-    /// its repository must be held. What is left to do about the hook stands in its journal by then.
+    /// Takes the source out of its hook and out of the store, but for the trace of its id, with its triggers, in one transaction
+    /// with `others`. The place of its repository must be held. What is left to do about the hook stands in its journal by then.
     pub(crate) async fn part(
         &self,
         name: &SourceName,
         keep_hook: bool,
+        id: OldId,
         others: impl Fn() -> Vec<Change>,
     ) -> Result<Left, Problem> {
         loop {
             let Some(source) = self.find_source(name).await? else {
                 return Ok(Left::Nothing);
             };
-            let mut changes = vec![change(key(name), Expect::Version(source.version), None)];
+            let trace = (id == OldId::Traced).then(|| source.record.trace(self.now()));
+            let expect = Expect::Version(source.version);
+            let mut changes = vec![change(key(name), expect, trace.map(Record::Source))];
             let behind = source.record.behind.clone();
             let behind = behind.map(|id| change(Key::KnownRefs(id), Expect::Any, None));
             changes.extend(behind);

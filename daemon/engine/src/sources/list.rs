@@ -11,6 +11,15 @@ use super::{SourceView, as_source};
 use crate::{Engine, Versioned};
 
 impl Engine {
+    /// A source, if there is one.
+    pub(crate) async fn find_source(
+        &self,
+        name: &SourceName,
+    ) -> Result<Option<Versioned<Source>>, Problem> {
+        let found = self.find_source_or_trace(name).await?;
+        Ok(found.filter(|source| source.record.disconnected.is_none()))
+    }
+
     /// A source.
     ///
     /// # Errors
@@ -47,6 +56,7 @@ impl Engine {
     ) -> Result<Vec<Versioned<Source>>, Problem> {
         let listing = Listing::Sources(namespace.clone());
         let mut all = self.list_all(&listing, as_source).await?;
+        all.retain(|entry| entry.record.disconnected.is_none());
         all.retain(|entry| link.is_none_or(|link| entry.record.link == *link));
         all.sort_by(|one, other| order(&one.record).cmp(&order(&other.record)));
         Ok(all)

@@ -8,7 +8,7 @@ use bindery_core::{
     name::{NamespaceName, SubscriptionId},
     port::{Change, Expect, Record},
     problem::{Problem, Reason},
-    trigger::{OverlappingSecret, Subscription},
+    trigger::Subscription,
 };
 
 use super::{
@@ -104,7 +104,8 @@ impl Engine {
         }
     }
 
-    /// Gives a subscription a new secret. For `overlap` deliveries are signed with the one before too.
+    /// Gives a subscription a new secret. For `overlap` deliveries are signed with the one before too, and with those before it
+    /// as long as they were to be; without an overlap all of them end.
     ///
     /// # Errors
     ///
@@ -144,13 +145,10 @@ impl Engine {
         let (now, secret) = (self.now(), sign::secret(&self.random()));
         let until = (!overlap.is_zero()).then(|| now.after(overlap));
         let mut subscription = found.record;
+        let kept = secrets.record.replaced(secret.duplicate(), until, now);
         subscription.secret_created = now;
-        subscription.previous_secret_until = until;
+        subscription.previous_secret_until = kept.overlaps_until();
         subscription.updated = later(now, subscription.updated);
-        let kept = OverlappingSecret {
-            current: secret.duplicate(),
-            previous: until.map(|until| (secrets.record.current, until)),
-        };
         let record = Record::Subscription(subscription.clone());
         let (version, kept) = (secrets.version, Record::SubscriptionSecret(kept));
         let mut changes = vec![

@@ -65,6 +65,8 @@ impl Engine {
         new: &NewSubscription,
         request: Option<&RequestKey>,
     ) -> Result<Signing, Problem> {
+        // The namespace is not taken away between the look and the write.
+        let _stays = self.gates().ground.read().await;
         self.namespace(&new.namespace).await?;
         Filter::parse(&new.filter, &FILTER_FIELDS)?;
         self.ports().egress.admit_post(&new.endpoint_uri)?;
@@ -78,10 +80,8 @@ impl Engine {
             });
         }
         let secret = sign::secret(&self.random());
-        let secrets = Record::SubscriptionSecret(OverlappingSecret {
-            current: secret.duplicate(),
-            previous: None,
-        });
+        let secrets = OverlappingSecret::first(secret.duplicate());
+        let secrets = Record::SubscriptionSecret(secrets);
         let record = Record::Subscription(subscription.clone());
         let mut changes = vec![
             change(key(&name), Expect::Absent, Some(record)),
@@ -89,6 +89,7 @@ impl Engine {
         ];
         changes.extend(self.remember(request, &resource(&name)).await?);
         self.commit(changes).await?;
+        self.subscriptions().lives_in(&new.namespace).await;
         self.subscriptions().stirred.notify_one();
         Ok(Signing {
             subscription,

@@ -142,9 +142,9 @@ impl Engine {
         }
     }
 
-    /// Tells of new events in every namespace from now on.
+    /// Tells of new events in every namespace with subscriptions from now on.
     async fn all_calls(&self) -> Vec<watch::Receiver<()>> {
-        let all = self.namespace_names().await.unwrap_or_default();
+        let all = self.subscribed().await.unwrap_or_default();
         let call = |namespace| {
             let mut call = self.event_calls(namespace);
             call.mark_unchanged();
@@ -155,7 +155,7 @@ impl Engine {
 
     async fn due(&self) -> Result<Due, Problem> {
         let (now, mut due) = (self.now(), Due::default());
-        for namespace in self.namespace_names().await? {
+        for namespace in self.subscribed().await? {
             let mut open = self.subscriptions_of(&namespace).await?;
             open.retain(|subscription| !subscription.paused);
             if open.is_empty() {
@@ -272,7 +272,7 @@ impl Engine {
 
     /// Forgets dead letters whose events are not kept any more.
     pub(crate) async fn forget_dead_letters(&self) -> Result<(), Problem> {
-        for namespace in self.namespace_names().await? {
+        for namespace in self.subscribed().await? {
             let first = self.event_numbers(&namespace).await?.first;
             for subscription in self.subscriptions_of(&namespace).await? {
                 if subscription.dead_letters == 0 {

@@ -1,5 +1,7 @@
 //! Reads subscriptions and dead letters.
 
+use std::collections::BTreeSet;
+
 use bindery_core::{
     name::{NamespaceName, SubscriptionId},
     port::Listing,
@@ -58,6 +60,26 @@ impl Engine {
             .map(|entry| entry.record)
             .filter(|outgoing| outgoing.next.is_none());
         Ok(dead.collect())
+    }
+
+    /// The namespaces that have subscriptions, or had some since the start. All are looked through once.
+    pub(super) async fn subscribed(&self) -> Result<Vec<NamespaceName>, Problem> {
+        // Held while it looks: one that is stored meanwhile is either seen, or noted afterwards.
+        let mut places = self.subscriptions().places.lock().await;
+        if let Some(known) = &*places {
+            return Ok(known.iter().cloned().collect());
+        }
+        let mut known = BTreeSet::new();
+        for namespace in self.namespace_names().await? {
+            let listing = Listing::Subscriptions(namespace.clone());
+            let some = self.list(&listing, None, 1, as_subscription).await?;
+            if !some.items.is_empty() {
+                known.insert(namespace);
+            }
+        }
+        let all = known.iter().cloned().collect();
+        *places = Some(known);
+        Ok(all)
     }
 
     pub(super) async fn existing(&self, name: &Name) -> Result<Versioned<Subscription>, Problem> {

@@ -12,7 +12,7 @@ use bindery_core::{
 };
 
 use super::{Name, key, outgoing_key};
-use crate::{Engine, Versioned, records::change};
+use crate::{Engine, RequestKey, Versioned, records::change};
 
 /// Events that one transaction puts aside.
 const AT_ONCE: u64 = 100;
@@ -42,6 +42,40 @@ pub struct Replayed {
 }
 
 impl Replayed {
+    /// All events of a range; none where it is empty.
+    #[must_use]
+    pub const fn range(first: u64, last: u64) -> Self {
+        if first > last {
+            return Self {
+                first: 0,
+                last: 0,
+                count: 0,
+            };
+        }
+        Self {
+            first,
+            last,
+            count: last - first + 1,
+        }
+    }
+
+    /// What a request is remembered by that replayed these.
+    pub(crate) fn told(self) -> String {
+        format!("{} {} {}", self.first, self.last, self.count)
+    }
+
+    /// What a remembered request replayed.
+    pub(crate) fn recalled(text: &str) -> Result<Self, Problem> {
+        let numbers: Option<Vec<_>> = text.split(' ').map(|part| part.parse().ok()).collect();
+        match numbers.as_deref() {
+            Some(&[first, last, count]) => Ok(Self { first, last, count }),
+            _ => Err(Problem::new(
+                Reason::Internal,
+                "a remembered request names no replay",
+            )),
+        }
+    }
+
     fn add(&mut self, sequences: &[u64]) {
         let (Some(first), Some(last)) = (sequences.first(), sequences.last()) else {
             return;
@@ -54,17 +88,22 @@ impl Replayed {
 
 impl Engine {
     /// Delivers events to a subscription again, with all attempts of the schedule, though they were accepted or are dead
-    /// letters. Events that it has not come to yet are delivered anyway and don't count.
+    /// letters. Events that it has not come to yet are delivered anyway and don't count. A repetition of the request answers the
+    /// same and delivers nothing.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, and what the vault says.
+    /// `NOT_FOUND`, `REQUEST_ID_REUSED`, and what the vault says.
     pub async fn replay_to_subscription(
         &self,
         namespace: &NamespaceName,
         id: &SubscriptionId,
         wanted: Replay,
+        request: Option<&RequestKey>,
     ) -> Result<Replayed, Problem> {
+        if let Some(text) = self.recall(request).await? {
+            return Replayed::recalled(&text);
+        }
         let name = (namespace.clone(), id.clone());
         let taken = self.existing(&name).await?.record.taken;
         let oldest = self.event_numbers(namespace).await?.first;
@@ -81,6 +120,8 @@ impl Engine {
             next = until + 1;
         }
         self.subscriptions().stirred.notify_one();
+        let remember = self.remember(request, &replayed.told()).await?;
+        self.commit(remember.into_iter().collect()).await?;
         Ok(replayed)
     }
 

@@ -47,9 +47,7 @@ pub(super) fn signatures(
 ) -> Result<String, Problem> {
     let sign = |secret| signature(secret, id, now.unix_seconds(), body);
     let mut all = sign(&secrets.current)?;
-    if let Some((previous, until)) = &secrets.previous
-        && now < *until
-    {
+    for previous in secrets.before(now) {
         all.push(' ');
         all.push_str(&sign(previous)?);
     }

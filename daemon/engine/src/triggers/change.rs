@@ -5,7 +5,7 @@ use std::time::Duration;
 use bindery_core::{
     port::{Change, Expect, Key, Record},
     problem::{Problem, Reason},
-    trigger::{OverlappingSecret, Trigger, TriggerName},
+    trigger::{Trigger, TriggerName},
 };
 
 use super::{LONGEST_OVERLAP, WithToken, check_ref, key, secret_key, token::made};
@@ -81,7 +81,8 @@ impl Engine {
         }
     }
 
-    /// Gives a trigger a new token; the one before is accepted for `overlap` more. Of two that overlap, the older one ends.
+    /// Gives a trigger a new token; the one before is accepted for `overlap` more, and those before it as long as they were to
+    /// be; without an overlap all of them end.
     /// A repetition of the request shows the same token.
     ///
     /// # Errors
@@ -119,14 +120,11 @@ impl Engine {
         let known = known.ok_or_else(|| Problem::not_found(name))?;
         let (now, token) = (self.now(), self.new_token());
         let until = (!overlap.is_zero()).then(|| now.after(overlap));
+        let secret = known.record.replaced(token.duplicate(), until, now);
         let trigger = Trigger {
             token_created: now,
-            previous_token_until: until,
+            previous_token_until: secret.overlaps_until(),
             ..found.record
-        };
-        let secret = OverlappingSecret {
-            current: token.duplicate(),
-            previous: until.map(|until| (known.record.current, until)),
         };
         let mut changes = vec![
             put(name, found.version, trigger),

@@ -12,6 +12,10 @@ use bindery_core::{
 use super::{TriggerSettings, WithToken, check_ref, key, secret_key, token::made};
 use crate::{Engine, RequestKey, Versioned, namespaces::taken, records::change};
 
+/// Most triggers of a source. A source has one for a person, a script or a schedule; each is an open door, and listing them and
+/// disconnecting their source go through all of them.
+const MOST: usize = 100;
+
 /// What a caller asks for.
 #[derive(Clone, Debug)]
 pub struct NewTrigger {
@@ -30,7 +34,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, `ALREADY_EXISTS`, `INVALID_ARGUMENT` for a ref, `REQUEST_ID_REUSED`, `STORE_LOW_SPACE`, and what the vault
+    /// `NOT_FOUND`, `ALREADY_EXISTS`, `INVALID_ARGUMENT` for a ref and where the source has as many as it may, `REQUEST_ID_REUSED`, `STORE_LOW_SPACE`, and what the vault
     /// says.
     pub async fn create_trigger(
         &self,
@@ -46,6 +50,9 @@ impl Engine {
         // A source that goes takes its triggers with it; none is made behind its back.
         let _alone = self.hooks().place(&source.host, &source.repository).await;
         self.known_source(&new.source).await?;
+        if self.triggers_of(&new.source).await?.len() >= MOST {
+            return Err(too_many(&new.source));
+        }
         let trigger = self.new_trigger(&new)?;
         if new.validate_only {
             return self.only_checked(trigger).await;
@@ -123,10 +130,7 @@ impl Engine {
             source: name.source.clone(),
             trigger: name.trigger.clone(),
         };
-        let secret = OverlappingSecret {
-            current: token.duplicate(),
-            previous: None,
-        };
+        let secret = OverlappingSecret::first(token.duplicate());
         let put = |key, record| change(key, Expect::Absent, Some(record));
         let mut changes = vec![
             put(key(&name), Record::Trigger(trigger)),
@@ -141,4 +145,9 @@ impl Engine {
         let trigger = self.trigger(&name).await?;
         Ok(WithToken { trigger, token })
     }
+}
+
+fn too_many(source: &SourceName) -> Problem {
+    let message = format!("{source} has {MOST} triggers already; delete one that nobody needs");
+    Problem::invalid("parent", message)
 }

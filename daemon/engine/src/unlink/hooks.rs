@@ -18,7 +18,7 @@ use crate::{
     Engine, Versioned,
     hooks::{Gone, Through, as_hook, forgotten},
     records::change,
-    sources::{planned, shared, step},
+    sources::{OldId, planned, shared, step},
 };
 
 impl Engine {
@@ -73,7 +73,9 @@ impl Engine {
             None => Vec::new(),
         };
         // The saga is the only one that writes the receipt while it runs.
-        let left = self.part(&source.name(), keep_hooks, noted).await;
+        let left = self
+            .part(&source.name(), keep_hooks, OldId::GoesWithLink, noted)
+            .await;
         left.map(drop)
     }
 

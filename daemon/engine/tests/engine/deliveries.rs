@@ -6,10 +6,11 @@ use bindery_core::{
     delivery::DeliveryState,
     event::{EventOrigin, Verdict},
     port::{Clock as _, Key, Record},
+    problem::Reason,
     provider::{FailureCode, OperationKind},
     source::{Build, Pattern, Rule},
 };
-use bindery_engine::intake::Taken;
+use bindery_engine::{RequestKey, intake::Taken};
 use bindery_store::{Call, Fault};
 
 use crate::support::{Hooked, acme, failure, source_name, umbrella, weakly_signed};
@@ -271,12 +272,12 @@ async fn what_can_not_be_read_is_kept() {
         ))
     });
     let again = engine
-        .retry_delivery(&hooked.source, 1)
+        .retry_delivery(&hooked.source, 1, None)
         .await
         .expect("retry");
     assert_eq!(again.state, DeliveryState::Processed);
     let again = engine
-        .retry_delivery(&hooked.source, 1)
+        .retry_delivery(&hooked.source, 1, None)
         .await
         .expect("retry");
     assert_eq!(again.events.len(), 1, "what it became stays");
@@ -285,7 +286,7 @@ async fn what_can_not_be_read_is_kept() {
         [format!("push {MAIN} - a"), format!("tag {V1} a")]
     );
     let none = source_name(&hooked.link, "none");
-    assert!(engine.retry_delivery(&none, 1).await.is_err());
+    assert!(engine.retry_delivery(&none, 1, None).await.is_err());
     assert!(engine.delivery(&hooked.source, 9).await.is_err());
 }
 
@@ -388,7 +389,7 @@ async fn a_new_name_is_followed() {
     };
     assert_eq!(source.full_name, "acme/web");
     let engine = &hooked.world.engine;
-    engine.retry_delivery(name, 1).await.expect("retry");
+    engine.retry_delivery(name, 1, None).await.expect("retry");
     assert_eq!(hooked.told().await.len(), 1);
 }
 
@@ -431,7 +432,7 @@ async fn many_at_work_make_one_event() {
     }
     let engine = &hooked.world.engine;
     engine
-        .retry_delivery(&hooked.source, 1)
+        .retry_delivery(&hooked.source, 1, None)
         .await
         .expect("retry");
     hooked.world.plugin.release();
@@ -544,4 +545,47 @@ async fn what_a_disabled_link_missed_is_told_later() {
         format!("push {MAIN} d e"),
     ];
     assert_eq!(hooked.told().await, acme);
+}
+
+/// A repetition of a request to process again looks only.
+#[tokio::test]
+async fn a_repeated_retry_processes_once() {
+    let hooked = Hooked::new().await;
+    let engine = &hooked.world.engine;
+    hooked.happen("id1", &format!("push {MAIN} - a")).await;
+    let parsed = hooked.world.plugin.count(OperationKind::ParseDelivery);
+    for _ in 0..2 {
+        let key = RequestKey::new("uid:1", "RetryDelivery", "1", b"a");
+        let again = engine.retry_delivery(&hooked.source, 1, key.as_ref()).await;
+        again.expect("retry");
+    }
+    let now = hooked.world.plugin.count(OperationKind::ParseDelivery);
+    assert_eq!(now, parsed + 1);
+    let key = RequestKey::new("uid:1", "RetryDelivery", "1", b"b");
+    let other = engine.retry_delivery(&hooked.source, 1, key.as_ref()).await;
+    assert_eq!(
+        other.expect_err("another one").reason,
+        Reason::RequestIdReused
+    );
+}
+
+/// The deliveries of a quiet hook are on the first page, however many others came since.
+#[tokio::test]
+async fn a_quiet_hook_is_listed_at_once() {
+    let mut hooked = Hooked::new().await;
+    hooked.happen("id1", &format!("push {MAIN} - a")).await;
+    let head = bindery_core::delivery::DeliveryHead {
+        reserved: 1_000_000,
+        processed: 1_000_000,
+        first: 1,
+    };
+    let world = &hooked.world;
+    world
+        .put(Key::DeliveryHead, Record::DeliveryHead(head))
+        .await;
+    hooked.world.restart().await;
+    let engine = &hooked.world.engine;
+    let page = engine.list_deliveries(&hooked.source, None, None, 10).await;
+    let page = page.expect("page");
+    assert_eq!((page.items.len(), page.next), (1, None));
 }

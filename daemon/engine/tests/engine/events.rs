@@ -9,7 +9,7 @@ use bindery_core::{
     time::Timestamp,
 };
 use bindery_engine::{
-    Engine,
+    Engine, RequestKey,
     events::{Draft, EventRetention},
 };
 
@@ -211,7 +211,7 @@ async fn a_replay_is_told_to_the_follower() {
     assert_eq!(following.state().expect("follows").acknowledged, 5);
     world
         .engine
-        .rewind(&acme(), &builder(), 2)
+        .rewind(&acme(), &builder(), 2, None)
         .await
         .expect("set back");
     let state = following.state().expect("follows");
@@ -339,4 +339,33 @@ async fn times_of_receipt_never_go_back() {
         assert_eq!(event.received, late);
         world.restart().await;
     }
+}
+
+/// A repetition of a replay answers as the first did and sets nothing back; another request with its id is refused.
+#[tokio::test]
+async fn a_repeated_replay_sets_nothing_back() {
+    let world = World::new().await;
+    let engine = &world.engine;
+    append(&world, 5).await;
+    let follow = engine.follow_as(&acme(), &builder(), "uid:1", 0).await;
+    let (_, mut following) = follow.expect("follows");
+    let acknowledge = async || {
+        let done = engine.acknowledge(&acme(), &builder(), 5).await;
+        done.expect("acknowledged");
+    };
+    let key = |body: &[u8]| RequestKey::new("uid:1", "ReplayEvents", "1", body);
+    let rewind = async |body: &[u8]| {
+        let key = key(body);
+        let replayed = engine.rewind(&acme(), &builder(), 3, key.as_ref()).await;
+        replayed.map(|all| (all.first, all.last, all.count))
+    };
+    acknowledge().await;
+    assert_eq!(rewind(b"a").await.expect("set back"), (3, 5, 3));
+    assert_eq!(following.state().expect("follows").acknowledged, 2);
+    acknowledge().await;
+    append(&world, 1).await;
+    assert_eq!(rewind(b"a").await.expect("the same"), (3, 5, 3));
+    assert_eq!(following.state().expect("follows").acknowledged, 5);
+    let other = rewind(b"b").await.expect_err("another one");
+    assert_eq!(other.reason, Reason::RequestIdReused);
 }

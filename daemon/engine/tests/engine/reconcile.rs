@@ -8,7 +8,7 @@ use bindery_core::{
     provider::{FailureCode, OperationKind, SentDelivery},
     time::Timestamp,
 };
-use bindery_engine::{intake::Taken, reconcile::CaughtUp};
+use bindery_engine::{RequestKey, intake::Taken, reconcile::CaughtUp};
 
 use crate::support::{Hooked, acme, failure, hook_id};
 
@@ -33,13 +33,13 @@ async fn what_was_missed_is_told_once() {
     hooked.happen("id1", &format!("push {MAIN} - a")).await;
     hooked.remote(&[(MAIN, "c"), (V1, "c")]);
     let caught = engine
-        .catch_up(&hooked.source, None)
+        .catch_up(&hooked.source, None, None)
         .await
         .expect("caught up");
     assert_eq!(caught.changed_refs, 2);
     assert_eq!(caught.events.len(), 2);
     let again = engine
-        .catch_up(&hooked.source, None)
+        .catch_up(&hooked.source, None, None)
         .await
         .expect("caught up");
     assert_eq!(again, CaughtUp::default());
@@ -58,7 +58,7 @@ async fn what_was_missed_is_told_once() {
     );
     hooked.remote(&[(MAIN, "c")]);
     let gone = engine
-        .catch_up(&hooked.source, None)
+        .catch_up(&hooked.source, None, None)
         .await
         .expect("caught up");
     assert_eq!(gone.changed_refs, 1);
@@ -78,13 +78,13 @@ async fn the_first_comparison_tells_nothing() {
     hooked.remote(&[(MAIN, "a"), (V1, "a")]);
     let engine = &hooked.world.engine;
     let first = engine
-        .catch_up(&hooked.source, None)
+        .catch_up(&hooked.source, None, None)
         .await
         .expect("caught up");
     assert_eq!(first, CaughtUp::default());
     hooked.remote(&[(MAIN, "b"), (V1, "a")]);
     let second = engine
-        .catch_up(&hooked.source, None)
+        .catch_up(&hooked.source, None, None)
         .await
         .expect("caught up");
     assert_eq!(second.changed_refs, 1);
@@ -159,7 +159,7 @@ async fn failed_deliveries_are_asked_for_again() {
     ];
     hooked.world.clock.advance(Duration::from_secs(120));
     let caught = engine
-        .catch_up(&hooked.source, None)
+        .catch_up(&hooked.source, None, None)
         .await
         .expect("caught up");
     assert_eq!((caught.recovered_deliveries, caught.changed_refs), (2, 0));
@@ -193,8 +193,27 @@ async fn refs_are_compared_without_a_list() {
     let caught = hooked
         .world
         .engine
-        .catch_up(&hooked.source, None)
+        .catch_up(&hooked.source, None, None)
         .await
         .expect("caught up");
     assert_eq!(caught.changed_refs, 1);
+}
+
+/// A repetition of a request to catch up answers as the first did, and asks nobody.
+#[tokio::test]
+async fn a_repeated_request_asks_nobody() {
+    let hooked = Hooked::new().await;
+    hooked.remote(&[(MAIN, "c"), (V1, "c")]);
+    let catch_up = async || {
+        let key = RequestKey::new("uid:1", "CatchUpSource", "1", b"a");
+        let engine = &hooked.world.engine;
+        let caught = engine.catch_up(&hooked.source, None, key.as_ref()).await;
+        caught.expect("caught up")
+    };
+    let first = catch_up().await;
+    assert_eq!((first.changed_refs, first.events.len()), (2, 2));
+    let asked = hooked.world.plugin.count(OperationKind::ListRefs);
+    hooked.remote(&[(MAIN, "d")]);
+    assert_eq!(catch_up().await, first);
+    assert_eq!(hooked.world.plugin.count(OperationKind::ListRefs), asked);
 }

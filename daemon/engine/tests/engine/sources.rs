@@ -358,3 +358,42 @@ async fn o10_the_receipt_knows_what_disconnecting_left() {
     assert!(steps.all(|step| step.subject.is_empty()), "it is another's");
     assert_true(&world, &forge, &two).await;
 }
+
+/// The id of a disconnected source is never another repository's, after a restart neither; one that was refused is free.
+#[tokio::test]
+async fn an_id_is_never_used_again() {
+    let mut world = World::new().await;
+    let forge = world.hooks();
+    let link = world.bound(Some(3600)).await;
+    forge.held().refuses = Some(FailureCode::PermissionDenied);
+    assert!(world.connect(&link).await.is_err());
+    forge.held().refuses = None;
+    world.connect(&link).await.expect("the id is free");
+    let name = source_of(&link);
+    let gone = world.engine.delete_source(&name, Disconnect::default());
+    gone.await.expect("disconnected");
+    world.restart().await;
+    for validate_only in [true, false] {
+        let again = bindery_engine::sources::NewSource {
+            validate_only,
+            ..new_source(&link)
+        };
+        let refused = world.engine.create_source(again, None).await;
+        let refused = refused.expect_err("used before");
+        assert_eq!(refused.reason, Reason::AlreadyExists);
+        assert!(refused.message.contains("never used again"), "{refused}");
+    }
+    let absent = world.engine.source(&name).await;
+    assert_eq!(absent.expect_err("gone").reason, Reason::NotFound);
+    let none = world.engine.sources_of(&acme(), None).await.expect("list");
+    assert!(none.is_empty());
+    let again = world.engine.delete_source(&name, Disconnect::default());
+    assert_eq!(again.await.expect_err("gone").reason, Reason::NotFound);
+    let other = bindery_engine::sources::NewSource {
+        id: None,
+        ..new_source(&link)
+    };
+    let other = world.engine.create_source(other, None).await;
+    other.expect("another id");
+    assert_eq!(forge.urls().len(), 1);
+}

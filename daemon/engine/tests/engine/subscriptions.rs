@@ -332,7 +332,7 @@ async fn replays_deliver_again() {
         let engine = world.engine.clone();
         async move {
             let replayed = engine
-                .replay_to_subscription(&acme(), &registry(), wanted)
+                .replay_to_subscription(&acme(), &registry(), wanted, None)
                 .await;
             let replayed = replayed.expect("replayed");
             (replayed.first, replayed.last, replayed.count)
@@ -405,4 +405,77 @@ async fn nothing_outlives_the_events() {
     world.engine.sweep().await.expect("swept");
     assert_eq!(read(&world).await.dead_letters, 0);
     assert_eq!(delivered(&world).await, [4]);
+}
+
+/// A repetition of a replay answers as the first did, and posts nothing.
+#[tokio::test]
+async fn a_repeated_replay_posts_nothing() {
+    let world = World::new().await;
+    subscribed(&world, wanted()).await;
+    for _ in 0..3 {
+        append(&world, lost()).await;
+    }
+    assert_eq!(delivered(&world).await, [1, 2, 3]);
+    let again = async || {
+        let key = RequestKey::new("uid:1", "ReplayEvents", "1", b"a");
+        let all = replay(2, u64::MAX, false);
+        let replayed = world
+            .engine
+            .replay_to_subscription(&acme(), &registry(), all, key.as_ref())
+            .await;
+        let replayed = replayed.expect("replayed");
+        (replayed.first, replayed.last, replayed.count)
+    };
+    assert_eq!(again().await, (2, 3, 2));
+    assert_eq!(delivered(&world).await.len(), 2);
+    append(&world, lost()).await;
+    assert_eq!(again().await, (2, 3, 2));
+    assert_eq!(delivered(&world).await, [4]);
+}
+
+/// Deliveries are signed with every secret whose overlap lasts, the newest first.
+#[tokio::test]
+async fn all_secrets_sign_whose_overlap_lasts() {
+    let world = World::new().await;
+    let mut secrets = vec![subscribed(&world, wanted()).await.secret];
+    for overlap in [120, 60] {
+        let overlap = Duration::from_secs(overlap);
+        let rotated = world
+            .engine
+            .rotate_subscription_secret(&acme(), &registry(), overlap, None)
+            .await;
+        secrets.push(rotated.expect("rotated").secret);
+    }
+    let signed = async |by: &[usize]| {
+        append(&world, lost()).await;
+        world.engine.deliver_due().await.expect("delivered");
+        let posted = world.forge.registry.take().remove(0);
+        let seconds = posted.header("webhook-timestamp").parse().expect("number");
+        let sign = |at: &usize| {
+            let id = posted.header("webhook-id");
+            signature(&secrets[*at], id, seconds, &posted.body).expect("signed")
+        };
+        let all: Vec<_> = by.iter().map(sign).collect();
+        assert_eq!(posted.header("webhook-signature"), all.join(" "));
+    };
+    signed(&[2, 1, 0]).await;
+    world.clock.advance(Duration::from_secs(60));
+    signed(&[2, 0]).await;
+    world.clock.advance(Duration::from_secs(60));
+    signed(&[2]).await;
+}
+
+/// A subscription that is made while others are delivered to, in a namespace that had none, gets its events, after a restart
+/// too.
+#[tokio::test]
+async fn a_namespace_with_its_first_subscription_is_looked_at() {
+    let mut world = World::new().await;
+    append(&world, lost()).await;
+    assert!(delivered(&world).await.is_empty());
+    subscribed(&world, wanted()).await;
+    append(&world, lost()).await;
+    assert_eq!(delivered(&world).await, [2]);
+    world.restart().await;
+    append(&world, lost()).await;
+    assert_eq!(delivered(&world).await, [3]);
 }

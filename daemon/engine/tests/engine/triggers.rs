@@ -323,3 +323,83 @@ async fn a_source_takes_its_triggers_with_it() {
     let made = engine.create_trigger(new(&hooked, "late"), None).await;
     assert_eq!(made.expect_err("no source").reason, Reason::NotFound);
 }
+
+/// All tokens whose overlap lasts count, however often it was rotated within it; more than four old ones do not, and without an
+/// overlap none does.
+#[tokio::test]
+async fn all_tokens_count_whose_overlap_lasts() {
+    let (hooked, made) = armed().await;
+    let (engine, name) = (&hooked.world.engine, made.trigger.record.name());
+    let rotate = async |overlap: u64| {
+        let overlap = Duration::from_secs(overlap);
+        let rotated = engine.rotate_trigger_token(&name, overlap, None).await;
+        rotated.expect("rotated")
+    };
+    let mut tokens = vec![made.token];
+    for overlap in [600, 60, 300, 300] {
+        tokens.push(rotate(overlap).await.token);
+    }
+    let trigger = engine.trigger(&name).await.expect("trigger").record;
+    let until = engine.time().after(Duration::from_secs(600));
+    assert_eq!(trigger.previous_token_until, Some(until));
+    for token in &tokens {
+        assert!(admits(&hooked, &trigger, token).await);
+    }
+    hooked.world.clock.advance(Duration::from_secs(60));
+    assert!(!admits(&hooked, &trigger, &tokens[1]).await);
+    for still in [0, 2, 3, 4] {
+        assert!(admits(&hooked, &trigger, &tokens[still]).await);
+    }
+    for _ in 0..4 {
+        tokens.push(rotate(60).await.token);
+    }
+    assert!(!admits(&hooked, &trigger, &tokens[3]).await);
+    assert!(admits(&hooked, &trigger, &tokens[4]).await);
+    tokens.push(rotate(0).await.token);
+    assert!(admits(&hooked, &trigger, &tokens[9]).await);
+    for ended in &tokens[..9] {
+        assert!(!admits(&hooked, &trigger, ended).await);
+    }
+}
+
+/// A restart gives a source no minute of its own.
+#[tokio::test]
+async fn the_limit_holds_over_a_restart() {
+    let (mut hooked, made) = armed().await;
+    let limited = |source: &mut bindery_core::source::Source| source.max_triggers_per_minute = 2;
+    hooked.source(hooked.source.clone(), limited).await;
+    let name = made.trigger.record.name();
+    for _ in 0..2 {
+        let fired = hooked.world.engine.fire_trigger(&name, "", "", None).await;
+        fired.expect("fired");
+        hooked.world.clock.advance(Duration::from_secs(20));
+    }
+    hooked.world.restart().await;
+    let held = hooked.world.engine.fire_trigger(&name, "", "", None).await;
+    assert_eq!(held.expect_err("third").reason, Reason::TriggerLimitReached);
+    hooked.world.clock.advance(Duration::from_secs(20));
+    let fired = hooked.world.engine.fire_trigger(&name, "", "", None).await;
+    fired.expect("a minute after the first");
+}
+
+/// A source takes a hundred triggers and no more; one that goes makes room.
+#[tokio::test]
+async fn a_source_takes_so_many_triggers() {
+    let (hooked, made) = armed().await;
+    let engine = &hooked.world.engine;
+    for n in 1..100 {
+        let one = engine.create_trigger(new(&hooked, &format!("t{n}")), None);
+        one.await.expect("trigger");
+    }
+    let refused = engine.create_trigger(new(&hooked, "more"), None).await;
+    let refused = refused.expect_err("too many");
+    assert_eq!(refused.reason, Reason::InvalidArgument);
+    assert!(refused.message.contains("100 triggers"), "{refused}");
+    let name = made.trigger.record.name();
+    engine
+        .delete_trigger(&name, None, None)
+        .await
+        .expect("gone");
+    let made = engine.create_trigger(new(&hooked, "more"), None).await;
+    made.expect("there is room");
+}

@@ -44,11 +44,13 @@ impl Stored for OverlappingSecret {
     type Message = disk::OverlappingSecret;
 
     fn write(&self) -> disk::OverlappingSecret {
-        let (previous, previous_until_ms) = write_previous(self.previous.as_ref());
+        let (previous, previous_until_ms) = write_previous(self.previous.first());
+        let older = self.previous.iter().skip(1);
         disk::OverlappingSecret {
             current: self.current.expose().to_owned(),
             previous,
             previous_until_ms,
+            older: older.map(write_old).collect(),
         }
     }
 
@@ -57,16 +59,31 @@ impl Stored for OverlappingSecret {
             Secret::new(message.current),
             message.previous.map(Secret::new),
         );
+        let older: Vec<_> = message.older.into_iter().map(read_old).collect();
+        let newest = read_previous(previous, message.previous_until_ms)?;
         Ok(Self {
             current,
-            previous: read_previous(previous, message.previous_until_ms)?,
+            previous: newest.into_iter().chain(older).collect(),
         })
     }
 
     fn wipe(message: &mut disk::OverlappingSecret) {
         wipe_all([&mut message.current]);
         wipe_all(&mut message.previous);
+        wipe_all(message.older.iter_mut().map(|old| &mut old.secret));
     }
+}
+
+fn write_old((secret, until): &(Secret, Timestamp)) -> disk::OldSecret {
+    disk::OldSecret {
+        secret: secret.expose().to_owned(),
+        until_ms: until.unix_ms(),
+    }
+}
+
+fn read_old(old: disk::OldSecret) -> (Secret, Timestamp) {
+    let until = Timestamp::from_unix_ms(old.until_ms);
+    (Secret::new(old.secret), until)
 }
 
 fn write_previous(previous: Option<&(Secret, Timestamp)>) -> (Option<String>, Option<u64>) {

@@ -7,7 +7,7 @@ use bindery_core::{
 };
 use bindery_store_proto::v1 as disk;
 
-use super::{Stored, Unreadable, duration, duration_ms, each, name};
+use super::{Stored, Unreadable, duration, duration_ms, each, ms, name, time};
 
 impl Stored for Source {
     type Message = disk::Source;
@@ -37,6 +37,7 @@ impl Stored for Source {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            disconnected_ms: ms(self.disconnected),
         }
     }
 
@@ -64,6 +65,7 @@ impl Stored for Source {
                 "" => None,
                 id => Some(name(HookId::parse, id, "id of known refs")?),
             },
+            disconnected: time(message.disconnected_ms),
         })
     }
 }

@@ -75,6 +75,7 @@ async fn source(world: &World) -> Source {
         created: Timestamp::default(),
         updated: Timestamp::default(),
         behind: None,
+        disconnected: None,
     }
 }
 

@@ -4,11 +4,7 @@ use bindery_core::time::Timestamp;
 use bindery_proto::v1::{self as wire, delivery::State};
 
 use crate::{
-    call::Call,
-    convert::delivery as convert,
-    fields::{request_id, wrong},
-    names, pages,
-    services::event,
+    call::Call, convert::delivery as convert, fields::wrong, names, pages, services::event,
     status::Failure,
 };
 
@@ -59,9 +55,12 @@ pub(super) async fn retry(
     call: Call,
     request: wire::RetryDeliveryRequest,
 ) -> Result<wire::Delivery, Failure> {
-    request_id(&request.request_id)?;
+    let key = call.request_key(&request, &request.request_id)?;
     let (source, number) = names::delivery(&request.name)?;
-    let found = call.engine().retry_delivery(&source, number).await?;
+    let found = call
+        .engine()
+        .retry_delivery(&source, number, key.as_ref())
+        .await?;
     let size = found.body.len();
     Ok(convert::delivery(&source, found, size, false))
 }
@@ -71,10 +70,10 @@ pub(super) async fn catch_up(
     call: Call,
     request: wire::CatchUpSourceRequest,
 ) -> Result<wire::CatchUpSourceResponse, Failure> {
-    request_id(&request.request_id)?;
+    let key = call.request_key(&request, &request.request_id)?;
     let source = names::source(&request.name)?;
     let since = request.since_time.map(since).transpose()?;
-    let caught = call.engine().catch_up(&source, since).await?;
+    let caught = call.engine().catch_up(&source, since, key.as_ref()).await?;
     let count = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     Ok(wire::CatchUpSourceResponse {
         recovered_deliveries: count(caught.recovered_deliveries),

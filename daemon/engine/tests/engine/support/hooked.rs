@@ -169,6 +169,7 @@ impl Hooked {
             created: Timestamp::default(),
             updated: Timestamp::default(),
             behind: None,
+            disconnected: None,
         };
         change(&mut source);
         let key = Key::Source(name.namespace.clone(), name.link.clone(), name.source);

@@ -7,7 +7,7 @@ use super::*;
 /// A source is written whole, its rules too.
 #[test]
 fn sources_are_written_whole() {
-    assert_full(&full_source(), 19);
+    assert_full(&full_source(), 20);
     let message = full_source().write();
     let rule = message.rules[0].encode_to_vec();
     assert_eq!(fields(&rule), (1..=6).collect());
@@ -59,6 +59,7 @@ pub(super) fn samples() -> Vec<Record> {
             labels: [].into(),
             annotations: [].into(),
             behind: None,
+            disconnected: None,
             ..full_source()
         }),
     ]
@@ -85,6 +86,7 @@ fn full_source() -> Source {
         created: at(1),
         updated: at(2),
         behind: Some(hook_id()),
+        disconnected: Some(at(3)),
     }
 }
 

@@ -9,7 +9,7 @@ use super::*;
 fn triggers_are_written_whole() {
     assert_full(&full_trigger(), 12);
     assert_full(&place(), 3);
-    assert_full(&full_secret(), 3);
+    assert_full(&full_secret(), 4);
     assert_full(&full_subscription(), 17);
     assert_full(&outgoing(), 8);
 }
@@ -57,7 +57,7 @@ pub(super) fn samples() -> Vec<Record> {
         Record::TriggerSecret(full_secret()),
         Record::SubscriptionSecret(OverlappingSecret {
             current: canary(),
-            previous: None,
+            previous: Vec::new(),
         }),
         Record::Subscription(full_subscription()),
         Record::Subscription(Subscription {
@@ -104,7 +104,7 @@ fn place() -> TriggerPlace {
 pub(super) fn full_secret() -> OverlappingSecret {
     OverlappingSecret {
         current: canary(),
-        previous: Some((canary(), at(1))),
+        previous: vec![(canary(), at(1)), (canary(), at(2))],
     }
 }
 
