@@ -84,6 +84,9 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         Command::Show { event, payload } => {
             let name = resource::event(&event)?;
             let event = session.client().await?.get_event(name, payload).await?;
+            if payload && event.payload.is_empty() {
+                session.say("note: there is nothing to show: the event came from no delivery, or that is not kept any more");
+            }
             if payload && !session.is_json() {
                 return raw(&event.payload);
             }

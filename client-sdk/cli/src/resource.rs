@@ -43,7 +43,13 @@ pub(crate) fn link(text: &str) -> Result<LinkName, Problem> {
             namespace: namespace.to_owned(),
             link: link.to_owned(),
         }),
-        _ => text.parse().map_err(wrong),
+        _ => text.parse().map_err(|_| {
+            no_name(
+                text,
+                "namespace/link",
+                "namespaces/{namespace}/links/{link}",
+            )
+        }),
     }
 }
 
@@ -108,12 +114,38 @@ fn completed<N: Display + FromStr<Err = bindery_client::Error>>(
     collections: &[&str],
 ) -> Result<N, Problem> {
     let ids: Vec<_> = text.split('/').collect();
-    if ids.len() != collections.len() || ids[0] == "namespaces" {
-        return text.parse().map_err(wrong);
+    let whole = if ids.len() != collections.len() || ids[0] == "namespaces" {
+        text.to_owned()
+    } else {
+        let parts = collections.iter().zip(ids);
+        let parts = parts.map(|(collection, id)| format!("{collection}/{id}"));
+        parts.collect::<Vec<_>>().join("/")
+    };
+    whole.parse().map_err(|_| {
+        let id = |collection: &&str| singular(collection).to_owned();
+        let part = |collection: &&str| format!("{collection}/{{{}}}", singular(collection));
+        let (short, whole): (Vec<_>, Vec<_>) = (
+            collections.iter().map(id).collect(),
+            collections.iter().map(part).collect(),
+        );
+        no_name(text, &short.join("/"), &whole.join("/"))
+    })
+}
+
+/// What one of a collection is called.
+fn singular(collection: &str) -> &str {
+    match collection {
+        "deliveries" => "delivery",
+        "hookRotations" => "rotation",
+        other => other.trim_end_matches('s'),
     }
-    let parts = collections.iter().zip(ids);
-    let parts = parts.map(|(collection, id)| format!("{collection}/{id}"));
-    parts.collect::<Vec<_>>().join("/").parse().map_err(wrong)
+}
+
+/// Says how people write such a name, and how it is written whole.
+fn no_name(text: &str, short: &str, whole: &str) -> Problem {
+    Problem::usage(format!(
+        "{text:?} is no name here; write {short}, or {whole}"
+    ))
 }
 
 fn wrong(error: bindery_client::Error) -> Problem {
@@ -149,6 +181,22 @@ mod tests {
         }
         assert!(link("acme").is_err());
         assert!(host("namespaces/acme").is_err());
+    }
+
+    /// A name that is none is answered with both ways to write it.
+    #[test]
+    fn wrong_names_say_how_they_are_written() {
+        let told = |error: crate::problem::Problem| error.words().to_owned();
+        let wrong = told(super::delivery("acme").unwrap_err());
+        let short = "namespace/link/source/delivery";
+        let whole = "namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}";
+        assert_eq!(
+            wrong,
+            format!("\"acme\" is no name here; write {short}, or {whole}")
+        );
+        assert!(told(link("acme").unwrap_err()).contains("write namespace/link, or"));
+        let rotation = told(super::rotation("acme/1/2").unwrap_err());
+        assert!(rotation.contains("namespace/rotation, or"), "{rotation}");
     }
 
     /// Sources are listed for a link, for a namespace, and for all.

@@ -94,7 +94,7 @@ pub(crate) struct Add {
     link: String,
     /// Full name or stable id of the repository
     repository: String,
-    /// Its id: a-z, 0-9 and -; the daemon makes one unless given
+    /// Its id: a-z, 0-9 and -, and none that was used before; the daemon makes one unless given
     #[arg(long)]
     id: Option<String>,
     /// Check everything, also at the provider, and change nothing

@@ -1,7 +1,11 @@
-//! The whole story on embedded parts: a daemon, a stand-in forge, a link, a token, a clone, an unlink.
+//! The whole story on embedded parts: a daemon, a stand-in forge, a link, a token, a clone, a push that becomes an event, an
+//! unlink.
 //!
 //! Every step is done with the commands that a person would type, and shown as it happens. Afterwards the daemon and the
 //! stand-in stay up to play with.
+
+#[path = "quickstart/source.rs"]
+mod source;
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -94,6 +98,8 @@ async fn story(stay: bool) -> Result<()> {
     step("A builder fetches a token, and clones with it");
     clone(&daemon, &forge, &link)?;
 
+    let pushed_with = source::tell(&daemon, &forge, &link).await?;
+
     step("The token ends soon: it is refreshed once, however many callers there are");
     refresh_once(&daemon, &mut forge, &link).await?;
 
@@ -104,7 +110,9 @@ async fn story(stay: bool) -> Result<()> {
 
     step("Unlink revokes at the forge, erases here, and answers with a receipt");
     run(&daemon, &["link", "unlink", &link])?;
-    let live = forge.standin.live_tokens().len();
+    let live = forge.standin.live_tokens();
+    let live = live.iter().filter(|live| live.secret != pushed_with);
+    let live = live.count();
     note(&format!("the forge holds {live} live tokens of this link"));
     ensure!(live == 0, "a token outlived the unlink");
 
@@ -154,7 +162,7 @@ async fn link(daemon: &Daemon, forge: &mut GitHubForge) -> Result<()> {
         "acme",
         "github",
         "--permission",
-        "read-code",
+        "read-code,webhooks",
     ];
     let mut child = spawn(daemon, &arguments)?;
     let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
@@ -241,7 +249,7 @@ async fn play(daemon: &Daemon, forge: &GitHubForge) -> Result<()> {
         "    export PATH=\"{}:$PATH\"",
         artifacts().folder().display()
     );
-    println!("    bindery link create acme github --permission read-code");
+    println!("    bindery link create acme github --permission read-code,webhooks");
     println!("    bindery status");
     note(&format!(
         "open the page that it prints, and sign in as {} / {}",

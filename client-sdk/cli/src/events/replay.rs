@@ -4,19 +4,20 @@ use std::time::SystemTime;
 
 use bindery_client::ReplayRequest;
 use bindery_proto::v1::ReplayEventsResponse;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::{args::Output, json, moment, problem::Problem, record::id, resource, session::Session};
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("to").required(true).args(["consumer", "subscription"])))]
 pub(crate) struct Replay {
     /// The namespace
     namespace: String,
     /// To this consumer: it gets all that follow, too
-    #[arg(long, value_name = "ID", required_unless_present = "subscription")]
+    #[arg(long, value_name = "ID")]
     consumer: Option<String>,
     /// To the endpoint of this subscription
-    #[arg(long, value_name = "ID", conflicts_with = "consumer")]
+    #[arg(long, value_name = "ID")]
     subscription: Option<String>,
     /// Only events that the endpoint did not accept
     #[arg(long, conflicts_with = "consumer")]
@@ -27,12 +28,13 @@ pub(crate) struct Replay {
 
 /// Which events are sent again.
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("begin").required(true).args(["since", "from"])))]
 pub(crate) struct Span {
     /// From when on, such as 2h or 2026-11-30T04:20:00Z
-    #[arg(long, value_name = "TIME", value_parser = moment::past, required_unless_present = "from")]
+    #[arg(long, value_name = "TIME", value_parser = moment::past)]
     since: Option<SystemTime>,
     /// From the event with this number on
-    #[arg(long, value_name = "NUMBER", conflicts_with = "since")]
+    #[arg(long, value_name = "NUMBER")]
     from: Option<i64>,
     /// Up to when
     #[arg(long, value_name = "TIME", value_parser = moment::past)]

@@ -2534,7 +2534,7 @@ pub struct Trigger {
     /// What can be told about the token.
     #[prost(message, optional, tag = "5")]
     pub token_facts: ::core::option::Option<SecretFacts>,
-    /// Until when the token before is accepted too; absent where it is not.
+    /// Until when old tokens are accepted too, the last of them; absent where none is.
     #[prost(message, optional, tag = "6")]
     pub previous_token_until_time: ::core::option::Option<::prost_types::Timestamp>,
     /// True where it is switched off.
@@ -2579,7 +2579,7 @@ pub struct Subscription {
     /// What can be told about the signing secret.
     #[prost(message, optional, tag = "7")]
     pub secret_facts: ::core::option::Option<SecretFacts>,
-    /// Until when deliveries carry a second signature made with the secret before; absent where they do not.
+    /// Until when deliveries carry more signatures, made with the secrets before; absent where they do not.
     #[prost(message, optional, tag = "8")]
     pub previous_secret_until_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The last event that the endpoint accepted; 0 before the first.
@@ -3676,7 +3676,8 @@ pub mod event_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Gives a subscription a new signing secret; during the overlap deliveries carry two signatures. Errors:
+        /// Gives a subscription a new signing secret; during the overlap deliveries carry a
+        /// signature of each that counts. Errors:
         /// `NOT_FOUND`, `INVALID_ARGUMENT`.
         pub async fn rotate_subscription_secret(
             &mut self,
@@ -3915,7 +3916,8 @@ pub mod event_service_server {
             &self,
             request: tonic::Request<super::UpdateSubscriptionRequest>,
         ) -> std::result::Result<tonic::Response<super::Subscription>, tonic::Status>;
-        /// Gives a subscription a new signing secret; during the overlap deliveries carry two signatures. Errors:
+        /// Gives a subscription a new signing secret; during the overlap deliveries carry a
+        /// signature of each that counts. Errors:
         /// `NOT_FOUND`, `INVALID_ARGUMENT`.
         async fn rotate_subscription_secret(
             &self,
@@ -9731,8 +9733,8 @@ pub mod namespace_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes a namespace without links. Its receipts and audit records stay. Errors: `NOT_FOUND`,
-        /// `HAS_CHILDREN`, `ETAG_MISMATCH`.
+        /// Deletes a namespace without links and subscriptions. Its events and consumers go with it; its receipts
+        /// and audit records stay. Errors: `NOT_FOUND`, `HAS_CHILDREN`, `ETAG_MISMATCH`.
         pub async fn delete_namespace(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteNamespaceRequest>,
@@ -9797,8 +9799,8 @@ pub mod namespace_service_server {
             &self,
             request: tonic::Request<super::UpdateNamespaceRequest>,
         ) -> std::result::Result<tonic::Response<super::Namespace>, tonic::Status>;
-        /// Deletes a namespace without links. Its receipts and audit records stay. Errors: `NOT_FOUND`,
-        /// `HAS_CHILDREN`, `ETAG_MISMATCH`.
+        /// Deletes a namespace without links and subscriptions. Its events and consumers go with it; its receipts
+        /// and audit records stay. Errors: `NOT_FOUND`, `HAS_CHILDREN`, `ETAG_MISMATCH`.
         async fn delete_namespace(
             &self,
             request: tonic::Request<super::DeleteNamespaceRequest>,
@@ -11466,7 +11468,8 @@ pub struct CreateSourceRequest {
     /// The link: `namespaces/{namespace}/links/{link}`.
     #[prost(string, tag = "1")]
     pub parent: ::prost::alloc::string::String,
-    /// The id: 1 to 63 of `a-z`, `0-9` and `-`; empty lets the daemon make one.
+    /// The id: 1 to 63 of `a-z`, `0-9` and `-`; empty lets the daemon make one. That of a source that was
+    /// disconnected is never used again.
     #[prost(string, tag = "2")]
     pub source_id: ::prost::alloc::string::String,
     /// The source; `name` is ignored.

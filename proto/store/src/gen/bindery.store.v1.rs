@@ -1113,6 +1113,9 @@ pub struct Source {
     /// Under which id the refs are kept as they were when it was no longer acted for; empty where it missed nothing.
     #[prost(string, tag = "19")]
     pub behind: ::prost::alloc::string::String,
+    /// When it was disconnected: the record is a trace that keeps the id from being used again; absent for one that is connected.
+    #[prost(uint64, optional, tag = "20")]
+    pub disconnected_ms: ::core::option::Option<u64>,
 }
 /// Which source of which link of which namespace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1755,7 +1758,7 @@ pub struct TriggerPlace {
     pub trigger: ::prost::alloc::string::String,
 }
 /// A secret that can be replaced with an overlap.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct OverlappingSecret {
     /// The one that counts.
@@ -1767,6 +1770,20 @@ pub struct OverlappingSecret {
     /// Until when the one before counts too; only with it.
     #[prost(uint64, optional, tag = "3")]
     pub previous_until_ms: ::core::option::Option<u64>,
+    /// Those before that one that still count, the newest first.
+    #[prost(message, repeated, tag = "4")]
+    pub older: ::prost::alloc::vec::Vec<OldSecret>,
+}
+/// A secret that was replaced and still counts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct OldSecret {
+    /// The secret.
+    #[prost(string, tag = "1")]
+    pub secret: ::prost::alloc::string::String,
+    /// Until when it counts.
+    #[prost(uint64, tag = "2")]
+    pub until_ms: u64,
 }
 /// A URL of a registry that events are delivered to, without what it signs with.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3037,12 +3054,21 @@ impl ::core::fmt::Debug for LeaseToken {
             .finish()
     }
 }
+impl ::core::fmt::Debug for OldSecret {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("OldSecret")
+            .field("secret", &::core::format_args!("[redacted]"))
+            .field("until_ms", &self.until_ms)
+            .finish()
+    }
+}
 impl ::core::fmt::Debug for OverlappingSecret {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         f.debug_struct("OverlappingSecret")
             .field("current", &::core::format_args!("[redacted]"))
             .field("previous", &::core::format_args!("[redacted]"))
             .field("previous_until_ms", &self.previous_until_ms)
+            .field("older", &self.older)
             .finish()
     }
 }
