@@ -42,7 +42,7 @@ pub fn weight(path: &str) -> Weight {
         "CheckAccess" => Weight::Reads,
         // Moves the caller's own cursor, as often as there are events.
         "AckEvents" => Weight::Reads,
-        "VerifyAudit" | "VerifyStore" | "VerifyBackup" => Weight::Reads,
+        "Diagnose" | "VerifyAudit" | "VerifyStore" | "VerifyBackup" => Weight::Reads,
         _ if reads.iter().any(|word| method.starts_with(word)) => Weight::Reads,
         _ => Weight::Changes,
     }

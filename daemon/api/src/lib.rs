@@ -10,11 +10,13 @@
 //! | `admin` | [`AdminPort`]: what the operator is told |
 //! | `call` | what every call has in common |
 //! | `convert` | wire and domain, one file for each resource |
+//! | `hoard` | callers who collect credentials |
 //! | `limits` | [`Limits`] and how they are kept |
 //! | `peer` | who is at the other end of a connection |
 //! | `policy` | [`PolicyHandle`]: who may do what, where |
 //! | `server` | accept loops, connections, and what happens around every call |
 //! | `services` | the calls |
+//! | `standing` | whether a certificate still opens the door |
 //! | `status` | reasons and status codes |
 //! | `tls` | [`TlsHandle`] |
 #![forbid(unsafe_code)]
@@ -30,6 +32,7 @@ mod filter;
 #[doc(hidden)]
 pub mod fuzz;
 mod health;
+mod hoard;
 mod limits;
 mod mask;
 mod metrics;
@@ -39,6 +42,7 @@ mod peer;
 mod policy;
 mod server;
 mod services;
+mod standing;
 mod status;
 mod tls;
 
@@ -65,7 +69,7 @@ pub use crate::{
     server::{serve_tls, serve_unix},
     tls::{TlsError, TlsHandle},
 };
-use crate::{metrics::Metrics, pages::PageKey};
+use crate::{hoard::Hoards, metrics::Metrics, pages::PageKey};
 
 /// Streams that are open at the same time, over all callers; each one holds a task.
 const STREAMS: usize = 8192;
@@ -97,6 +101,7 @@ struct Inner {
     audit: Arc<dyn Audit>,
     metrics: Metrics,
     pages: PageKey,
+    hoards: Hoards,
     streams: Arc<Semaphore>,
     watch_patience: Mutex<Duration>,
     stopping: watch::Sender<bool>,
@@ -130,6 +135,7 @@ impl Api {
                 audit,
                 metrics: Metrics::new(metrics),
                 pages: PageKey::random(),
+                hoards: Hoards::default(),
                 streams: Arc::new(Semaphore::new(STREAMS)),
                 watch_patience: Mutex::new(WATCH_PATIENCE),
                 stopping: watch::Sender::new(false),
@@ -152,6 +158,16 @@ impl Api {
             .watch_patience
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A caller that fetches credentials of more than so many links within a minute is told of, 100 unless this is called;
+    /// 0 for never.
+    pub fn set_grant_alarm(&self, links_per_minute: usize) {
+        self.inner.hoards.set(links_per_minute);
+    }
+
+    pub(crate) fn hoards(&self) -> &Hoards {
+        &self.inner.hoards
     }
 
     pub(crate) fn engine(&self) -> &Engine {

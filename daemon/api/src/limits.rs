@@ -1,11 +1,16 @@
 //! What callers may use up, and the counters that keep it so.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
+
+use tokio::sync::oneshot;
 
 /// Limits of one listener.
 #[derive(Clone, Debug)]
@@ -16,12 +21,20 @@ pub struct Limits {
     pub per_identity: usize,
     /// TLS handshakes of one address at the same time. 16: an honest client needs one.
     pub handshakes_per_address: usize,
+    /// TLS handshakes at the same time, 256. When there are more, the one that has waited longest is cut off: an honest
+    /// one is over in milliseconds, so a flood of silent connections pushes out itself.
+    pub handshakes: usize,
     /// Time for a TLS handshake, 5 s.
     pub handshake: Duration,
     /// Time until a connection has said that it speaks HTTP/2, 10 s.
     pub preface: Duration,
     /// Age at which a connection is asked to come again, 30 min: so a certificate that ran out is noticed.
     pub connection_age: Duration,
+    /// Time without a call after which a connection is asked to come again, 45 s: a client that answers pings and does
+    /// nothing else keeps no place.
+    pub idle: Duration,
+    /// Time for the body of a request, 15 s; for the next part of one that is a stream.
+    pub body: Duration,
     /// Time that calls get to end when their connection is over or the daemon stops, 30 s.
     pub grace: Duration,
     /// Calls at the same time on one connection, 128.
@@ -55,9 +68,12 @@ impl Default for Limits {
             connections: 1024,
             per_identity: 64,
             handshakes_per_address: 16,
+            handshakes: 256,
             handshake: Duration::from_secs(5),
             preface: Duration::from_secs(10),
             connection_age: Duration::from_secs(1800),
+            idle: Duration::from_secs(45),
+            body: Duration::from_secs(15),
             grace: Duration::from_secs(30),
             streams: 128,
             keepalive: Duration::from_secs(30),
@@ -120,6 +136,67 @@ impl<K: Eq + Hash> Drop for Taken<K> {
                 open.remove(&self.key);
             }
         }
+    }
+}
+
+/// What is under way, the oldest first. Where there is too much, the oldest goes.
+#[derive(Debug)]
+pub(crate) struct Line {
+    most: usize,
+    open: Mutex<VecDeque<(u64, oneshot::Sender<()>)>>,
+    next: AtomicU64,
+}
+
+/// A place in a line; dropping it leaves.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    line: Arc<Line>,
+    number: u64,
+    gone: oneshot::Receiver<()>,
+}
+
+impl Line {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            open: Mutex::default(),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// One more; the oldest goes where there are too many.
+    pub(crate) fn enter(self: &Arc<Self>) -> Turn {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (stays, gone) = oneshot::channel();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.push_back((number, stays));
+        if open.len() > self.most {
+            open.pop_front();
+        }
+        Turn {
+            line: Arc::clone(self),
+            number,
+            gone,
+        }
+    }
+}
+
+impl Turn {
+    /// Resolves when it is its turn to go.
+    pub(crate) async fn pushed_out(&mut self) {
+        // Nothing is ever sent: the other end is dropped.
+        let _ = (&mut self.gone).await;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut open = self
+            .line
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(number, _)| *number != self.number);
     }
 }
 
@@ -222,5 +299,28 @@ mod tests {
         drop(taken);
         assert!(counter.take("a").is_some());
         assert!(counter.open.lock().expect("lock").is_empty());
+    }
+
+    /// D1: where too many shake hands, the oldest one goes, and one that is over makes room.
+    #[tokio::test]
+    async fn d1_the_oldest_goes() {
+        let line = Arc::new(Line::new(2));
+        let (mut first, second) = (line.enter(), line.enter());
+        drop(second);
+        let mut third = line.enter();
+        tokio::select! {
+            biased;
+            () = first.pushed_out() => panic!("there is room"),
+            () = std::future::ready(()) => {}
+        }
+        let _fourth = line.enter();
+        first.pushed_out().await;
+        tokio::select! {
+            biased;
+            () = third.pushed_out() => panic!("it is not the oldest"),
+            () = std::future::ready(()) => {}
+        }
+        drop(first);
+        assert_eq!(line.open.lock().expect("lock").len(), 2);
     }
 }

@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     requests: Family<Request, Counter>,
     durations: Family<Call, Histogram>,
     fetches: Family<Fetch, Counter>,
+    hoards: Counter,
 }
 
 /// From a cached read to a slow forge.
@@ -46,6 +47,7 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             fetches: Family::default(),
+            hoards: Counter::default(),
         };
         registry.register(
             "bindery_grpc_requests",
@@ -62,6 +64,11 @@ impl Metrics {
             "bindery_credentials_fetched",
             "Credentials asked for, by what became of it",
             metrics.fetches.clone(),
+        );
+        registry.register(
+            "bindery_api_grant_alarms",
+            "Callers who fetched credentials of unusually many links within a minute",
+            metrics.hoards.clone(),
         );
         metrics
     }
@@ -92,5 +99,10 @@ impl Metrics {
         self.fetches
             .get_or_create(&Fetch { provider, result })
             .inc();
+    }
+
+    /// A caller collects credentials.
+    pub(crate) fn hoarded(&self) {
+        self.hoards.inc();
     }
 }

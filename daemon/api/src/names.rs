@@ -316,4 +316,72 @@ mod tests {
             );
         }
     }
+
+    /// Parts that tricks are made of.
+    const PARTS: [&str; 24] = [
+        "namespaces",
+        "links",
+        "sources",
+        "repositories",
+        "acme",
+        "l1",
+        "/",
+        "//",
+        "..",
+        ".",
+        "-",
+        "%2F",
+        "%2f",
+        "%252F",
+        "%00",
+        " ",
+        "\\",
+        "é",
+        "ａcme",
+        "ACME",
+        "?",
+        "#",
+        "",
+        "acme%2Fapi",
+    ];
+
+    /// G2: however a name is put together from such parts, what is accepted is written in one way only, so no two texts are
+    /// one resource.
+    #[test]
+    fn g2_accepted_names_are_written_in_one_way() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).expect("31 bits") % below
+        };
+        let (mut accepted, cases) = (0, 1_000_000);
+        for case in 0..cases {
+            // Most of them nearly right, or hardly any would be accepted.
+            let mut parts = vec!["namespaces", "acme", "links", "l1"];
+            if case % 2 == 0 {
+                parts.extend(["repositories", "acme%2Fapi"]);
+            }
+            for _ in 0..random(3) {
+                let at = random(parts.len());
+                parts[at] = PARTS[random(PARTS.len())];
+            }
+            let text = parts.join("/");
+            if let Ok((namespace, id)) = link(&text) {
+                accepted += 1;
+                assert_eq!(format!("namespaces/{namespace}/links/{id}"), text);
+            }
+            if let Ok((namespace, id, found)) = repository(&text) {
+                accepted += 1;
+                let last = match &found {
+                    RepositoryRef::FullName(name) | RepositoryRef::StableId(name) => encoded(name),
+                };
+                let again = format!("namespaces/{namespace}/links/{id}/repositories/{last}");
+                assert_eq!(again, text);
+            }
+        }
+        println!("g2: {accepted} of {cases} resource names accepted, each in its one spelling");
+        assert!(accepted > 1000, "{accepted}");
+    }
 }

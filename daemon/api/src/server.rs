@@ -1,5 +1,6 @@
 //! Accept loops, connections, and what happens around every call.
 
+mod body;
 mod connection;
 mod gate;
 mod preface;
@@ -26,12 +27,16 @@ pub(crate) use self::connection::serve_echo;
 use self::{connection::serve_connection, gate::Gate, routes::Routes};
 use crate::{
     Api, Limits, Surface, TlsHandle,
-    limits::{Buckets, Counter},
+    limits::{Buckets, Counter, Line},
     peer::Peer,
+    standing::Standing,
 };
 
 /// First and longest pause after an error of `accept`.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// Time between two looks at the deny list.
+const FOLLOW: Duration = Duration::from_secs(2);
 
 /// Serves a Unix socket until `shutdown` resolves. Callers are known by the user and group of their process.
 ///
@@ -63,6 +68,7 @@ pub async fn serve_tls(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     api.adopt(tls.clone());
+    let followed = tls.clone();
     let reflection = limits.reflection_over_tls;
     let handshakes = Arc::new(Counter::new(limits.handshakes_per_address));
     let shared = Arc::new(Shared::new(api, Surface::Public, limits, reflection));
@@ -76,8 +82,21 @@ pub async fn serve_tls(
             stop,
         )
     };
-    serve(shared, listener, open, shutdown).await;
+    tokio::select! {
+        () = serve(shared, listener, open, shutdown) => {}
+        () = follow_deny_list(followed) => {}
+    }
     Ok(())
+}
+
+/// Reads the deny list again soon after it changed, so that nobody has to say so.
+async fn follow_deny_list(tls: TlsHandle) {
+    loop {
+        tokio::time::sleep(FOLLOW).await;
+        let tls = tls.clone();
+        // A panic there leaves the list as it is, and the next look comes.
+        let _ = tokio::task::spawn_blocking(move || tls.follow_deny_list()).await;
+    }
 }
 
 /// A socket that connections come from.
@@ -111,6 +130,7 @@ struct Shared {
     limits: Limits,
     routes: Routes,
     connections: Arc<Semaphore>,
+    handshakes: Arc<Line>,
     identities: Counter<String>,
     buckets: Buckets,
     in_flight: Semaphore,
@@ -121,6 +141,7 @@ impl Shared {
         Self {
             routes: routes::routes(&api, surface, &limits, reflection),
             connections: Arc::new(Semaphore::new(limits.connections)),
+            handshakes: Arc::new(Line::new(limits.handshakes)),
             identities: Counter::new(limits.per_identity),
             buckets: Buckets::new(&limits),
             in_flight: Semaphore::new(limits.in_flight),
@@ -131,12 +152,30 @@ impl Shared {
     }
 }
 
-/// Accepts until `shutdown`, then lets the open connections finish for as long as the grace lasts.
+/// Serves connections until `shutdown`.
 async fn serve<L: Accept, F>(
     shared: Arc<Shared>,
     listener: L,
     open: impl Fn(Arc<Shared>, L::Stream, watch::Receiver<bool>) -> F,
     shutdown: impl Future<Output = ()> + Send,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (api, grace) = (shared.api.clone(), shared.limits.grace);
+    let open = |stream, stopped| open(Arc::clone(&shared), stream, stopped);
+    let shutdown = async {
+        shutdown.await;
+        api.stop();
+    };
+    accept_all(listener, open, shutdown, grace).await;
+}
+
+/// Accepts until `shutdown`, then lets the open connections finish for as long as the grace lasts.
+async fn accept_all<L: Accept, F>(
+    listener: L,
+    open: impl Fn(L::Stream, watch::Receiver<bool>) -> F,
+    shutdown: impl Future<Output = ()> + Send,
+    grace: Duration,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -151,14 +190,7 @@ async fn serve<L: Accept, F>(
             accepted = listener.next() => match accepted {
                 Ok(stream) => {
                     pause = PAUSE.0;
-                    // Without a permit the connection is closed at once, which tells an honest client to come again.
-                    if let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() {
-                        let opened = open(Arc::clone(&shared), stream, stopped.clone());
-                        connections.spawn(async move {
-                            let _permit = permit;
-                            opened.await;
-                        });
-                    }
+                    connections.spawn(open(stream, stopped.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "Connection not accepted; trying again");
@@ -168,14 +200,10 @@ async fn serve<L: Accept, F>(
             },
         }
     }
-    shared.api.stop();
     // Nobody listening any more is fine.
     let _ = stop.send(true);
     let finish = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(shared.limits.grace, finish)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(grace, finish).await.is_err() {
         tracing::warn!("Connections that did not finish are cut off");
     }
 }
@@ -186,6 +214,7 @@ async fn open_unix(shared: Arc<Shared>, stream: UnixStream, stop: watch::Receive
             serve_peer(
                 shared,
                 Peer::of_process(process.uid(), process.gid()),
+                None,
                 stream,
                 stop,
             )
@@ -206,28 +235,40 @@ async fn open_tls(
     let Some(shaking) = handshakes.take(from) else {
         return;
     };
+    let mut turn = shared.handshakes.enter();
     // A connection without this option is slow, not wrong.
     let _ = stream.set_nodelay(true);
-    let handshake = TlsAcceptor::from(tls.current()).accept(stream);
-    let stream = match tokio::time::timeout(shared.limits.handshake, handshake).await {
+    let handshake = TlsAcceptor::from(Arc::clone(&tls.door().config)).accept(stream);
+    let handshake = tokio::select! {
+        shaken = tokio::time::timeout(shared.limits.handshake, handshake) => shaken,
+        () = turn.pushed_out() => return tracing::debug!(%from, "TLS handshake makes room"),
+    };
+    let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%from, %error, "TLS handshake failed"),
         Err(_) => return tracing::debug!(%from, "TLS handshake took too long"),
     };
-    drop(shaking);
-    let certificates = stream.get_ref().1.peer_certificates();
-    match certificates
-        .and_then(|chain| chain.first())
-        .map(Peer::of_certificate)
-    {
-        Some(Ok(peer)) => serve_peer(shared, peer, stream, stop).await,
-        Some(Err(error)) => tracing::warn!(%from, %error, "Connection refused"),
-        None => tracing::warn!(%from, "Connection without client certificate refused"),
+    drop((shaking, turn));
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let Some(first) = chain.first() else {
+        return tracing::warn!(%from, "Connection without client certificate refused");
+    };
+    match (Peer::of_certificate(first), Standing::new(tls, chain)) {
+        (Ok(peer), Ok(standing)) => {
+            serve_peer(shared, peer, Some(Arc::new(standing)), stream, stop).await;
+        }
+        (Err(error), _) => tracing::warn!(%from, %error, "Connection refused"),
+        (_, Err(error)) => tracing::warn!(%from, %error, "Connection refused"),
     }
 }
 
-async fn serve_peer<S>(shared: Arc<Shared>, peer: Peer, stream: S, stop: watch::Receiver<bool>)
-where
+async fn serve_peer<S>(
+    shared: Arc<Shared>,
+    peer: Peer,
+    standing: Option<Arc<Standing>>,
+    stream: S,
+    stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let Some(_one) = shared.identities.take(peer.name().to_owned()) else {
@@ -236,8 +277,16 @@ where
             "Too many connections of one caller; this one is closed"
         );
     };
+    // Known callers only count here: who says nothing takes no place from them. Without a place the connection is closed,
+    // which tells an honest client to come again.
+    let Ok(_place) = Arc::clone(&shared.connections).try_acquire_owned() else {
+        return tracing::warn!(
+            peer = peer.name(),
+            "Too many connections; this one is closed"
+        );
+    };
     let limits = shared.limits.clone();
-    let gate = Gate::new(shared, peer);
+    let gate = Gate::new(shared, peer, standing);
     serve_connection(&limits, gate, stream, stop).await;
 }
 
@@ -248,4 +297,58 @@ fn is_admin(api: &Api, principals: &[String]) -> bool {
         .iter()
         .any(|name| name == "uid:0" || *name == own);
     born || api.policy().current().is_admin(principals)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A listener whose first accepts fail.
+    struct Failing {
+        errors: Mutex<Vec<io::Error>>,
+        accepted: UnixListener,
+    }
+
+    impl Accept for Failing {
+        type Stream = UnixStream;
+
+        async fn next(&self) -> io::Result<UnixStream> {
+            let error = self.errors.lock().expect("lock").pop();
+            match error {
+                Some(error) => Err(error),
+                None => self.accepted.next().await,
+            }
+        }
+    }
+
+    /// D6: no error of accept ends the loop, not even being out of file descriptors.
+    #[tokio::test]
+    async fn d6_accept_errors_are_survived() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("socket");
+        // ECONNABORTED, EMFILE, ENFILE, ENOBUFS, and one that nobody knows.
+        let errors = [103, 24, 23, 105].map(io::Error::from_raw_os_error);
+        let errors = errors.into_iter().chain([io::Error::other("odd")]);
+        let listener = Failing {
+            errors: Mutex::new(errors.collect()),
+            accepted: UnixListener::bind(&path).expect("bound"),
+        };
+        let (served, mut opened) = tokio::sync::mpsc::unbounded_channel();
+        let accepts = accept_all(
+            listener,
+            |_, _| {
+                let _ = served.send(());
+                std::future::ready(())
+            },
+            std::future::pending(),
+            Duration::ZERO,
+        );
+        let _caller = UnixStream::connect(&path).await.expect("connected");
+        tokio::select! {
+            () = accepts => panic!("the loop ended"),
+            one = opened.recv() => assert!(one.is_some()),
+        }
+    }
 }

@@ -1,18 +1,22 @@
-//! Mutual TLS: the server's certificate, and the authorities that sign callers.
+//! Mutual TLS: the server's certificate, the authorities that sign callers, and the keys that are not let in.
 
 use std::{
+    collections::HashSet,
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
 };
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
-    server::{NoServerSessionStorage, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use thiserror::Error;
+use tokio::sync::watch;
 
 /// Certificates that can't be used.
 #[derive(Debug, Error)]
@@ -40,6 +44,14 @@ pub enum TlsError {
         /// What was looked for.
         what: &'static str,
     },
+    /// A line of the deny list is no hash of a key.
+    #[error("{path}, line {line}: write the SHA-256 of a public key (SPKI, DER) as 64 hexadecimal digits", path = .path.display())]
+    NoKeyHash {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, 1 for the first.
+        line: usize,
+    },
     /// Certificate and key don't fit, or an authority can't be used.
     #[error("certificate, key and client authorities don't fit together: {0}")]
     Refused(String),
@@ -53,13 +65,29 @@ pub struct TlsHandle {
 
 struct Inner {
     files: Files,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Arc<Door>>,
+    changes: watch::Sender<u64>,
 }
 
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
     client_ca: PathBuf,
+    deny_list: Option<PathBuf>,
+}
+
+/// Who is let in now.
+pub(crate) struct Door {
+    /// For new connections.
+    pub(crate) config: Arc<ServerConfig>,
+    /// For certificates of open ones.
+    pub(crate) verifier: Arc<dyn ClientCertVerifier>,
+    /// SHA-256 of the public keys (SPKI) that are not let in.
+    pub(crate) denied: HashSet<[u8; 32]>,
+    /// How often the files were read again.
+    pub(crate) generation: u64,
+    /// When the deny list was changed last, as its file says.
+    changed: Option<SystemTime>,
 }
 
 impl fmt::Debug for TlsHandle {
@@ -81,38 +109,77 @@ impl TlsHandle {
         key: impl AsRef<Path>,
         client_ca: impl AsRef<Path>,
     ) -> Result<Self, TlsError> {
+        Self::load_with_deny_list(certificate, key, client_ca, None)
+    }
+
+    /// As [`Self::load`]. Each line of `deny_list` is the SHA-256 of a public key (SPKI, DER) as 64 hexadecimal digits;
+    /// what follows a `#` is a comment.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`].
+    pub fn load_with_deny_list(
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+        client_ca: impl AsRef<Path>,
+        deny_list: Option<&Path>,
+    ) -> Result<Self, TlsError> {
         let files = Files {
             certificate: certificate.as_ref().to_owned(),
             key: key.as_ref().to_owned(),
             client_ca: client_ca.as_ref().to_owned(),
+            deny_list: deny_list.map(Path::to_owned),
         };
-        let current = RwLock::new(files.config()?);
+        let current = RwLock::new(Arc::new(files.door(0)?));
+        let inner = Inner {
+            files,
+            current,
+            changes: watch::Sender::new(0),
+        };
         Ok(Self {
-            inner: Arc::new(Inner { files, current }),
+            inner: Arc::new(inner),
         })
     }
 
-    /// Reads the files again. New connections use them; where they are wrong, the old ones stay.
+    /// Reads the files again. New connections and the next call on each open one are judged by them; where they are wrong,
+    /// the old ones stay.
     ///
     /// # Errors
     ///
     /// [`TlsError`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        let next = self.inner.files.config()?;
+        let generation = self.door().generation + 1;
+        let next = Arc::new(self.inner.files.door(generation)?);
         *self
             .inner
             .current
             .write()
             .unwrap_or_else(PoisonError::into_inner) = next;
+        self.inner.changes.send_replace(generation);
         Ok(())
+    }
+
+    /// Reads the files again where the deny list changed since. Reads from the disk, little and quickly.
+    pub(crate) fn follow_deny_list(&self) {
+        let Some(path) = &self.inner.files.deny_list else {
+            return;
+        };
+        if changed(path) == self.door().changed {
+            return;
+        }
+        match self.reload() {
+            Ok(()) => tracing::info!("Deny list read again"),
+            Err(error) => tracing::error!(%error, "The deny list is not usable; the old one stays"),
+        }
     }
 
     /// Checks the files without using them.
     pub(crate) fn check(&self) -> Result<(), TlsError> {
-        self.inner.files.config().map(drop)
+        self.inner.files.door(0).map(drop)
     }
 
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+    /// Who is let in now.
+    pub(crate) fn door(&self) -> Arc<Door> {
         let current = self
             .inner
             .current
@@ -120,10 +187,18 @@ impl TlsHandle {
             .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)
     }
+
+    /// Tells when the files were read again.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
 }
 
 impl Files {
-    fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    fn door(&self, generation: u64) -> Result<Door, TlsError> {
+        // The time first: a list that is changed meanwhile is read once more.
+        let changed = self.deny_list.as_deref().and_then(changed);
+        let denied = self.denied()?;
         let provider = Arc::new(ring::default_provider());
         let refused = |error: &dyn fmt::Display| TlsError::Refused(error.to_string());
         let roots = Arc::new(self.roots()?);
@@ -134,14 +209,45 @@ impl Files {
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| refused(&error))?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&verifier))
             .with_single_cert(chain, self.private_key()?)
             .map_err(|error| refused(&error))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         // A resumed session would carry a certificate that nobody checks again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Arc::new(config))
+        Ok(Door {
+            config: Arc::new(config),
+            verifier,
+            denied,
+            generation,
+            changed,
+        })
+    }
+
+    fn denied(&self) -> Result<HashSet<[u8; 32]>, TlsError> {
+        let Some(path) = &self.deny_list else {
+            return Ok(HashSet::new());
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
+        let mut denied = HashSet::new();
+        for (index, line) in text.lines().enumerate() {
+            let hash = line.split('#').next().unwrap_or_default().trim();
+            if hash.is_empty() {
+                continue;
+            }
+            let bytes = HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok();
+            let wrong = || TlsError::NoKeyHash {
+                path: path.clone(),
+                line: index + 1,
+            };
+            denied.insert(
+                bytes
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .ok_or_else(wrong)?,
+            );
+        }
+        Ok(denied)
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {
@@ -165,6 +271,10 @@ impl Files {
         let text = std::fs::read(&self.key).map_err(|error| unreadable(&self.key, error))?;
         PrivateKeyDer::from_pem_slice(&text).map_err(|_| unusable(&self.key, "private key"))
     }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -211,8 +211,10 @@ async fn mutual_tls(
     tls: &Tls,
     passed: Option<TcpListener>,
 ) -> Result<(TcpListener, TlsHandle), Failure> {
-    let handle = TlsHandle::load(&tls.certificate, &tls.key, &tls.client_ca)
-        .map_err(|error| Failure::Config(format!("api.tls: {error}")))?;
+    let deny_list = tls.deny_list.as_deref();
+    let handle =
+        TlsHandle::load_with_deny_list(&tls.certificate, &tls.key, &tls.client_ca, deny_list)
+            .map_err(|error| Failure::Config(format!("api.tls: {error}")))?;
     let what = "gRPC over mutual TLS, public services";
     Ok((tcp(tls.listen, passed, what).await?, handle))
 }

@@ -68,6 +68,7 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
         &audit,
         &metrics,
     );
+    api.set_grant_alarm(config.api.alarm_links_per_minute);
     let readiness = seam::readiness(Arc::new(EngineReadiness(engine.clone())));
     let web = WebState::new(engine, Arc::new(audit.clone()), metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?

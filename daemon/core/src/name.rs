@@ -134,4 +134,69 @@ mod tests {
             assert!(NamespaceName::parse(bad).is_err(), "{bad:?}");
         }
     }
+
+    /// Parts that tricks are made of.
+    const PARTS: [&str; 32] = [
+        "a",
+        "z",
+        "0",
+        "9",
+        "-",
+        ".",
+        "..",
+        "/",
+        "\\",
+        "%2f",
+        "%00",
+        "\0",
+        " ",
+        "\t",
+        "\n",
+        "root",
+        "ROOT",
+        "A",
+        "é",
+        "e\u{301}",
+        "ａ",
+        "\u{200b}",
+        "\u{202e}",
+        "ß",
+        "ﬁ",
+        "*",
+        "?",
+        "#",
+        "~",
+        "_",
+        "namespaces",
+        "acme",
+    ];
+
+    /// G2: whatever is put together from such parts: what is accepted is its own canonical form, and no two that are
+    /// accepted look alike.
+    #[test]
+    fn g2_what_is_accepted_is_canonical() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).expect("31 bits") % below
+        };
+        let (mut accepted, cases) = (0, 1_000_000);
+        for _ in 0..cases {
+            let count = random(5);
+            let text: String = (0..count).map(|_| PARTS[random(PARTS.len())]).collect();
+            let Ok(name) = NamespaceName::parse(&text) else {
+                continue;
+            };
+            accepted += 1;
+            assert_eq!(name.as_str(), text);
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+            assert!(text.chars().all(plain), "{text:?}");
+            assert_eq!(text, text.trim().to_lowercase());
+            assert!(!text.contains("..") && text != "root", "{text:?}");
+        }
+        println!("g2: {accepted} of {cases} names accepted, all canonical");
+        assert!(accepted > 1000, "{accepted}");
+    }
 }

@@ -1,6 +1,7 @@
-//! HTTP/2 over one accepted connection, and when it ends.
+//! HTTP/2 over one accepted connection, and when it ends: when it says nothing, has nothing to do, is too old, is not let in
+//! any more, or the daemon stops.
 
-use std::{convert::Infallible, pin::pin};
+use std::{convert::Infallible, pin::pin, time::Duration};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,6 +17,9 @@ use crate::Limits;
 /// Streams that were reset before they were served, and streams reset by us, before a connection is cut (THREATS D2).
 const RESETS: (usize, usize) = (20, 128);
 
+/// Time for the last answers to a caller who is not let in any more.
+const REFUSALS: Duration = Duration::from_secs(1);
+
 pub(super) async fn serve_connection<S>(
     limits: &Limits,
     gate: Gate,
@@ -25,6 +29,7 @@ pub(super) async fn serve_connection<S>(
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (stream, progress) = Counted::new(stream);
+    let (busy, guard) = (gate.busy(), gate.clone());
     let service = hyper::service::service_fn(move |request| {
         let gate = gate.clone();
         async move { Ok::<_, Infallible>(gate.handle(request).await) }
@@ -32,6 +37,9 @@ pub(super) async fn serve_connection<S>(
     let mut connection = pin!(builder(limits).serve_connection(TokioIo::new(stream), service));
     let mut preface = pin!(sleep(limits.preface));
     let mut age = pin!(sleep(limits.connection_age));
+    let mut idle = pin!(busy.idle_for(limits.idle));
+    let mut lost = pin!(guard.lost());
+    let mut grace = limits.grace;
     loop {
         tokio::select! {
             ended = &mut connection => return log(ended),
@@ -41,12 +49,18 @@ pub(super) async fn serve_connection<S>(
                 }
             }
             () = &mut age => break,
+            () = &mut idle => break,
+            () = &mut lost => {
+                // What is under way is not his any more; only the refusals get out.
+                grace = REFUSALS;
+                break;
+            }
             // An error means that the sender is gone, which is a stop as well.
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
     connection.as_mut().graceful_shutdown();
-    if let Ok(ended) = tokio::time::timeout(limits.grace, connection).await {
+    if let Ok(ended) = tokio::time::timeout(grace, connection).await {
         log(ended);
     }
 }

@@ -14,12 +14,16 @@ use tonic::{Code, Status, body::Body};
 use tower::ServiceExt;
 use tracing::Instrument;
 
-use super::Shared;
+use super::{
+    Shared,
+    body::{self, Busy, Timed},
+};
 use crate::{
     Surface,
     access::served,
     call::{Path, RequestId},
     peer::{Caller, Peer},
+    standing::Standing,
     status::{Failure, code_text},
 };
 
@@ -31,18 +35,44 @@ const REQUEST_ID: &str = "x-request-id";
 pub(super) struct Gate {
     shared: Arc<Shared>,
     peer: Arc<Peer>,
+    /// The certificate; `None` for a process of this machine.
+    standing: Option<Arc<Standing>>,
+    /// Calls that are under way, and when the last one ended.
+    busy: Arc<Busy>,
 }
 
 impl Gate {
-    pub(super) fn new(shared: Arc<Shared>, peer: Peer) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, peer: Peer, standing: Option<Arc<Standing>>) -> Self {
         Self {
             shared,
             peer: Arc::new(peer),
+            standing,
+            busy: Arc::default(),
+        }
+    }
+
+    /// Calls of the connection.
+    pub(super) fn busy(&self) -> Arc<Busy> {
+        Arc::clone(&self.busy)
+    }
+
+    /// Resolves when the caller's certificate does not open the door any more.
+    pub(super) async fn lost(&self) {
+        match &self.standing {
+            Some(standing) => standing.lost().await,
+            None => std::future::pending().await,
         }
     }
 
     /// Answers one call.
     pub(super) async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
+        let call = self.busy.begin();
+        self.counted(request)
+            .await
+            .map(|body| Body::new(call.until_the_end_of(body)))
+    }
+
+    async fn counted(&self, request: Request<Incoming>) -> Response<Body> {
         let began = Instant::now();
         let id = request_id(request.headers());
         let (service, method) = label(request.uri().path());
@@ -83,7 +113,13 @@ impl Gate {
             permit.map_err(|_| Failure::overloaded("in_flight", Duration::from_secs(1)))?;
         let taken = shared.buckets.take(self.peer.name(), Instant::now());
         taken.map_err(|wait| Failure::overloaded("rate", wait))?;
-        // Asked anew for each call, so that a changed policy counts at once.
+        // Asked anew for each call, so that a changed deny list and a changed policy count at once.
+        if let Some(Err(unfit)) = self.standing.as_ref().map(|standing| standing.check()) {
+            return Err(Failure::new(
+                ErrorReason::Unauthenticated,
+                unfit.to_string(),
+            ));
+        }
         if shared.surface == Surface::Admin && !super::is_admin(&shared.api, self.peer.principals())
         {
             let message =
@@ -94,7 +130,9 @@ impl Gate {
     }
 
     fn prepared(&self, request: Request<Incoming>, id: &Arc<str>) -> Request<Body> {
-        let mut request = request.map(Body::new);
+        let limit = self.shared.limits.body;
+        let whole = !body::is_stream(request.uri().path());
+        let mut request = request.map(|body| Body::new(Timed::new(body, limit, whole)));
         let caller = Caller::new(Arc::clone(&self.peer), self.shared.surface);
         request.extensions_mut().insert(caller);
         let path = Path(request.uri().path().into());

@@ -1,6 +1,11 @@
 //! Hand-out of tokens. Each one is written to the audit log, the token never.
 
-use bindery_core::name::{LinkId, NamespaceName};
+use std::time::Instant;
+
+use bindery_core::{
+    audit::{Deed, Survives},
+    name::{LinkId, NamespaceName},
+};
 use bindery_engine::credentials::{Access, Asked, Credential, Wanted};
 use bindery_proto::v1::{self as wire, credential_service_server::CredentialService};
 
@@ -75,7 +80,31 @@ async fn audited(call: &Call, ask: Ask) -> Result<wire::Credential, Failure> {
         ),
     };
     call.api.metrics().fetched(provider, outcome);
+    if handed.is_ok() {
+        watch_hoards(call, &ask.link).await;
+    }
     handed.map(|(_, handed)| handed)
+}
+
+/// Tells of a caller who collects: in the log, in the metrics, and in the audit log. It is not refused: a large registry
+/// may do what a thief does.
+async fn watch_hoards(call: &Call, link: &str) {
+    let caller = call.caller.name();
+    let Some(links) = call.api.hoards().note(caller, link, Instant::now()) else {
+        return;
+    };
+    tracing::warn!(caller, links, "A caller fetches credentials of many links");
+    call.api.metrics().hoarded();
+    let deed = Deed {
+        actor: caller.to_owned(),
+        action: "daemon/grant-alarm".to_owned(),
+        code: "OK".to_owned(),
+        facts: [("links_in_a_minute".to_owned(), links.to_string())].into(),
+        ..Deed::default()
+    };
+    if let Err(error) = call.api.audit().record(deed, Survives::Daemon).await {
+        tracing::error!(%error, "An alarm is not in the audit log");
+    }
 }
 
 const fn word(access: Access) -> &'static str {

@@ -26,6 +26,27 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, key).expect("authority"))
     }
 
+    /// An authority under this one.
+    pub(crate) fn under(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "between");
+        change(&mut params);
+        let key = KeyPair::generate().expect("key");
+        Self(CertifiedIssuer::signed_by(params, key, &*self.0).expect("authority"))
+    }
+
+    /// A client of this authority, which sends the authority's certificate too.
+    pub(crate) fn chained(&self, params: &CertificateParams) -> Identity {
+        let identity = self.sign(params);
+        Identity {
+            certificate: identity.certificate + &self.pem(),
+            key: identity.key,
+        }
+    }
+
     pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }

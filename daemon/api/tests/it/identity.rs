@@ -2,14 +2,14 @@
 
 use std::{io::Write, os::unix::process::CommandExt, process::Command};
 
-use bindery_proto::v1::{GetLinkRequest, link_service_client::LinkServiceClient};
+use bindery_proto::v1::{GetLinkRequest, WatchLinkRequest, link_service_client::LinkServiceClient};
 use rcgen::{DnType, SanType};
 use tonic::{Code, transport::Channel};
 
 use crate::{
     certs::{self, Authority, Identity, client, dns, spiffe},
     client::{reason, tls, unix},
-    world::World,
+    world::{World, denied, known},
 };
 
 async fn get_link(channel: Channel) -> Result<(), tonic::Status> {
@@ -34,66 +34,315 @@ async fn answered(world: &World, identity: Option<&Identity>) -> bool {
     }
 }
 
-/// G4: a certificate of another authority, over time, without name, with a common name only, with a wildcard or with two
-/// SPIFFE ids is no caller.
+/// Certificates that name nobody, each with what is wrong with it.
+fn nameless() -> Vec<(String, Identity)> {
+    let uri = |uri: &str| SanType::URI(uri.try_into().expect("ascii"));
+    let uris = [
+        "https://test.example/owner",
+        "SPIFFE://test.example/owner",
+        "spiffe://TEST.example/owner",
+        "spiffe://test.example",
+        "spiffe://test.example/",
+        "spiffe:///owner",
+        "spiffe://test.example//owner",
+        "spiffe://test.example/owner/",
+        "spiffe://test.example/x/../owner",
+        "spiffe://test.example/./owner",
+        "spiffe://test.example/owner?x",
+        "spiffe://test.example/owner#x",
+        "spiffe://user@test.example/owner",
+        "spiffe://test.example:443/owner",
+        "spiffe://test.example/%6fwner",
+        "spiffe://test.example/owner ",
+    ];
+    let names = [
+        "*.test.example",
+        "*",
+        ".test.example",
+        "registry.test.example.",
+        "registry..test.example",
+        "-registry.test.example",
+        "registry-.test.example",
+        "registry test.example",
+        "registry.test.example/x",
+    ];
+    let one = |text: &str, name| (text.to_owned(), vec![name]);
+    let mut all: Vec<_> = uris.iter().map(|text| one(text, uri(text))).collect();
+    all.extend(names.iter().map(|text| one(text, dns(text))));
+    let long = format!("spiffe://test.example/{}", "x".repeat(2048));
+    let label = format!("{}.test.example", "x".repeat(64));
+    all.extend([
+        ("no name".to_owned(), Vec::new()),
+        one("an address", SanType::IpAddress([127, 0, 0, 1].into())),
+        one(
+            "a mailbox",
+            SanType::Rfc822Name("owner@test.example".try_into().expect("ascii")),
+        ),
+        one("a long id", uri(&long)),
+        one("a long label", dns(&label)),
+        (
+            "two ids".to_owned(),
+            vec![spiffe("owner"), spiffe("reader")],
+        ),
+        (
+            "a wildcard beside a name".to_owned(),
+            vec![dns("registry.test.example"), dns("*.test.example")],
+        ),
+        (
+            "an odd id beside a name".to_owned(),
+            vec![dns("registry.test.example"), uri("spiffe://test.example/")],
+        ),
+    ]);
+    let sign = |(what, names)| (what, certs::authority().client(names));
+    all.into_iter().map(sign).collect()
+}
+
+/// Chains that no authority stands behind, each with what is wrong with it.
+fn unsigned() -> Vec<(String, Identity)> {
+    use rcgen::{
+        BasicConstraints, ExtendedKeyUsagePurpose as Purpose, GeneralSubtree, IsCa, NameConstraints,
+    };
+    let (authority, owner) = (certs::authority(), || client(vec![spiffe("owner")]));
+    let registry = || client(vec![dns("registry.test.example")]);
+    let with = |change: &dyn Fn(&mut rcgen::CertificateParams)| {
+        let mut params = owner();
+        change(&mut params);
+        authority.sign(&params)
+    };
+    let ended = |params: &mut rcgen::CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    };
+    let early = |params: &mut rcgen::CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2900, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2901, 1, 1);
+    };
+    let common_name = |params: &mut rcgen::CertificateParams| {
+        params.subject_alt_names.clear();
+        let name = "spiffe://test.example/owner";
+        params.distinguished_name.push(DnType::CommonName, name);
+    };
+    let only = |names: Vec<GeneralSubtree>, others: Vec<GeneralSubtree>| {
+        authority.under(|params| {
+            params.name_constraints = Some(NameConstraints {
+                permitted_subtrees: names,
+                excluded_subtrees: others,
+            });
+        })
+    };
+    let elsewhere = vec![GeneralSubtree::DnsName("elsewhere.example".to_owned())];
+    let here = vec![GeneralSubtree::DnsName("test.example".to_owned())];
+    let stranger = Authority::new("tests");
+    let leaf = authority.under(|params| params.is_ca = IsCa::ExplicitNoCa);
+    let short = authority.under(|params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    let all = [
+        (
+            "another authority of the same name",
+            stranger.client(vec![spiffe("owner")]),
+        ),
+        (
+            "another authority and its certificate",
+            stranger.chained(&owner()),
+        ),
+        (
+            "another authority",
+            Authority::new("others").client(vec![spiffe("owner")]),
+        ),
+        (
+            "under another authority",
+            stranger.under(|_| {}).chained(&owner()),
+        ),
+        ("over", with(&ended)),
+        ("not yet valid", with(&early)),
+        ("a common name only", with(&common_name)),
+        (
+            "for servers",
+            with(&|params| params.extended_key_usages = vec![Purpose::ServerAuth]),
+        ),
+        (
+            "for code",
+            with(&|params| params.extended_key_usages = vec![Purpose::CodeSigning]),
+        ),
+        ("signed by a client", leaf.chained(&owner())),
+        (
+            "an authority too deep",
+            short.under(|_| {}).chained(&owner()),
+        ),
+        (
+            "an authority that is over",
+            authority.under(ended).chained(&owner()),
+        ),
+        (
+            "without the authority between",
+            authority.under(|_| {}).sign(&owner()),
+        ),
+        (
+            "outside of what its authority may name",
+            only(elsewhere, vec![]).chained(&registry()),
+        ),
+        (
+            "inside of what its authority may not name",
+            only(vec![], here).chained(&registry()),
+        ),
+    ];
+    let named = all.map(|(what, identity)| (what.to_owned(), identity));
+    named.into()
+}
+
+/// G4: whoever has no certificate, one of another authority, one that is over, or one without exactly one usable name is no
+/// caller; chains that are in order are.
 #[tokio::test]
 async fn g4_bad_certificates_are_refused() {
     let world = World::new().await;
-    let sign = |params: &rcgen::CertificateParams| certs::authority().sign(params);
-    let mut expired = client(vec![spiffe("owner")]);
-    expired.not_before = rcgen::date_time_ymd(2001, 1, 1);
-    expired.not_after = rcgen::date_time_ymd(2002, 1, 1);
-    let mut early = client(vec![spiffe("owner")]);
-    early.not_before = rcgen::date_time_ymd(2900, 1, 1);
-    early.not_after = rcgen::date_time_ymd(2901, 1, 1);
-    let mut common_name = client(Vec::new());
-    common_name
-        .distinguished_name
-        .push(DnType::CommonName, "spiffe://test.example/owner");
-    let mut server_only = client(vec![spiffe("owner")]);
-    server_only.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
-    let odd_uri = |uri: &str| SanType::URI(uri.try_into().expect("ascii"));
-    let bad = [
-        (
-            "another authority",
-            Authority::new("tests").client(vec![spiffe("owner")]),
-        ),
-        ("expired", sign(&expired)),
-        ("not yet valid", sign(&early)),
-        ("common name only", sign(&common_name)),
-        ("for servers only", sign(&server_only)),
-        ("no name", sign(&client(Vec::new()))),
-        ("wildcard", sign(&client(vec![dns("*.test.example")]))),
-        (
-            "wildcard beside a name",
-            sign(&client(vec![
-                dns("registry.test.example"),
-                dns("*.test.example"),
-            ])),
-        ),
-        (
-            "two ids",
-            sign(&client(vec![spiffe("owner"), spiffe("reader")])),
-        ),
-        (
-            "another scheme",
-            sign(&client(vec![odd_uri("https://test.example/owner")])),
-        ),
-        (
-            "an id with dots",
-            sign(&client(vec![odd_uri("spiffe://test.example/x/../owner")])),
-        ),
-        (
-            "an address",
-            sign(&client(vec![SanType::IpAddress([127, 0, 0, 1].into())])),
-        ),
-    ];
+    let bad: Vec<_> = nameless().into_iter().chain(unsigned()).collect();
+    assert!(bad.len() >= 40);
     for (what, identity) in &bad {
         assert!(!answered(&world, Some(identity)).await, "{what}");
     }
     assert!(!answered(&world, None).await, "no certificate");
-    let good = certs::authority().client(vec![dns("registry.test.example")]);
-    assert!(answered(&world, Some(&good)).await, "a DNS name");
+    let between = certs::authority().under(|_| {});
+    for good in [
+        certs::authority().client(vec![dns("registry.test.example")]),
+        between.chained(&client(vec![spiffe("owner")])),
+    ] {
+        assert!(answered(&world, Some(&good)).await, "in order");
+    }
+    println!("g4: {} bad chains refused", bad.len());
+}
+
+/// How calls on a connection end once its caller is not let in any more.
+async fn cut_off(channel: &Channel) {
+    let ends = async {
+        loop {
+            match get_link(channel.clone()).await {
+                Err(status) if reason(&status) == "UNAUTHENTICATED" => return,
+                // The old connection was closed under the call.
+                Err(status) => assert!(!reason(&status).contains('_'), "{status:?}"),
+                Ok(()) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let patience = std::time::Duration::from_secs(60);
+    tokio::time::timeout(patience, ends).await.expect("cut off");
+}
+
+/// G4: a key on the deny list is cut off at its next call on an open connection, and what it follows ends; others go on.
+/// Nothing is restarted, and once the key is off the list it is let in again.
+#[tokio::test]
+async fn g4_denied_keys_are_cut_off() {
+    let world = World::new().await;
+    let (owner, reader) = (world.caller("owner").await, world.caller("reader").await);
+    get_link(owner.clone()).await.expect("let in");
+    let request = WatchLinkRequest {
+        name: "namespaces/acme/links/bound".into(),
+    };
+    let watch = LinkServiceClient::new(owner.clone())
+        .watch_link(request)
+        .await;
+    let mut watch = watch.expect("watches").into_inner();
+    watch.message().await.expect("first").expect("first");
+    let list = std::fs::read_to_string(world.path("denied")).expect("list");
+    let both = format!("{list}\n# stolen\n{}", denied(&known("owner")));
+    std::fs::write(world.path("denied"), both).expect("written");
+    world.tls.reload().expect("reloaded");
+    // The very next call on the same connection, which is still open.
+    let status = get_link(owner.clone()).await.expect_err("cut off");
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unauthenticated, "UNAUTHENTICATED")
+    );
+    assert!(status.message().contains("deny list"));
+    while let Ok(Some(_)) = watch.message().await {}
+    get_link(reader).await.expect("others go on");
+    cut_off(&world.caller("owner").await).await;
+    std::fs::write(world.path("denied"), "not a hash").expect("written");
+    let error = world.tls.reload().expect_err("unusable");
+    assert!(error.to_string().contains("line 1"), "{error}");
+    cut_off(&world.caller("owner").await).await;
+    // The list is read again by itself where it changes.
+    std::fs::write(world.path("denied"), list).expect("written");
+    let again = async { while get_link(world.caller("owner").await).await.is_err() {} };
+    let patience = std::time::Duration::from_secs(60);
+    tokio::time::timeout(patience, again)
+        .await
+        .expect("let in again");
+}
+
+/// G4: an authority that is taken away cuts off whom it signed, on open connections too, and a new one counts at once.
+#[tokio::test]
+async fn g4_authorities_are_read_again() {
+    let world = World::new().await;
+    let owner = world.caller("owner").await;
+    get_link(owner.clone()).await.expect("let in");
+    let next = Authority::new("next");
+    std::fs::write(world.path("clients.pem"), next.pem()).expect("written");
+    world.tls.reload().expect("reloaded");
+    let status = get_link(owner).await.expect_err("cut off");
+    assert!(status.message().contains("no authority"), "{status:?}");
+    let signed = next.client(vec![spiffe("owner")]);
+    let channel = tls(world.port, Some(&signed)).await.expect("connected");
+    get_link(channel).await.expect("let in");
+}
+
+/// G4: a certificate that runs out while its connection is open is cut off.
+#[tokio::test]
+async fn g4_certificates_run_out() {
+    let world = World::new().await;
+    let mut params = client(vec![spiffe("owner")]);
+    params.not_after = (std::time::SystemTime::now() + std::time::Duration::from_secs(5)).into();
+    let identity = certs::authority().sign(&params);
+    let channel = tls(world.port, Some(&identity)).await.expect("connected");
+    cut_off(&channel).await;
+}
+
+/// G3: a socket that is handed to a child stays its opener's: who acts is who connected, not who writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g3_handed_sockets_stay_their_openers() {
+    if !rustix::process::geteuid().is_root() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "not run: only root can start a process of another user"
+        );
+        return;
+    }
+    let world = World::new().await;
+    world.open_to_all();
+    world.set_policy(
+        "[[allow]]\nprincipals = [\"uid:0\"]\nnamespaces = [\"acme\"]\nactions = [\"read\"]\n",
+    );
+    let socket = std::os::unix::net::UnixStream::connect(world.path("public")).expect("connected");
+    let mut command = Command::new("sh");
+    // It dies at once, and its process id is free for anybody, while the socket lives on in this process.
+    command
+        .args(["-c", "id -u >&2; exit 0"])
+        .stdin(std::os::fd::OwnedFd::from(
+            socket.try_clone().expect("socket"),
+        ))
+        .uid(NOBODY)
+        .gid(NOBODY);
+    let child = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .expect("no panic");
+    let child = child.expect("a child");
+    assert_eq!(
+        String::from_utf8_lossy(&child.stderr).trim(),
+        NOBODY.to_string()
+    );
+    socket.set_nonblocking(true).expect("socket");
+    let stream = std::sync::Mutex::new(Some(
+        tokio::net::UnixStream::from_std(socket).expect("socket"),
+    ));
+    let connector = tower::service_fn(move |_| {
+        let stream = stream.lock().expect("lock").take();
+        async move {
+            stream
+                .map(hyper_util::rt::TokioIo::new)
+                .ok_or_else(|| std::io::Error::other("once"))
+        }
+    });
+    let channel = tonic::transport::Endpoint::from_static("http://localhost")
+        .connect_with_connector_lazy(connector);
+    get_link(channel).await.expect("the opener's rights");
 }
 
 /// G4: names are compared whole; one that only begins like a known one is nobody.

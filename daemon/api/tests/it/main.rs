@@ -7,6 +7,8 @@ mod client;
 mod connections;
 mod deliveries;
 mod events;
+mod floods;
+mod frames;
 mod identity;
 mod leases;
 mod life;

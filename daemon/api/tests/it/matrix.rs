@@ -1,9 +1,20 @@
-//! G1: every served call, as every kind of caller.
+//! G1: every call of the schema, as every kind of caller.
+//!
+//! | Caller | Who it is |
+//! |---|---|
+//! | owner | every right in the namespace, and on the daemon |
+//! | other | every right in another namespace |
+//! | nobody | no right anywhere |
+//! | reader | may read in the namespace |
+//! | builder | may fetch for reading, for one repository |
+//! | revoked | the owner's rights, and a key on the deny list |
+//! | admin | on the admin socket |
+//! | sealed | the owner, while the daemon is sealed |
 
 use std::collections::BTreeMap;
 
 use bindery_api::{Action, Row, Scope, served};
-use bindery_proto::v1 as wire;
+use bindery_proto::{admin::v1 as admin, v1 as wire};
 use prost::Message;
 use tonic_types::StatusExt;
 
@@ -140,8 +151,12 @@ fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
         "EventService/RotateTriggerToken": RotateTriggerTokenRequest { name: s(TRIGGER) } => "OK";
         "EventService/DeleteTrigger": DeleteTriggerRequest { name: s(TRIGGER) } => "OK";
         "EventService/FireTrigger": FireTriggerRequest { name: s(TRIGGER) } => "OK";
-        "CredentialService/FetchReadCredential": FetchReadCredentialRequest { link: s(LINK) } => "OK";
-        "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest { link: s(LINK) } => "OK";
+        "CredentialService/FetchReadCredential": FetchReadCredentialRequest {
+            link: s(LINK), repository: s("acme/api")
+        } => "OK";
+        "CredentialService/FetchReadWriteCredential": FetchReadWriteCredentialRequest {
+            link: s(LINK), repository: s("acme/api")
+        } => "OK";
         "CredentialService/RevokeLease": RevokeLeaseRequest { name: s("namespaces/acme/leases/held") } => "OK";
         "CredentialService/ListLeases": ListLeasesRequest { parent: s("namespaces/acme") } => "OK";
         "EventService/CreateSubscription": CreateSubscriptionRequest {
@@ -210,53 +225,176 @@ async fn connect(world: &World, row: &Row) {
     }
 }
 
-/// How a call must end for a caller, given how it ends for one who may.
+/// How a call of a caller must end, given how it ends for one who may.
 fn expected(role: &str, row: &Row, end: &'static str) -> &'static str {
     let reads = matches!(
         row.action,
         Action::Read | Action::Provider | Action::HostRead
     );
     match (role, row.scope) {
+        ("revoked", _) => "UNAUTHENTICATED",
+        ("sealed", _) => "SEALED",
         ("owner" | "admin", _) | (_, Scope::Filtered) => end,
         ("reader", _) if reads => end,
-        ("reader", _) | (_, Scope::Made | Scope::Surface) => "PERMISSION_DENIED",
+        // What it holds it may give back, and what it is there for it may do.
+        ("builder", Scope::Present) => end,
+        ("builder", _) if row.action == Action::CredentialRead => end,
+        ("reader" | "builder", _) | (_, Scope::Made | Scope::Surface) => "PERMISSION_DENIED",
         (_, Scope::Namespaced | Scope::Across | Scope::Present) => "NOT_FOUND",
     }
 }
 
-/// G1: each cell of calls × callers ends as the policy says, and nobody else learns that anything is there.
+/// How each admin call ends for an operator, and while the daemon is sealed. `*` stands for any answer of the call itself:
+/// what it depends on is asserted where the call is.
+#[rustfmt::skip]
+const ADMIN: &[(&str, &str, &str)] = &[
+    ("GetStatus", "OK", "OK"),
+    ("Unseal", "*", "*"),
+    ("Seal", "*", "*"),
+    ("AddSlot", "*", "*"),
+    ("RemoveSlot", "*", "*"),
+    ("VerifyRecoveryShares", "*", "*"),
+    ("RotateKeys", "*", "*"),
+    ("Backup", "*", "*"),
+    ("Restore", "*", "*"),
+    ("VerifyBackup", "*", "*"),
+    ("VerifyStore", "*", "*"),
+    ("CompactStore", "*", "*"),
+    ("AcceptRollback", "*", "*"),
+    ("ListPlugins", "OK", "OK"),
+    ("ReloadPlugin", "OK", "OK"),
+    ("EnablePlugin", "OK", "OK"),
+    ("DisablePlugin", "OK", "OK"),
+    ("ListAuditRecords", "OK", "OK"),
+    ("VerifyAudit", "OK", "SEALED"),
+    ("ReloadPolicy", "OK", "OK"),
+    ("Diagnose", "*", "*"),
+];
+
+/// A request of an admin call.
+fn operate(method: &str) -> Vec<u8> {
+    let name = "gitea".to_owned();
+    match method {
+        "ReloadPlugin" => admin::ReloadPluginRequest { name }.encode_to_vec(),
+        "EnablePlugin" => admin::EnablePluginRequest { name }.encode_to_vec(),
+        "DisablePlugin" => {
+            let reason = String::new();
+            admin::DisablePluginRequest { name, reason }.encode_to_vec()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// All methods that a schema describes, in its order.
+fn described(schema: &[u8], package: &str) -> Vec<String> {
+    let set = prost_types::FileDescriptorSet::decode(schema).expect("schema");
+    let files = set.file.iter().filter(|file| file.package() == package);
+    let services = files.flat_map(|file| &file.service);
+    let calls = services.flat_map(|service| {
+        let path = |method: &prost_types::MethodDescriptorProto| {
+            format!("/{package}.{}/{}", service.name(), method.name())
+        };
+        service.method.iter().map(path).collect::<Vec<_>>()
+    });
+    calls.collect()
+}
+
+/// Callers of the TLS listener. Who may not comes first, so that all of them meet the same world.
+const CALLERS: [&str; 6] = ["revoked", "nobody", "other", "reader", "builder", "owner"];
+
+/// G1: each cell of calls × callers ends as the policy says, and nobody else learns that anything is there. The calls are
+/// those that the schema describes: a new one without a row fails here.
 #[tokio::test]
 async fn g1_every_call_as_every_caller() {
     let requests = requests();
-    let methods: Vec<_> = served().iter().map(|row| row.method).collect();
-    let mut known: Vec<_> = requests.keys().copied().collect();
-    known.sort_by_key(|method| methods.iter().position(|row| row == method));
-    assert_eq!(known, methods, "the matrix has a row for each served call");
+    let calls = described(bindery_proto::FILE_DESCRIPTOR_SET, "bindery.v1");
     let mut cells = 0;
-    for row in served() {
-        let (message, end) = &requests[row.method];
-        // Who may not comes first, so that all of them meet the same world.
+    for method in &calls {
+        let row = served().iter().find(|row| row.method == method);
+        let row = row.unwrap_or_else(|| panic!("{method} needs a row in the table of rights"));
+        let (message, end) = requests
+            .get(method.as_str())
+            .unwrap_or_else(|| panic!("{method} needs a request in this matrix"));
         let world = World::new().await;
         connect(&world, row).await;
-        for role in ["nobody", "other", "reader", "owner"] {
+        for role in CALLERS {
             let caller = world.caller(role).await;
-            cells += check(
-                role,
-                row,
-                end,
-                raw(&caller, row.method, message.clone()).await,
-            );
+            let answer = raw(&caller, method, message.clone()).await;
+            cells += check(role, row, end, answer);
         }
-        let fresh = World::new().await;
-        connect(&fresh, row).await;
+        let world = World::new().await;
+        connect(&world, row).await;
+        let admin = raw(&world.admin(), method, message.clone()).await;
+        cells += check("admin", row, end, admin);
+        let owner = world.caller("owner").await;
+        world.vault.seal().await;
         cells += check(
-            "admin",
+            "sealed",
             row,
             end,
-            raw(&fresh.admin(), row.method, message.clone()).await,
+            raw(&owner, method, message.clone()).await,
         );
     }
-    assert_eq!(cells, served().len() * 5);
+    assert_eq!(requests.len(), calls.len(), "a request for no call");
+    assert_eq!(cells, calls.len() * 8);
+    println!(
+        "authorization: {} calls as 8 callers, {cells} cells asserted",
+        calls.len()
+    );
+}
+
+/// G1, G5: the same for the operator's calls: they exist on the admin socket and nowhere else.
+#[tokio::test]
+async fn g1_every_admin_call_as_every_caller() {
+    let calls = described(
+        bindery_proto::admin::FILE_DESCRIPTOR_SET,
+        "bindery.admin.v1",
+    );
+    let mut cells = 0;
+    for path in &calls {
+        let method = path.rsplit('/').next().expect("a method");
+        let row = ADMIN.iter().find(|(known, ..)| *known == method);
+        let (_, end, sealed) = row.unwrap_or_else(|| panic!("{method} needs a row in this matrix"));
+        let world = World::new().await;
+        for role in CALLERS {
+            let caller = world.caller(role).await;
+            let wanted = match role {
+                "revoked" => "UNAUTHENTICATED",
+                _ => "NOT_SERVED_YET",
+            };
+            cells += admitted(
+                role,
+                path,
+                wanted,
+                raw(&caller, path, operate(method)).await,
+            );
+        }
+        let answer = raw(&world.admin(), path, operate(method)).await;
+        cells += admitted("admin", path, end, answer);
+        world.vault.seal().await;
+        let answer = raw(&world.admin(), path, operate(method)).await;
+        cells += admitted("sealed", path, sealed, answer);
+    }
+    assert_eq!(ADMIN.len(), calls.len(), "a row for no call");
+    assert_eq!(cells, calls.len() * 8);
+    println!(
+        "authorization: {} admin calls as 8 callers, {cells} cells asserted",
+        calls.len()
+    );
+}
+
+fn admitted(role: &str, path: &str, wanted: &str, answer: Result<Vec<u8>, tonic::Status>) -> usize {
+    let ended = answer.as_ref().map_or_else(reason, |_| "OK".to_owned());
+    if wanted == "*" {
+        let refused = ["UNAUTHENTICATED", "PERMISSION_DENIED", "INTERNAL"];
+        assert!(
+            !refused.contains(&ended.as_str()),
+            "{path} as {role}: {answer:?}"
+        );
+    } else {
+        assert_eq!(ended, wanted, "{path} as {role}: {answer:?}");
+    }
+    1
 }
 
 fn check(
@@ -272,7 +410,7 @@ fn check(
         "{} as {role}: {answer:?}",
         row.method
     );
-    let hidden = matches!(role, "nobody" | "other");
+    let hidden = matches!(role, "nobody" | "other" | "revoked");
     if hidden && let Ok(bytes) = &answer {
         let text = String::from_utf8_lossy(bytes);
         assert!(

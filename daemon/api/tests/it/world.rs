@@ -20,7 +20,7 @@ use bindery_engine::{
     links::{Method, NewLink, PermissionKey},
     namespaces::NewNamespace,
 };
-use bindery_store::MemoryStore;
+use bindery_store::{MemoryStore, Store};
 use bindery_vault::{Init, InitMode, NewSlot, SealedVault, Unlock};
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ pub(crate) const TOKEN: &str = "BNDRYCANARYtoken";
 /// Who may do what in the tests.
 pub(crate) const POLICY: &str = r#"
 [[allow]]
-principals = ["spiffe://test.example/owner"]
+principals = ["spiffe://test.example/owner", "spiffe://test.example/revoked"]
 namespaces = ["acme", "fresh"]
 actions = [
   "read", "link", "credential:read", "credential:write", "source", "event", "event:payload", "namespace", "provider",
@@ -80,6 +80,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) port: u16,
     pub(crate) audit: Arc<AuditLog>,
+    pub(crate) tls: TlsHandle,
     folder: TempDir,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<std::io::Result<()>>>,
@@ -97,8 +98,13 @@ impl World {
 
     /// A daemon whose audit log is on `disk`.
     pub(crate) async fn on(limits: Limits, disk: Arc<dyn Disk>) -> Self {
+        Self::over(limits, disk, Arc::new(MemoryStore::default())).await
+    }
+
+    /// A daemon over `store`, whose audit log is on `disk`.
+    pub(crate) async fn over(limits: Limits, disk: Arc<dyn Disk>, store: Arc<dyn Store>) -> Self {
         let folder = tempfile::tempdir().expect("folder");
-        let vault = vault(&folder).await;
+        let vault = vault(&folder, store).await;
         let engine = engine(&vault);
         seed(&engine, &vault).await;
         std::fs::write(folder.path().join("policy.toml"), POLICY).expect("policy");
@@ -143,7 +149,13 @@ impl World {
                 limits.clone(),
                 until(),
             )),
-            tokio::spawn(serve_tls(api.clone(), listener, tls, limits, until())),
+            tokio::spawn(serve_tls(
+                api.clone(),
+                listener,
+                tls.clone(),
+                limits,
+                until(),
+            )),
         ];
         Self {
             vault,
@@ -153,6 +165,7 @@ impl World {
             registry,
             port,
             audit,
+            tls,
             folder,
             stop,
             tasks,
@@ -215,7 +228,8 @@ impl World {
     }
 }
 
-fn known(name: &str) -> Identity {
+/// The identity of a caller.
+pub(crate) fn known(name: &str) -> Identity {
     use std::{collections::HashMap, sync::Mutex};
     static KNOWN: Mutex<Option<HashMap<String, Identity>>> = Mutex::new(None);
     let mut known = KNOWN.lock().expect("lock");
@@ -226,11 +240,8 @@ fn known(name: &str) -> Identity {
     made.clone()
 }
 
-async fn vault(folder: &TempDir) -> Arc<SealedVault> {
-    let (home, store) = (
-        folder.path().join("vault"),
-        Arc::new(MemoryStore::default()),
-    );
+async fn vault(folder: &TempDir, store: Arc<dyn Store>) -> Arc<SealedVault> {
+    let home = folder.path().join("vault");
     let key = folder.path().join("key");
     let slots = vec![NewSlot::CreateKeyFile(key.clone())];
     let init = Init::prepare(&home, slots, InitMode::Development).expect("init");
@@ -343,6 +354,23 @@ fn certificates(folder: &TempDir) -> TlsHandle {
     std::fs::write(path("server.key"), &certs::server().key).expect("write");
     std::fs::set_permissions(path("server.key"), PermissionsExt::from_mode(0o600)).expect("mode");
     std::fs::write(path("clients.pem"), certs::authority().pem()).expect("write");
-    TlsHandle::load(path("server.pem"), path("server.key"), path("clients.pem"))
-        .expect("certificates")
+    std::fs::write(path("denied"), denied(&known("revoked"))).expect("write");
+    let deny_list = path("denied");
+    let handle = TlsHandle::load_with_deny_list(
+        path("server.pem"),
+        path("server.key"),
+        path("clients.pem"),
+        Some(&deny_list),
+    );
+    handle.expect("certificates")
+}
+
+/// A line of the deny list: the key of an identity.
+pub(crate) fn denied(identity: &Identity) -> String {
+    use rustls_pki_types::{CertificateDer, pem::PemObject};
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    let der = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("certificate");
+    let (_, certificate) = X509Certificate::from_der(&der).expect("certificate");
+    let hash = bindery_engine::sha256(certificate.public_key().raw);
+    format!("{} # revoked\n", data_encoding::HEXLOWER.encode(&hash))
 }

@@ -20,6 +20,8 @@ pub(crate) struct Api {
     pub(crate) admin_socket: PathBuf,
     /// Calls a second of one caller on one listener in the long run; 0 for no limit.
     pub(crate) requests_per_second: u32,
+    /// Links of one caller within a minute that are told of; 0 for never.
+    pub(crate) alarm_links_per_minute: usize,
     /// Mutual TLS; `None` for none.
     pub(crate) tls: Option<Tls>,
 }
@@ -35,6 +37,8 @@ pub(crate) struct Tls {
     pub(crate) key: PathBuf,
     /// CA of the clients, PEM.
     pub(crate) client_ca: PathBuf,
+    /// Keys of clients that are not let in.
+    pub(crate) deny_list: Option<PathBuf>,
 }
 
 /// The pages.
@@ -63,11 +67,15 @@ pub(super) fn api(raw: raw::Api, errors: &mut Vec<String>) -> Api {
         socket_mode: mode.unwrap_or(0o660),
         admin_socket: absolute("api.admin_socket", raw.admin_socket, errors),
         requests_per_second: raw.requests_per_second,
+        alarm_links_per_minute: usize::try_from(raw.alarm_links_per_minute).unwrap_or(usize::MAX),
         tls: raw.tls.map(|tls| Tls {
             listen: address("api.tls.listen", &tls.listen, errors),
             certificate: absolute("api.tls.certificate", tls.certificate, errors),
             key: absolute("api.tls.key", tls.key, errors),
             client_ca: absolute("api.tls.client_ca", tls.client_ca, errors),
+            deny_list: tls
+                .deny_list
+                .map(|path| absolute("api.tls.deny_list", path, errors)),
         }),
     }
 }

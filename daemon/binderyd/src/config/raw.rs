@@ -51,6 +51,7 @@ pub(crate) struct Api {
     pub(crate) socket_mode: String,
     pub(crate) admin_socket: PathBuf,
     pub(crate) requests_per_second: u32,
+    pub(crate) alarm_links_per_minute: u32,
     pub(crate) tls: Option<Tls>,
 }
 
@@ -63,6 +64,8 @@ impl Default for Api {
             admin_socket: "/run/bindery/admin.sock".into(),
             // The reason for the number stands with the listeners' other limits.
             requests_per_second: bindery_api::Limits::default().rate,
+            // As many as a registry that builds for a hundred organizations at once.
+            alarm_links_per_minute: 100,
             tls: None,
         }
     }
@@ -75,6 +78,8 @@ pub(crate) struct Tls {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
     pub(crate) client_ca: PathBuf,
+    #[serde(default)]
+    pub(crate) deny_list: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]

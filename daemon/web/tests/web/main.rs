@@ -2,6 +2,7 @@
 #![allow(missing_docs, unreachable_pub)]
 
 mod browser;
+mod floods;
 mod hooks;
 mod lint;
 mod ops;

@@ -90,7 +90,16 @@ impl World {
         Self::with(Setting::default()).await
     }
 
+    /// With other limits of connections.
+    pub async fn listening(limits: Limits) -> Self {
+        Self::made(Setting::default(), limits).await
+    }
+
     pub async fn with(setting: Setting) -> Self {
+        Self::made(setting, Limits::default()).await
+    }
+
+    async fn made(setting: Setting, limits: Limits) -> Self {
         let vault = Arc::new(MemoryVault::default());
         let forge = Arc::new(forge(setting.identity));
         let clock = Arc::new(FixedClock(AtomicU64::new(1_790_000_000_000)));
@@ -113,7 +122,7 @@ impl World {
         let callback = prepare(&engine, &vault, &setting).await;
         let start = new_link(&engine, &setting).await;
         let log = Arc::new(Log::default());
-        let address = listen(&engine, log.clone(), setting.rates).await;
+        let address = listen(&engine, log.clone(), setting.rates, limits).await;
         Self {
             address,
             engine,
@@ -216,7 +225,7 @@ async fn new_link(engine: &Engine, setting: &Setting) -> String {
     created.authorization.expect("a flow").uri
 }
 
-async fn listen(engine: &Engine, log: Arc<Log>, rates: Rates) -> SocketAddr {
+async fn listen(engine: &Engine, log: Arc<Log>, rates: Rates, limits: Limits) -> SocketAddr {
     let metrics = Arc::new(Mutex::new(Registry::default()));
     let readiness = Arc::new(EngineReadiness(engine.clone()));
     let state = WebState::new(engine.clone(), log, metrics, readiness).expect("public URL");
@@ -226,7 +235,7 @@ async fn listen(engine: &Engine, log: Arc<Log>, rates: Rates) -> SocketAddr {
     tokio::spawn(bindery_web::serve(
         listener,
         router,
-        Limits::default(),
+        limits,
         std::future::pending(),
     ));
     address
