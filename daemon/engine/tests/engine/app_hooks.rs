@@ -28,9 +28,7 @@ use bindery_engine::{
 use data_encoding::HEXLOWER;
 use ring::hmac;
 
-use crate::support::{
-    HookForge, Hooked, World, acme, failure, host_name, new_source, source_name, source_of,
-};
+use crate::support::{HookForge, Hooked, World, failure, host_name, new_source, source_of};
 
 /// Lets what was started come to its end.
 async fn settle(world: &World) {
