@@ -351,7 +351,7 @@ async fn a_push_by_the_app_is_told_once() {
     assert_eq!(hooked.read_hook(9).await.state, HookState::Verified);
     // Processed again it becomes what it became.
     let again = engine
-        .retry_delivery(&hooked.source, 1)
+        .retry_delivery(&hooked.source, 1, None)
         .await
         .expect("again");
     assert_eq!(again.events, shown.events);
