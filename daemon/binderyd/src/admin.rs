@@ -47,8 +47,7 @@ impl Admin {
         host: PluginHost,
         failures: Vec<LoadFailure>,
         started: Timestamp,
-        configured: Vec<Enabled>,
-        disabled: Disabled,
+        (configured, disabled): (Vec<Enabled>, Disabled),
         promised: (Config, Terms),
     ) -> Self {
         Self {

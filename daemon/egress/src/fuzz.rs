@@ -124,7 +124,7 @@ pub fn address(data: &[u8]) {
         u128::from(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0)) | u128::from(four.to_bits()),
     );
     assert_eq!(public.permits(nat.into()), plain, "{nat}");
-    let everything = vec!["0.0.0.0/0", "::/0"];
+    let everything = ["0.0.0.0/0", "::/0"];
     let everything = everything
         .iter()
         .filter_map(|net| net.parse().ok())

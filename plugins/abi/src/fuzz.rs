@@ -18,10 +18,10 @@ pub fn abi_message(data: &[u8]) {
         assert_eq!(again, &rest[..taken]);
         rest = &rest[taken..];
     }
-    if let Some(header) = data.first_chunk() {
-        if let Ok(header) = Header::decode(header, LIMIT) {
-            assert!(header.len as usize <= LIMIT);
-        }
+    if let Some(header) = data.first_chunk()
+        && let Ok(header) = Header::decode(header, LIMIT)
+    {
+        assert!(header.len as usize <= LIMIT);
     }
     if let Ok((isolation, rest)) = Isolation::decode(data) {
         let preamble = isolation.encode();

@@ -8,10 +8,11 @@ use crate::conformance;
 const TREE: Tree = Tree::new("things");
 
 fn config() -> SledConfig {
-    let mut config = SledConfig::default();
-    config.ballast_bytes = 0;
-    config.free_floor = 0;
-    config
+    SledConfig {
+        ballast_bytes: 0,
+        free_floor: 0,
+        ..SledConfig::default()
+    }
 }
 
 fn open(home: &TempDir) -> SwapStore {
