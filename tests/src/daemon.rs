@@ -4,7 +4,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -38,6 +38,8 @@ pub struct Options {
     pub production: bool,
     /// Lines that are added to the configuration.
     pub extra: String,
+    /// Variables of its environment.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// Files of a mutual TLS listener.
@@ -63,6 +65,7 @@ impl Default for Options {
             api: String::new(),
             production: false,
             extra: String::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -73,6 +76,7 @@ pub struct Daemon {
     folder: TempDir,
     binary: PathBuf,
     production: bool,
+    environment: Vec<(&'static str, PathBuf)>,
     web_port: u16,
     ops_port: u16,
     tls_port: u16,
@@ -106,6 +110,7 @@ impl Daemon {
                 .clone()
                 .unwrap_or_else(|| artifacts().daemon()),
             production: options.production,
+            environment: options.environment.clone(),
             web_port: free_port()?,
             ops_port: free_port()?,
             tls_port: free_port()?,
@@ -251,6 +256,7 @@ impl Daemon {
             .arg("run")
             .args((!self.production).then_some("--development"))
             .env_remove("BINDERY_LOG")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -297,17 +303,20 @@ impl Daemon {
     /// # Errors
     ///
     /// When it does not run, or does not end.
-    pub async fn ended(&mut self) -> Result<()> {
+    pub async fn ended(&mut self) -> Result<ExitStatus> {
         let started = Instant::now();
         let child = self.child.as_mut().context("binderyd does not run")?;
-        while child.try_wait()?.is_none() {
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
             if started.elapsed() > PATIENCE {
                 bail!("binderyd does not end");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        };
         self.child = None;
-        Ok(())
+        Ok(status)
     }
 
     /// Process id.

@@ -52,6 +52,8 @@ mod oidc;
 mod personal_tokens;
 #[path = "e2e/policies.rs"]
 mod policies;
+#[path = "e2e/process.rs"]
+mod process;
 #[path = "e2e/production.rs"]
 mod production;
 #[path = "e2e/reauthorize.rs"]

@@ -73,6 +73,11 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
+    /// Where a TLS library would write down the keys of its sessions.
+    fn key_log(&self) -> PathBuf {
+        self.folder.path().join("tls-keys")
+    }
+
     pub(crate) fn identity(&self, file: &str, name: SanType) -> Result<Identity> {
         let mut parameters = CertificateParams::new(Vec::new())?;
         parameters.subject_alt_names = vec![name];
@@ -126,6 +131,7 @@ impl Scene {
             plugins: vec![Plugin::GitHub],
             policy: Some(policy()),
             tls: Some(tls),
+            environment: vec![("SSLKEYLOGFILE", authority.key_log())],
             ..Options::default()
         };
         let mut world = World::with(GitHubForge::start(true, None).await?, options).await?;
@@ -156,6 +162,18 @@ impl Scene {
             .await
             .map(|_| ())
     }
+}
+
+/// L7: the keys of TLS sessions are not written down, though a variable of the environment asks for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn l7_the_keys_of_tls_sessions_are_not_written_down() -> Result<()> {
+    let scene = Scene::new().await?;
+    let registry = spiffe(REGISTRY)?;
+    scene
+        .asks(&scene.authority.identity("registry", registry)?)
+        .await?;
+    ensure!(!scene.authority.key_log().exists(), "they are in a file");
+    Ok(())
 }
 
 /// The registry's part of the story works with its certificate, and git takes the token.

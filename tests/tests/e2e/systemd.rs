@@ -15,6 +15,7 @@ use bindery_tests::{
     browser::Browser,
     daemon::{Daemon, Options, TlsFiles},
     manager::Manager,
+    not_run,
 };
 use url::Url;
 
@@ -212,7 +213,8 @@ async fn systemd_is_told_how_the_daemon_is() -> Result<()> {
     manager.wait_for("READY=1").await?;
     signal(&daemon, "TERM")?;
     manager.wait_for("STOPPING=1").await?;
-    daemon.ended().await
+    ensure!(daemon.ended().await?.success(), "it did not end well");
+    Ok(())
 }
 
 /// A daemon that can't start never says that it is ready; one whose keys are missing says that it is sealed before it does.
@@ -244,6 +246,74 @@ async fn readiness_is_said_only_where_it_is_true() -> Result<()> {
     ensure!(first == ["STATUS=sealed"], "{first:?}");
     let second = manager.next().await?;
     ensure!(second == ["READY=1"], "{second:?}");
+    Ok(())
+}
+
+/// Under systemd the confinement of the unit is due: without it the daemon does not start, and says which promise is broken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_not_confined_does_not_start_under_systemd() -> Result<()> {
+    let own = std::fs::read_to_string("/proc/self/status")?;
+    if own
+        .lines()
+        .any(|line| line.starts_with("Seccomp:") && line.ends_with('2'))
+    {
+        not_run("not run: a daemon without a filter for system calls (this test runs under one)");
+        return Ok(());
+    }
+    let mut daemon = Daemon::prepare(&Options {
+        production: true,
+        ..options()
+    })?;
+    let key = daemon.path("root.key").display().to_string();
+    let made = daemon.binderyd(&["init", "--development", "--key-file", &key])?;
+    ensure!(made.status.success(), "{made:?}");
+    let manager = Manager::new(None)?;
+    daemon.spawn(|binary| manager.command(binary, Vec::new()))?;
+    ensure!(daemon.ended().await?.code() == Some(78), "{}", daemon.log());
+    for told in [
+        "PROMISE_BROKEN",
+        "process.system_calls",
+        "dangerous.unconfined",
+    ] {
+        ensure!(daemon.log().contains(told), "{}", daemon.log());
+    }
+    Ok(())
+}
+
+/// The doctor asks the daemon itself: what holds is in order, and what somebody opened meanwhile is found, by the command line.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_tells_what_holds() -> Result<()> {
+    let daemon = Daemon::start(&options()).await?;
+    let outcomes = || -> Result<(bool, Vec<(String, String)>)> {
+        let output = daemon.cli(&["doctor", "-o", "json"]).output()?;
+        let told: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout)?;
+        let text = |check: &serde_json::Value, key: &str| {
+            check[key].as_str().unwrap_or_default().to_owned()
+        };
+        let checks = told
+            .iter()
+            .map(|check| (text(check, "id"), text(check, "outcome")));
+        Ok((output.status.success(), checks.collect()))
+    };
+    let (_, found) = outcomes()?;
+    ensure!(found.len() == 16, "{found:?}");
+    for id in [
+        "process.no_new_privileges",
+        "process.dumpable",
+        "process.core_limit",
+        "state.folder",
+        "state.files",
+        "network.metadata",
+    ] {
+        let ok = (id.to_owned(), "OUTCOME_OK".to_owned());
+        ensure!(found.contains(&ok), "{id} does not hold: {found:?}");
+    }
+    let file = daemon.path("data/store/open");
+    std::fs::write(&file, "")?;
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    let (well, found) = outcomes()?;
+    let failed = ("state.files".to_owned(), "OUTCOME_FAILED".to_owned());
+    ensure!(!well && found.contains(&failed), "{found:?}");
     Ok(())
 }
 
