@@ -77,7 +77,7 @@ impl SealedVault {
     ///
     /// # Errors
     ///
-    /// As for [`super::restore`], and the vault is sealed.
+    /// As for [`super::restore()`], and the vault is sealed.
     pub async fn restore_backup(
         &self,
         source: mpsc::Receiver<Vec<u8>>,
