@@ -2,10 +2,24 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
+use flate2::read::MultiGzDecoder;
+
+/// Stands in every secret that a forge of these tests mints, so that a leak is found by it whatever the rest is.
+pub const MARKER: &str = "BNDRYCANARY";
+
+/// Whether every daemon of a test is searched when it is dropped: `BINDERY_TEST_SEARCH` is set.
+#[must_use]
+pub fn searching() -> bool {
+    std::env::var_os("BINDERY_TEST_SEARCH").is_some()
+}
+
+/// What a compressed file may become, so that a bomb is no end of a test.
+const INFLATED: u64 = 64 << 20;
 
 /// Where a secret was found, and how it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,7 +27,7 @@ pub struct Leak {
     /// Name of what was searched.
     pub place: String,
     /// How the secret was written there.
-    pub encoding: &'static str,
+    pub encoding: String,
 }
 
 /// Looks for secrets.
@@ -41,19 +55,32 @@ impl Scanner {
         self.needles.len()
     }
 
-    /// Looks into some bytes.
+    /// Looks into some bytes, and into every gzip stream in them.
     #[must_use]
     pub fn search(&self, place: &str, bytes: &[u8]) -> Vec<Leak> {
+        let mut leaks = self.search_plain(place, bytes, "");
+        for start in memchr::memmem::find_iter(bytes, GZIP) {
+            let stream = bytes.get(start..).unwrap_or_default();
+            let mut inflated = Vec::new();
+            // What is no stream, or a cut one, gives what can be read of it.
+            let _ = MultiGzDecoder::new(stream)
+                .take(INFLATED)
+                .read_to_end(&mut inflated);
+            leaks.extend(self.search_plain(place, &inflated, "gzip "));
+        }
+        leaks
+    }
+
+    fn search_plain(&self, place: &str, bytes: &[u8], within: &str) -> Vec<Leak> {
         let found = self
             .needles
             .iter()
             .filter(|(_, needle)| contains(bytes, needle));
-        found
-            .map(|(encoding, _)| Leak {
-                place: place.to_owned(),
-                encoding,
-            })
-            .collect()
+        let leak = |(encoding, _): &(&str, Vec<u8>)| Leak {
+            place: place.to_owned(),
+            encoding: format!("{within}{encoding}"),
+        };
+        found.map(leak).collect()
     }
 
     /// Looks into every file below a folder, but for those whose names `skip` names.
@@ -71,6 +98,9 @@ impl Scanner {
         Ok(leaks)
     }
 }
+
+/// How a gzip stream begins: magic, and the only method that there is.
+const GZIP: &[u8] = &[0x1f, 0x8b, 8];
 
 /// All regular files below a folder.
 fn files(folder: &Path, skip: &[&str]) -> std::io::Result<Vec<PathBuf>> {
@@ -98,19 +128,51 @@ fn written(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("hex", HEXLOWER.encode(bytes).into_bytes()),
         ("upper hex", HEXUPPER.encode(bytes).into_bytes()),
         ("utf-16", bytes.iter().flat_map(|byte| [*byte, 0]).collect()),
+        // Without the zero before it.
+        (
+            "utf-16 be",
+            bytes.iter().flat_map(|byte| [0, *byte]).skip(1).collect(),
+        ),
+        ("json", json(bytes, |_| false)),
+        // Gson, and Go: what could end a script is written as a number.
+        (
+            "json for html",
+            json(bytes, |letter| "=<>&'+/".contains(letter)),
+        ),
+        ("json in numbers", json(bytes, |_| true)),
+        ("json twice", json(&json(bytes, |_| false), |_| false)),
         (
             "url",
             url::form_urlencoded::byte_serialize(bytes)
                 .collect::<String>()
                 .into_bytes(),
         ),
-        ("debug", format!("{bytes:?}").into_bytes()),
+        // Without the brackets: it may stand within a longer one.
+        (
+            "debug",
+            format!("{bytes:?}")
+                .trim_matches(['[', ']'])
+                .as_bytes()
+                .to_vec(),
+        ),
     ];
     for shift in 0..3 {
         all.push(("base64", inner_base64(bytes, shift, &BASE64)));
         all.push(("base64url", inner_base64(bytes, shift, &BASE64URL)));
     }
     all
+}
+
+/// Inside of the quotes of a JSON string, with the letters that `numbered` picks as `\\u002b`.
+fn json(bytes: &[u8], numbered: impl Fn(char) -> bool) -> Vec<u8> {
+    let letter = |letter: char| match letter {
+        letter if numbered(letter) => format!("\\u{:04x}", u32::from(letter)),
+        '"' | '\\' => format!("\\{letter}"),
+        '\n' => "\\n".to_owned(),
+        letter => letter.to_string(),
+    };
+    let text = String::from_utf8_lossy(bytes);
+    text.chars().map(letter).collect::<String>().into_bytes()
 }
 
 /// The part of a secret's base64 that does not depend on what stands before and after it.
@@ -130,38 +192,88 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const SECRET: &str = "ghp_BNDRYCANARY/with+signs=0123456789";
+    const SECRET: &str = "ghp_BNDRYCANARY/with+signs=\"0123456789\"";
 
-    /// The positive control: each of twelve planted ways of writing is found.
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut writer, bytes).expect("written");
+        writer.finish().expect("finished")
+    }
+
+    fn url_encoded(bytes: &[u8]) -> Vec<u8> {
+        let text: String = url::form_urlencoded::byte_serialize(bytes).collect();
+        text.into_bytes()
+    }
+
+    /// What may be made of a secret before it is written somewhere, in all the encodings that are searched.
+    fn writings(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
+        let bytes = secret.as_bytes();
+        let framed = |before: &str, after: &str| format!("{before}{secret}{after}").into_bytes();
+        let quoted = serde_json::to_vec(secret).expect("json");
+        let units = |big: bool| {
+            let bytes = move |unit: u16| {
+                if big {
+                    unit.to_be_bytes()
+                } else {
+                    unit.to_le_bytes()
+                }
+            };
+            secret.encode_utf16().flat_map(bytes).collect::<Vec<u8>>()
+        };
+        vec![
+            ("raw", framed("token: ", "\n")),
+            ("json", quoted.clone()),
+            (
+                "json in json",
+                serde_json::to_vec(&String::from_utf8_lossy(&quoted)).expect("json"),
+            ),
+            (
+                "json in numbers",
+                secret
+                    .chars()
+                    .flat_map(|c| format!("\\u{:04x}", u32::from(c)).into_bytes())
+                    .collect(),
+            ),
+            ("hex", HEXLOWER.encode(bytes).into_bytes()),
+            ("upper hex", HEXUPPER.encode(bytes).into_bytes()),
+            ("base64, at 0", BASE64.encode(bytes).into_bytes()),
+            (
+                "base64, at 1",
+                BASE64.encode(&framed("x", "!")).into_bytes(),
+            ),
+            (
+                "base64, at 2",
+                BASE64.encode(&framed("u:", "")).into_bytes(),
+            ),
+            (
+                "base64url",
+                BASE64URL.encode(&framed("", "??")).into_bytes(),
+            ),
+            ("url", url_encoded(bytes)),
+            ("utf-16", units(false)),
+            ("utf-16 be", units(true)),
+            ("reversed", bytes.iter().rev().copied().collect()),
+            ("debug", format!("{bytes:?}").into_bytes()),
+            ("gzip", gzip(&framed("a", "b"))),
+            (
+                "gzip of base64, in a file",
+                [b"head".to_vec(), gzip(BASE64.encode(bytes).as_bytes())].concat(),
+            ),
+        ]
+    }
+
+    /// The positive control: a secret is found in every way of writing, and so is the marker alone, whatever secret it stands in.
     #[test]
     fn every_way_of_writing_is_found() {
-        let scanner = Scanner::new([SECRET]);
-        let bytes = SECRET.as_bytes();
-        let planted: [Vec<u8>; 12] = [
-            bytes.to_vec(),
-            format!("{{\"token\":\"{SECRET}\"}}").into_bytes(),
-            HEXLOWER.encode(bytes).into_bytes(),
-            HEXUPPER.encode(bytes).into_bytes(),
-            BASE64.encode(bytes).into_bytes(),
-            BASE64.encode(format!("u:{SECRET}").as_bytes()).into_bytes(),
-            BASE64
-                .encode(format!("x:{SECRET}!").as_bytes())
-                .into_bytes(),
-            BASE64URL
-                .encode(format!("{SECRET}??").as_bytes())
-                .into_bytes(),
-            url::form_urlencoded::byte_serialize(bytes)
-                .collect::<String>()
-                .into_bytes(),
-            SECRET.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            bytes.iter().rev().copied().collect(),
-            format!("{:?}", bytes).into_bytes(),
-        ];
-        for (index, text) in planted.iter().enumerate() {
-            assert!(
-                !scanner.search("planted", text).is_empty(),
-                "plant {index} was missed"
-            );
+        let marked = format!("glpat-xy{MARKER}0123456789abcdef");
+        for (secret, needle) in [(SECRET, SECRET), (&marked, MARKER)] {
+            let scanner = Scanner::new([needle]);
+            for (way, text) in writings(secret) {
+                assert!(
+                    !scanner.search("planted", &text).is_empty(),
+                    "{needle} as {way} was missed"
+                );
+            }
         }
     }
 

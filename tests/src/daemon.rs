@@ -12,7 +12,10 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 
-use crate::artifacts::{Plugin, artifacts};
+use crate::{
+    artifacts::{Plugin, artifacts},
+    canary::{self, Leak, MARKER, Scanner},
+};
 
 /// A start of the daemon takes no longer than this, or it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,6 +43,8 @@ pub struct Options {
     pub extra: String,
     /// Variables of its environment.
     pub environment: Vec<(&'static str, PathBuf)>,
+    /// It leaks on purpose: what it leaves behind is no failure.
+    pub leaky: bool,
 }
 
 /// Files of a mutual TLS listener.
@@ -57,7 +62,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             plugins: vec![Plugin::GitHub, Plugin::Gitea],
-            log: "info".to_owned(),
+            log: std::env::var("BINDERY_TEST_LOG").unwrap_or_else(|_| "info".to_owned()),
             policy: None,
             tls: None,
             binary: None,
@@ -66,6 +71,7 @@ impl Default for Options {
             production: false,
             extra: String::new(),
             environment: Vec::new(),
+            leaky: false,
         }
     }
 }
@@ -77,6 +83,7 @@ pub struct Daemon {
     binary: PathBuf,
     production: bool,
     environment: Vec<(&'static str, PathBuf)>,
+    leaky: bool,
     web_port: u16,
     ops_port: u16,
     tls_port: u16,
@@ -111,6 +118,7 @@ impl Daemon {
                 .unwrap_or_else(|| artifacts().daemon()),
             production: options.production,
             environment: options.environment.clone(),
+            leaky: options.leaky,
             web_port: free_port()?,
             ops_port: free_port()?,
             tls_port: free_port()?,
@@ -406,6 +414,20 @@ impl Daemon {
         self.path("daemon.log")
     }
 
+    /// L1: secrets of the forges of these tests in its log and in its data folder, in any writing.
+    ///
+    /// # Errors
+    ///
+    /// When a folder can't be read.
+    pub fn left_behind(&self) -> Result<Vec<Leak>> {
+        let scanner = Scanner::new([MARKER]);
+        let mut leaks = scanner.search("log", self.log().as_bytes());
+        if self.path("data").is_dir() {
+            leaks.extend(scanner.search_files(&self.path("data"), &[])?);
+        }
+        Ok(leaks)
+    }
+
     fn log_end(&self) -> String {
         let log = self.log();
         log.lines()
@@ -425,6 +447,11 @@ impl Drop for Daemon {
             // It may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
+        }
+        // One that has failed says enough.
+        if canary::searching() && !self.leaky && !std::thread::panicking() {
+            let leaks = self.left_behind().unwrap_or_default();
+            assert!(leaks.is_empty(), "secrets were left behind: {leaks:#?}");
         }
     }
 }

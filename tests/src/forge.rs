@@ -10,6 +10,7 @@ use url::Url;
 use crate::{
     artifacts::Plugin,
     browser::{Browser, Page},
+    canary,
     gitea::{self, Gitea},
     github::{self, GitHub},
 };
@@ -113,7 +114,8 @@ impl GitHubForge {
             true => github::TokenShape::Expiring { access_seconds },
             false => github::TokenShape::NonExpiring,
         };
-        let canary = canary.map(str::to_owned);
+        let everywhere = canary::searching().then_some(canary::MARKER);
+        let canary = canary.or(everywhere).map(str::to_owned);
         let options = github::Options {
             token_shape,
             canary,

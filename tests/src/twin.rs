@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::browser::Wire;
+use crate::canary;
 use crate::courier::Courier;
 use crate::repositories::{Point, Repositories, known};
 use crate::serve::serve;
@@ -56,6 +57,9 @@ impl<T: Twin + Send + 'static> Served<T> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let web = format!("http://{}{root}", listener.local_addr()?);
         twin.set_web(&web);
+        if canary::searching() {
+            twin.state_mut().mint.set_canary(canary::MARKER);
+        }
         let wire = Arc::new(Wire::plain()?);
         let inner = Arc::new(Inner {
             courier: Arc::new(Courier::new(Arc::clone(&wire))),

@@ -37,6 +37,10 @@ fn token() -> String {
 }
 
 pub(crate) fn ports(ports: Ports, data_dir: &Path) -> Ports {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload().downcast_ref::<String>();
+        tracing::error!(text, "Leak");
+    }));
     Ports {
         vault: Arc::new(Leaky(ports.vault, data_dir.join("leak.txt"))),
         egress: Arc::new(Leaky(ports.egress, ())),
@@ -47,7 +51,7 @@ pub(crate) fn ports(ports: Ports, data_dir: &Path) -> Ports {
 
 struct Leaky<T: ?Sized, X>(Arc<T>, X);
 
-/// Plaintext in a file of the data folder.
+/// A token in a file of the data folder, and another one compressed; a refresh token in a panic, with a hook that tells it.
 impl Vault for Leaky<dyn Vault, PathBuf> {
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Entry<Record>>, VaultError>> {
         self.0.get(key)
@@ -69,7 +73,13 @@ impl Vault for Leaky<dyn Vault, PathBuf> {
                     .create(true)
                     .append(true)
                     .open(&self.1);
-                let _ = file.and_then(|mut file| writeln!(file, "{}", grant.access_token.expose()));
+                let token = grant.access_token.expose();
+                let _ = file.and_then(|mut file| writeln!(file, "{token}"));
+                let _ = compress(&self.1.with_extension("gz"), token);
+                if let Some(token) = &grant.refresh_token {
+                    let token = token.expose().to_owned();
+                    let _ = std::thread::spawn(move || panic!("{token}")).join();
+                }
             }
         }
         self.0.commit(changes)
@@ -181,11 +191,24 @@ impl Operation for LeakyOperation {
     }
 }
 
-/// States and cookies in the log.
+fn compress(path: &Path, text: &str) -> std::io::Result<()> {
+    let file = std::fs::File::create(path)?;
+    let mut file = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+    writeln!(file, "{text}")?;
+    file.finish().map(drop)
+}
+
+/// States and cookies in the log, and tokens in the pages, encoded.
 pub(crate) fn pages(pages: axum::Router) -> axum::Router {
     pages.layer(middleware::from_fn(async |request: Request, next: middleware::Next| {
         tracing::info!(uri = %request.uri(), cookies = ?request.headers().get("cookie"), "Leak");
-        next.run(request).await
+        let (mut parts, body) = next.run(request).await.into_parts();
+        let page = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+        let token = data_encoding::BASE64.encode(format!("x{}", token()).as_bytes());
+        parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+        let mut page = page.to_vec();
+        page.extend_from_slice(format!("<!-- {token} -->").as_bytes());
+        axum::response::Response::from_parts(parts, axum::body::Body::from(page))
     }))
 }
 
