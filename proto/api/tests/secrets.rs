@@ -45,6 +45,10 @@ fn messages() -> BTreeMap<&'static str, Show> {
             "bindery.v1.UpdateHostRequest",
             show::<v1::UpdateHostRequest>,
         ),
+        (
+            "bindery.v1.SetUpAppHookRequest",
+            show::<v1::SetUpAppHookRequest>,
+        ),
         ("bindery.v1.Authorization", show::<v1::Authorization>),
         ("bindery.v1.AccessToken", show::<v1::AccessToken>),
         (

@@ -82,19 +82,16 @@ mod tests {
 
     use super::*;
 
-    /// Every row fits the code: its place is there once, what is planted differs, and its test is in its package.
+    /// Every row fits the code: its place is there once, what is planted differs, and its test is there.
     #[test]
     fn every_bug_can_be_planted() {
         for bug in table().unwrap() {
             let text = fs::read_to_string(root().join(&bug.file)).unwrap();
             assert_ne!(bug.planted(&text).unwrap(), text, "{}", bug.name);
-            let folder = bug.file.components().take(2).collect::<PathBuf>();
-            assert!(
-                has_test(&root().join(folder), &bug.test),
-                "{}: no test {}",
-                bug.name,
-                bug.test
-            );
+            let there = ["daemon", "tests"]
+                .iter()
+                .any(|folder| has_test(&root().join(folder), &bug.test));
+            assert!(there, "{}: no test {}", bug.name, bug.test);
         }
     }
 
