@@ -1,6 +1,7 @@
 //! A real `binderyd` in a folder of its own.
 
 use std::{
+    io::{BufRead, BufReader},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -236,6 +237,37 @@ impl Daemon {
             .args(arguments)
             .stdin(Stdio::null());
         Ok(command.output()?)
+    }
+
+    /// Starts the daemon once more on its folder, for the time until it ends or stays up sealed, and returns what it said until
+    /// then. It is not left running.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started, or does neither.
+    pub fn refuses(&self) -> Result<String> {
+        let mut child = Command::new("sh")
+            .args(["-c", r#"exec "$0" "$@" 2>&1"#])
+            .arg(&self.binary)
+            .arg("--config")
+            .arg(self.config())
+            .args(["run", "--development"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let mut said = String::new();
+        for line in lines {
+            let line = line?;
+            said.push_str(&line);
+            said.push('\n');
+            if line.contains("The daemon is sealed") || line.contains("Ready") {
+                break;
+            }
+        }
+        child.kill()?;
+        child.wait()?;
+        Ok(said)
     }
 
     /// Starts the daemon on its folder and waits until it answers.
