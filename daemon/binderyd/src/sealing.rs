@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use self::keeping::{Keeping, facts as epochs};
 use self::{port::Done, tries::Tries};
-use crate::systemd;
+use crate::{failure::Failure, systemd};
 
 mod keeping;
 mod port;
@@ -93,9 +93,9 @@ impl Sealing {
     }
 
     /// Says why nothing is served, until somebody brings the keys.
-    pub(crate) fn wait_for_keys(&self, why: &str) {
-        tracing::error!(why, "The daemon is sealed and serves nothing; unseal it");
-        why.clone_into(&mut self.shown().message);
+    pub(crate) fn wait_for_keys(&self, why: &Failure) {
+        tracing::error!(reason = why.reason(), %why, "The daemon is sealed and serves nothing; unseal it");
+        self.shown().message = why.to_string();
         systemd::status("sealed");
     }
 

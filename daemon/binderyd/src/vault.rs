@@ -37,7 +37,7 @@ pub(crate) fn open_store(config: &Config) -> Result<Arc<SwapStore>, Failure> {
 /// The vault of a configuration, and why it is still sealed where it is.
 pub(crate) struct Found {
     pub(crate) vault: Arc<SealedVault>,
-    pub(crate) sealed: Option<String>,
+    pub(crate) sealed: Option<Failure>,
 }
 
 /// Opens the vault of a configuration. An empty folder becomes one where enough slots are configured, or in development.
@@ -67,26 +67,26 @@ async fn try_unseal(
     vault: &SealedVault,
     config: &Config,
     development: bool,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Failure>, Failure> {
     let unlock = unlock(config, development)?;
     if unlock.is_empty() {
-        return Ok(Some(NOTHING_CONFIGURED.to_owned()));
+        return Ok(Some(nothing_configured()));
     }
     match vault.unseal(unlock, OpenOptions::default()).await {
         Ok(()) => Ok(None),
         // The keys are missing, the records are not: a restart would mend nothing.
-        Err(error @ (OpenError::WrongKey { .. } | OpenError::Slot(_))) => {
-            Ok(Some(error.to_string()))
-        }
+        Err(error @ (OpenError::WrongKey { .. } | OpenError::Slot(_))) => Ok(Some(error.into())),
         // Only an operator can say whether that is right (THREATS K4).
-        Err(error @ OpenError::RolledBack { .. }) => Ok(Some(error.to_string())),
+        Err(error @ OpenError::RolledBack { .. }) => Ok(Some(error.into())),
         Err(error) => Err(error.into()),
     }
 }
 
 /// What a daemon says that waits for a person.
-const NOTHING_CONFIGURED: &str =
-    "no source of the root key is configured; unseal with `bindery admin unseal`";
+fn nothing_configured() -> Failure {
+    let message = "no source of the root key is configured; unseal with `bindery admin unseal`";
+    Failure::Refused("NO_ROOT_KEY", message.to_owned())
+}
 
 /// Whether the folder holds a vault.
 fn exists(config: &Config) -> bool {

@@ -59,6 +59,22 @@ pub(crate) async fn raw(
     Ok(answer.message().await?.unwrap_or_default())
 }
 
+/// As [`raw`], for a call that answers with one message: reads the answer to its end, as a client in use does. Whoever leaves a
+/// stream before its end makes its own HTTP/2 library count what still comes as errors, and end the connection after many.
+pub(crate) async fn unary(
+    channel: &Channel,
+    method: &str,
+    message: Vec<u8>,
+) -> Result<Vec<u8>, Status> {
+    let mut grpc = tonic::client::Grpc::new(channel.clone());
+    grpc.ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    let path = method.parse().expect("path");
+    let answer = grpc.unary(Request::new(message), path, Bytes).await?;
+    Ok(answer.into_inner())
+}
+
 /// The stable reason of an error; its code where it has none.
 pub(crate) fn reason(status: &Status) -> String {
     let details = status.get_error_details();

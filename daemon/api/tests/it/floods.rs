@@ -26,7 +26,7 @@ use tonic::transport::Channel;
 
 use crate::{
     certs::{self, Identity, spiffe},
-    client::{raw, reason, unix},
+    client::{raw, reason, unary, unix},
     frames::{
         CONTINUATION, DATA, EMPTY, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM,
         SETTINGS, WINDOW_UPDATE, call, frame, header, hello,
@@ -57,6 +57,8 @@ fn quick() -> Limits {
         idle: default.idle / 3,
         body: tenth(default.body),
         grace: tenth(default.grace),
+        // The honest caller asks without a pause; how often one may ask is D4's.
+        rate: 0,
         ..default
     }
 }
@@ -269,7 +271,7 @@ async fn insist(
     stop: Arc<AtomicUsize>,
 ) {
     while stop.load(Ordering::Relaxed) == 0 {
-        let answer = raw(
+        let answer = unary(
             &channel,
             LIST,
             ListProvidersRequest::default().encode_to_vec(),
@@ -367,11 +369,7 @@ async fn d2_floods_of_frames() {
         before >> 20,
         most >> 20
     );
-    // A client that calls without a pause ends its own connection after some ten thousand calls, and one call with it.
-    assert!(
-        calls > 100 && failed * 1000 <= calls,
-        "{failed} of {calls} failed"
-    );
+    assert_eq!(failed, 0);
     assert!(most < before + (128 << 20), "{most}");
 }
 
