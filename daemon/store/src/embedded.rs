@@ -116,8 +116,10 @@ impl SledStore {
     fn attempt(path: &Path, config: &SledConfig) -> Result<Self, OpenError> {
         let folder = Folder::enter(path)?;
         folder.prepare()?;
-        let engine = Arc::new(Engine::open(&folder, config)?);
-        let data = folder.settle()?;
+        let opened =
+            Engine::open(&folder, config).and_then(|engine| Ok((folder.settle()?, engine)));
+        let (data, engine) = opened.inspect_err(|_| folder.withdraw())?;
+        let engine = Arc::new(engine);
         ballast::ensure(path, config);
         let state = Arc::new(State::new(path, config.free_floor));
         let (queue, jobs) = mpsc::channel(config.queue.max(1));

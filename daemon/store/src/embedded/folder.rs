@@ -18,6 +18,8 @@ use crate::embedded::{ballast, state};
 pub(super) struct Folder {
     path: PathBuf,
     lock: Lock,
+    /// There was no store in it when it was entered.
+    fresh: bool,
 }
 
 /// Keeps other daemons out until it is dropped.
@@ -64,6 +66,7 @@ impl Folder {
         Ok(Self {
             path: path.to_owned(),
             lock: Lock { file: lock },
+            fresh: !MADE.iter().any(|name| path.join(name).exists()),
         })
     }
 
@@ -102,6 +105,21 @@ impl Folder {
     pub(super) fn quarantine_snapshots(&self) -> Result<bool, OpenError> {
         self.quarantine(is_snapshot)
             .map_err(|error| self.error(error))
+    }
+
+    /// After a first opening that failed: moves away what was made by half, in which nothing was ever kept. The next one would
+    /// take it for a damaged store.
+    pub(super) fn withdraw(&self) {
+        let made = |entry: &DirEntry| {
+            MADE.iter()
+                .any(|name| entry.file_name() == OsStr::new(name))
+                || is_snapshot(entry)
+        };
+        if self.fresh
+            && let Err(error) = self.quarantine(made)
+        {
+            warn!(%error, "A store that was made by half is left");
+        }
     }
 
     /// Whether so little space is left that sled's odd failures are explained by it.
@@ -260,6 +278,8 @@ pub(crate) fn error_at(path: &Path, source: io::Error) -> OpenError {
 }
 
 const DATA: &str = "db";
+/// What sled makes when there is no store.
+const MADE: [&str; 3] = [DATA, "conf", "blobs"];
 const LOCK: &str = "lock";
 const FAILED: &str = "io-error";
 const QUARANTINE: &str = "quarantine";
