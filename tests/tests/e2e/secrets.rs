@@ -358,7 +358,7 @@ impl Story {
         }
         self.world
             .forge
-            .set_shape(TokenShape::Expiring { access_seconds: 1 })?;
+            .set_shape(TokenShape::Expiring { access_seconds: 5 })?;
         let (short, uri) = self.world.start_link_in("namespaces/globex").await?;
         self.world.person_links(&uri).await?;
         self.outlives(&short).await?;

@@ -201,7 +201,8 @@ fn k9_nothing_is_acknowledged_after_an_io_error() {
     let shim = Shim::compile();
     let (mut runs, mut met, mut acknowledged) = (0, 0, 0);
     for call in ["fdatasync", "fsync", "pwrite", "sync_file_range", "write"] {
-        for nth in (1..=100).filter(|nth| [1, 2, 3, 4, 5, 8, 13].contains(nth) || figure(0, 1) > 0) {
+        for nth in (1..=100).filter(|nth| [1, 2, 3, 4, 5, 8, 13].contains(nth) || figure(0, 1) > 0)
+        {
             let live = TempDir::new().unwrap();
             let plan = format!("{call}:{nth}:5");
             let run = Run::of(live.path())
