@@ -184,7 +184,12 @@ pub fn redact(data: &[u8]) {
     let at = usize::from(*place) % (rest.len() + 1);
     let (before, after) = rest.split_at(at);
     let written = written(*how, CANARY);
-    let text = [before, written.as_bytes(), after].concat();
+    // An echo that escapes every character escapes what stands before it too.
+    let before = match how % 8 {
+        6 | 7 => self::written(*how, &String::from_utf8_lossy(before)).into_bytes(),
+        _ => before.to_vec(),
+    };
+    let text = [&before, written.as_bytes(), after].concat();
     let clean = Scrubber::new(std::iter::once(&secret)).clean(text.clone());
     let found = memchr::memmem::find(&clean, written.as_bytes());
     assert!(found.is_none(), "{}", clean.escape_ascii());

@@ -28,6 +28,7 @@ impl Scrubber {
         for secret in secrets.filter(|secret| !secret.is_empty()) {
             let bytes = secret.expose().as_bytes();
             needles.push(Zeroizing::new(bytes.to_vec()));
+            needles.extend(as_sent(secret.expose()));
             if bytes.contains(&b' ') {
                 // Forms write a space as a plus sign, which may as well be one.
                 needles.push(Zeroizing::new(
@@ -68,6 +69,20 @@ impl Scrubber {
             }
         }
     }
+}
+
+/// The writings in which the daemon itself puts a secret into a body, where they differ from it. An echo of them is searched for as
+/// it is, because what stands before it may look like the start of an escape and swallow its first characters.
+fn as_sent(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
+    let form = form_urlencoded::byte_serialize(secret.as_bytes()).collect::<String>();
+    let json = Zeroizing::new(serde_json::Value::from(secret).to_string());
+    let inner = json[1..json.len() - 1].to_owned();
+    let mut writings = vec![
+        Zeroizing::new(form.into_bytes()),
+        Zeroizing::new(inner.into_bytes()),
+    ];
+    writings.retain(|writing| writing.as_slice() != secret.as_bytes());
+    writings
 }
 
 /// The characters of a base64 text that `secret` alone decides, when `shift` bytes of something else precede it.

@@ -72,3 +72,20 @@ fn s7_overlapping_secrets() {
     let clean = Scrubber::new(secrets.iter()).clean(b"1abcdefghijkl2".to_vec());
     assert_eq!(clean, b"1[redacted]2");
 }
+
+/// S7: what looks like the start of an escape, in front of a secret as the daemon writes it, swallows none of it.
+#[test]
+fn s7_no_escape_in_front_hides_a_secret() {
+    let secret = "BNDRYCANARYq7+/w&%\"8z";
+    let known = Secret::new(secret.to_owned());
+    let scrubber = Scrubber::new(std::iter::once(&known));
+    let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let json = serde_json::to_string(secret).expect("json");
+    for before in ["%", "%1", "\\", "\\u00", "&#", "&#x4", "%%\\&"] {
+        for written in [secret, &form, json.trim_matches('"')] {
+            let clean = scrubber.clean(format!("{before}{written}!").into_bytes());
+            let left = memmem::find(&clean, &written.as_bytes()[6..]);
+            assert!(left.is_none(), "{}", clean.escape_ascii());
+        }
+    }
+}
