@@ -81,25 +81,14 @@ async fn whole<F: Inside>(edition: &str, methods: &[AuthMethodKind], forge: F) -
 /// The row is of the edition that it says, and has every method that the plugin describes for it; and no edition that the
 /// plugin describes is without a row.
 async fn is_of<F: Inside>(row: &Row<F>, edition: &str, methods: &[AuthMethodKind]) -> Result<()> {
-    let world = &row.world;
-    let mut settings = world.forge.settings().iter();
-    let set = settings.find(|(name, _)| *name == "edition");
-    ensure!(
-        set.map_or("", |(_, value)| value) == edition,
-        "the row is of edition {set:?}"
-    );
     let provider = F::PLUGIN.name();
-    let described = world.client.get_provider(format!("providers/{provider}"));
-    let described = described.await?;
-    let editions = described.editions.iter();
-    // The empty one is a host of no edition.
-    let all = editions.map(|one| (one.name.as_str(), &one.auth_methods));
-    for (name, offered) in all.chain([("", &described.auth_methods)]) {
+    for (name, offered) in crate::table::editions(&row.world, edition).await? {
         ensure!(
-            ROWS.iter().any(|row| (row.0, row.1) == (provider, name)),
+            ROWS.iter()
+                .any(|row| (row.0, row.1) == (provider, name.as_str())),
             "edition {name} of {provider} has no row"
         );
-        let offered: BTreeSet<_> = offered.iter().map(|one| one.kind()).collect();
+        let offered: BTreeSet<_> = offered.into_iter().collect();
         ensure!(
             name != edition || offered == methods.iter().copied().collect(),
             "{provider} offers {offered:?}, and the row has {methods:?}"

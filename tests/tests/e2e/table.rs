@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
+use bindery_client::proto::v1::{AuthMethod, AuthMethodKind};
 use bindery_tests::{
     bitbucket::{BitbucketCloudForge, BitbucketDataCenterForge},
     forge::{Forge, GitHubForge, TwinForge},
@@ -13,6 +14,7 @@ use bindery_tests::{
 use bindery_twins::{gitea::Gitea, gitee::Gitee, gitlab::GitLab};
 
 use self::{printed::Line, row::Row, step::Step};
+use crate::world::World;
 
 #[path = "table/cli.rs"]
 mod cli;
@@ -112,6 +114,27 @@ fn every_provider_has_a_row() -> Result<()> {
     plugins.retain(|name| name != "template");
     assert_eq!(rows, plugins, "providers with a row, and plugins");
     Ok(())
+}
+
+/// Checks that the forge's host is of `edition`, and returns every edition that its plugin describes, with what it offers there. The
+/// empty one is a host of no edition.
+pub(crate) async fn editions<F: Forge>(
+    world: &World<F>,
+    edition: &str,
+) -> Result<Vec<(String, Vec<AuthMethodKind>)>> {
+    let mut settings = world.forge.settings().iter();
+    let set = settings.find(|(name, _)| *name == "edition");
+    ensure!(
+        set.map_or("", |(_, value)| value) == edition,
+        "the row is of edition {set:?}"
+    );
+    let provider = format!("providers/{}", F::PLUGIN.name());
+    let described = world.client.get_provider(provider).await?;
+    let kinds = |methods: &[AuthMethod]| methods.iter().map(AuthMethod::kind).collect();
+    let editions = described.editions.iter();
+    let editions = editions.map(|one| (one.name.clone(), kinds(&one.auth_methods)));
+    let none = (String::new(), kinds(&described.auth_methods));
+    Ok(editions.chain([none]).collect())
 }
 
 /// Names in the manifests of all plugins.

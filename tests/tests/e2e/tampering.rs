@@ -70,24 +70,11 @@ async fn every_case<F: Inside>(edition: &str, forge: F) -> Result<()> {
 
 /// The row is of the edition that it says, and every edition with OAuth has a row.
 async fn is_of<F: Inside>(scene: &Scene<F>, edition: &str) -> Result<()> {
-    let world = &scene.world;
-    let mut settings = world.forge.settings().iter();
-    let set = settings.find(|(name, _)| *name == "edition");
-    ensure!(
-        set.map_or("", |(_, value)| value) == edition,
-        "the row is of edition {set:?}"
-    );
     let provider = F::PLUGIN.name();
-    let described = world.client.get_provider(format!("providers/{provider}"));
-    let described = described.await?;
-    let editions = described.editions.iter();
-    // The empty one is a host of no edition.
-    let all = editions.map(|one| (one.name.as_str(), &one.auth_methods));
-    for (name, methods) in all.chain([("", &described.auth_methods)]) {
-        let mut methods = methods.iter();
-        let oauth = methods.any(|one| one.kind() == AuthMethodKind::OauthCode);
+    for (name, methods) in crate::table::editions(&scene.world, edition).await? {
         ensure!(
-            !oauth || ROWS.contains(&(provider, name)),
+            !methods.contains(&AuthMethodKind::OauthCode)
+                || ROWS.contains(&(provider, name.as_str())),
             "edition {name} of {provider} has no row"
         );
     }

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use bindery_core::{
-    event::{AccessChange, Event, EventChange, EventOrigin},
-    name::{ConsumerId, LinkId, NamespaceName, RotationId, SubscriptionId},
+    name::{ConsumerId, NamespaceName, RotationId, SubscriptionId},
     port::{Key, Record},
     problem::Reason,
     rotation::HookRotation,
     time::Timestamp,
 };
 use bindery_engine::{
-    events::Draft, namespaces::NewNamespace, sources::Disconnect, subscriptions::NewSubscription,
+    namespaces::NewNamespace, sources::Disconnect, subscriptions::NewSubscription,
     unlink::UnlinkOptions,
 };
 use bindery_store::{Store, Tree};
 
-use crate::support::{World, acme, host_name, source_of, umbrella};
+use crate::events::draft;
+use crate::support::{World, acme, source_of, umbrella};
 
 /// Where what lives in a namespace is kept. Unlinked links and receipts stay on purpose, as is said.
 const TREES: [Tree; 14] = [
@@ -48,34 +48,8 @@ async fn left(world: &World) -> Vec<(Tree, usize)> {
 
 async fn append(world: &World, namespace: NamespaceName, count: usize) {
     for _ in 0..count {
-        let event = Event {
-            namespace: namespace.clone(),
-            sequence: 0,
-            link: LinkId::parse("l").expect("name"),
-            source: None,
-            host: host_name(),
-            repository: String::new(),
-            full_name: String::new(),
-            happened: None,
-            received: world.engine.time(),
-            origin: EventOrigin::Daemon,
-            delivery: None,
-            actor: None,
-            change: EventChange::Access(AccessChange {
-                lost: true,
-                organization: "acme".to_owned(),
-                reason: "ORGANIZATION_LOST".to_owned(),
-                message: String::new(),
-                who: None,
-                action_uri: String::new(),
-            }),
-            verdict: None,
-            rule: String::new(),
-            build: None,
-        };
-        let appended = world
-            .engine
-            .append_events(vec![Draft::from(event)], |_| Vec::new());
+        let event = draft(namespace.clone(), world.engine.time());
+        let appended = world.engine.append_events(vec![event], |_| Vec::new());
         appended.await.expect("appended");
     }
 }

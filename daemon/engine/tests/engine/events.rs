@@ -15,7 +15,8 @@ use bindery_engine::{
 
 use crate::support::{World, acme, host_name, umbrella};
 
-fn draft(namespace: NamespaceName, received: Timestamp) -> Draft {
+/// An event without anything about a source.
+pub(crate) fn draft(namespace: NamespaceName, received: Timestamp) -> Draft {
     Draft::from(Event {
         namespace,
         sequence: 0,
