@@ -19,7 +19,8 @@ pub enum StoreError {
     /// The batch breaks a limit, so nothing was written.
     #[error("the batch can't be stored: {0}")]
     InvalidBatch(&'static str),
-    /// The store stopped taking writes; reads go on.
+    /// The store stopped taking writes. Reads go on, unless the write that failed was moving the page they need: those
+    /// meet [`StoreError::Io`] until the store is opened again.
     #[error("the store is read-only ({reason}): repair the cause and restart")]
     ReadOnly {
         /// What happened, for the operator.

@@ -2,7 +2,8 @@
 //!
 //! Lines: `opened`, `refused <error>`, `ack <writer> <step>`, `error <writer>`, `late <writer>` (a commit
 //! that began after any writer met an error, and was not refused), `read` (what nobody writes
-//! to can be read).
+//! to can be read), `unreadable` (it is refused, since the way to it leads over a page in the hands of the write that
+//! failed), `lost` (it reads as if it had never been written).
 
 use std::cell::Cell;
 use std::env;
@@ -11,7 +12,7 @@ use std::io::{Write, stdout};
 use bindery_store::{OpenError, SledStore, Store, StoreError};
 use futures_util::future::join_all;
 
-use crate::records::{self, WRITERS};
+use crate::records::{self, Reads, WRITERS};
 
 pub(crate) fn run() {
     let Ok(folder) = env::var("CRASH_FOLDER") else {
@@ -40,13 +41,19 @@ pub(crate) fn run() {
 }
 
 async fn write(store: &SledStore) {
-    let cold = records::has_cold(store).await || store.commit(records::cold()).await.is_ok();
+    let cold = match records::cold_reads(store).await {
+        Reads::Right => true,
+        _ => store.commit(records::cold()).await.is_ok(),
+    };
     let limit = env::var("CRASH_LIMIT").map_or(u64::MAX, |limit| limit.parse().unwrap());
     let broken = Cell::new(false);
     join_all((0..WRITERS).map(|writer| write_as(store, &broken, writer, limit))).await;
-    if !cold || records::has_cold(store).await {
-        say("read");
-    }
+    say(match records::cold_reads(store).await {
+        Reads::Right => "read",
+        Reads::Refused => "unreadable",
+        Reads::Missing if cold => "lost",
+        Reads::Missing => "read",
+    });
 }
 
 async fn write_as(store: &SledStore, broken: &Cell<bool>, writer: usize, limit: u64) {

@@ -185,7 +185,7 @@ impl Report {
     }
 
     pub(crate) fn has_opened(&self) -> bool {
-        self.lines.iter().any(|line| line == "opened")
+        self.said("opened")
     }
 
     pub(crate) fn was_refused(&self, error: &str) -> bool {
@@ -199,7 +199,16 @@ impl Report {
     }
 
     pub(crate) fn could_read(&self) -> bool {
-        self.lines.iter().any(|line| line == "read")
+        self.said("read")
+    }
+
+    /// Reads were refused: nothing wrong was told, but a restart is needed for more.
+    pub(crate) fn was_unreadable(&self) -> bool {
+        self.said("unreadable")
+    }
+
+    fn said(&self, word: &str) -> bool {
+        self.lines.iter().any(|line| line == word)
     }
 
     pub(crate) fn acknowledged_after_error(&self) -> usize {

@@ -36,12 +36,25 @@ pub(crate) fn cold() -> Batch {
     })
 }
 
-/// Whether they can all be read, save the last few: those share a page with what is written later, and such a page
-/// may be in the hands of the write that failed.
-pub(crate) async fn has_cold(store: &SledStore) -> bool {
+/// What reading the cold records gave.
+pub(crate) enum Reads {
+    Right,
+    /// An error: nothing was said about them.
+    Refused,
+    /// An answer without them, or without some.
+    Missing,
+}
+
+/// Reads them, save the last few: those share a page with what is written later, and such a page may be in the hands
+/// of the write that failed.
+pub(crate) async fn cold_reads(store: &SledStore) -> Reads {
     let page = store.page(COLD, b"", None, 150).await;
     let single = store.get(COLD, &[75]).await;
-    page.is_ok_and(|page| page.len() == 150) && single.is_ok_and(|value| value.is_some())
+    match (page, single) {
+        (Ok(page), Ok(Some(_))) if page.len() == 150 => Reads::Right,
+        (Ok(_), Ok(_)) => Reads::Missing,
+        _ => Reads::Refused,
+    }
 }
 
 /// How far a writer came, as far as the store knows.
