@@ -1,7 +1,7 @@
 //! Deliveries of pushes as GitHub sends them, made in great numbers
 
 use anyhow::{Context, Result};
-use bindery_twins::hooks::{Outgoing, ZEROS, sign};
+use bindery_twins::hooks::{Hook, Outgoing, ZEROS, sign};
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body_util::Full;
@@ -52,12 +52,26 @@ impl Hooked {
     /// When it has none.
     pub fn of(standin: &GitHub, full_name: &str) -> Result<Self> {
         let hook = standin.hooks(full_name).pop().context("there is no hook")?;
+        Self::by(hook, standin, full_name)
+    }
+
+    /// The hook of an app, which tells of this repository
+    ///
+    /// # Errors
+    ///
+    /// When the app has no hook, or there is no such repository.
+    pub fn of_app(standin: &GitHub, app_id: u64, full_name: &str) -> Result<Self> {
+        let hook = standin.app_hook(app_id).context("there is no hook")?;
+        Self::by(hook, standin, full_name)
+    }
+
+    fn by(hook: Hook, standin: &GitHub, full_name: &str) -> Result<Self> {
         let url = Url::parse(&hook.url)?;
         Ok(Self {
             target: url[Position::BeforePath..].parse()?,
             authority: url[Position::BeforeHost..Position::AfterPort].to_owned(),
             secret: hook.secret.context("the hook has no secret")?,
-            repository: hook.repository,
+            repository: standin.repository_id(full_name)?,
             full_name: full_name.to_owned(),
             body: least(),
         })

@@ -8,6 +8,8 @@ mod app_command_line;
 mod app_credentials;
 #[path = "e2e/app_ends.rs"]
 mod app_ends;
+#[path = "e2e/app_hooks.rs"]
+mod app_hooks;
 #[path = "e2e/app_links.rs"]
 mod app_links;
 #[path = "e2e/apps.rs"]

@@ -62,7 +62,7 @@ impl Engine {
         }
         let found = self.find_source(source).await?;
         let found = found.ok_or_else(|| Problem::not_found(source))?;
-        let mut caught = self.reconcile_hook(&found.record.hook, since).await?;
+        let mut caught = self.catch_up_source(&found.record.hook, since).await?;
         // What other namespaces got is not this one's to see.
         caught
             .events
@@ -76,6 +76,40 @@ impl Engine {
             }
             outcome => outcome.map(|()| caught),
         }
+    }
+
+    /// Catches up with the hook of a source, and before with that of the app where that serves the repository.
+    async fn catch_up_source(
+        &self,
+        id: &HookId,
+        since: Option<Timestamp>,
+    ) -> Result<CaughtUp, Problem> {
+        match self.fetch_by_app(id, since).await? {
+            0 => self.reconcile_hook(id, since).await,
+            recovered_deliveries => Ok(CaughtUp {
+                recovered_deliveries,
+                ..CaughtUp::default()
+            }),
+        }
+    }
+
+    /// Asks for what the app's hook missed where it serves the repository of a hook, whose refs are compared once what is sent
+    /// again had its time. Returns for how many.
+    async fn fetch_by_app(&self, id: &HookId, since: Option<Timestamp>) -> Result<u32, Problem> {
+        let served = self.find_hook(id).await?.filter(|hook| hook.record.by_app);
+        let Some(served) = served else {
+            return Ok(0);
+        };
+        let Some(app) = self.app_hook(&served.record.host).await? else {
+            return Ok(0);
+        };
+        self.host(&app.host).await?.record.usable()?;
+        let recovered = self.fetch_missed(&app, since).await;
+        if recovered > 0 {
+            self.change_hook(id, |hook| hook.reconcile_due = true)
+                .await?;
+        }
+        Ok(recovered)
     }
 
     /// Catches up with one hook.

@@ -27,7 +27,7 @@ impl GitHub {
         Ok(hash)
     }
 
-    pub(super) fn repository_id(&self, repo: &str) -> anyhow::Result<u64> {
+    pub(crate) fn repository_id(&self, repo: &str) -> anyhow::Result<u64> {
         let (owner, name) = repo.split_once('/').context("owner/name is needed")?;
         let id = self.inner.world().repo(owner, name).map(|repo| repo.id);
         id.context("there is no such repository")

@@ -8,7 +8,7 @@ use crate::apps::AppWorld;
 
 impl AppWorld {
     /// What `bindery` says, as JSON.
-    fn bindery(&self, arguments: &[&str]) -> Result<Value> {
+    pub(crate) fn bindery(&self, arguments: &[&str]) -> Result<Value> {
         let mut command = self.world.daemon.cli(arguments);
         let output = command.args(["-o", "json"]).output()?;
         let said = String::from_utf8_lossy(&output.stderr);

@@ -36,7 +36,7 @@ impl Engine {
                 self.save(&whose.0, &whose.1).await
             }
             Err(problem) => match sign(link, &problem) {
-                Sign::Dead(cause) => Err(self.dead(link, cause).await),
+                Sign::Dead(cause) => Err(self.dead_at(link, cause, &problem.action_uri).await),
                 _ => Err(self.mint_later(stand, problem).await?),
             },
         }

@@ -177,7 +177,10 @@ fn k8_a_full_disk_does_not_prevent_a_restart() {
         "K8: {met} disks full in use, {acknowledged} acknowledged batches, 0 lost, all restarted while full; \
          {unreadable} refused reads until then, 0 answered wrongly"
     );
-    assert!(unreadable * 20 <= met, "{unreadable} of {met} refused reads");
+    assert!(
+        unreadable * 20 <= met,
+        "{unreadable} of {met} refused reads"
+    );
     assert!(met >= figure(12, 400), "only {met} disks were full in use");
 }
 
@@ -230,7 +233,10 @@ fn k9_nothing_is_acknowledged_after_an_io_error() {
          {unreadable} refused reads until a restart, 0 answered wrongly"
     );
     assert!(met >= 18, "only {met} of {runs} errors were met");
-    assert!(unreadable * 20 <= met, "{unreadable} of {met} refused reads");
+    assert!(
+        unreadable * 20 <= met,
+        "{unreadable} of {met} refused reads"
+    );
 }
 
 /// K11: of many processes that open one folder at once exactly one gets it.
