@@ -4,7 +4,11 @@
 
 use bindery_plugin_bitbucket::Bitbucket;
 use bindery_plugin_sdk::{
-    testing::{Corpus, Driver, Reply, Run, Sent, deliveries::Recorded, openapi::Api},
+    testing::{
+        Corpus, Driver, Reply, Run, Sent,
+        deliveries::{Compared, Recorded},
+        openapi::Api,
+    },
     v1::{self, happening::Kind},
 };
 use serde_json::{Value, json};
@@ -31,8 +35,11 @@ fn read(
 ) -> Vec<(Recorded, v1::Delivered)> {
     let parsed = recorded.into_iter().map(|one| {
         let delivered = driver.run(one.ask(&event(&one))).delivered().clone();
-        one.compare(&delivered)
+        let compared = one
+            .compare(&delivered)
             .unwrap_or_else(|differs| panic!("{}: {differs}", one.name));
+        let told = one.expected.is_some() && !delivered.happenings.is_empty();
+        assert_eq!(compared == Compared::Refs, told, "{}", one.name);
         (one, delivered)
     });
     parsed.collect()

@@ -86,5 +86,5 @@ fn every_file_is_met() {
     for (name, reply) in &of_data_center {
         meet(name, ask_data_center(reply));
     }
-    assert!(of_cloud.len() >= 15 && of_data_center.len() >= 9);
+    assert_eq!((of_cloud.len(), of_data_center.len()), (15, 9));
 }

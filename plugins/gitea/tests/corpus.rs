@@ -4,7 +4,10 @@
 
 use bindery_plugin_gitea::Gitea;
 use bindery_plugin_sdk::{
-    testing::{Corpus, Driver, Reply, Run, openapi::Api},
+    testing::{
+        Corpus, Driver, Fixtures, Reply,
+        openapi::{Api, NotDescribed},
+    },
     v1::{self, Code, OrganizationAccess},
 };
 use serde_json::json;
@@ -184,58 +187,33 @@ fn recorded_refs() {
 }
 
 /// Endpoints that are younger than the description at hand (1.14.2), or that were cut out of it.
-const NOT_DESCRIBED: [&str; 3] = ["/repositories/", "/users/", "/permissions"];
+const NOT_DESCRIBED: [NotDescribed; 3] = [
+    NotDescribed {
+        method: "GET",
+        path: "/repositories/{id}",
+        why: "cut out: a repository by the number that stays when it is renamed",
+    },
+    NotDescribed {
+        method: "GET",
+        path: "/users/{username}/repos",
+        why: "cut out: repositories of an owner that is no organization",
+    },
+    NotDescribed {
+        method: "GET",
+        path: "/users/{username}/orgs/{org}/permissions",
+        why: "younger (1.16): what one may do in an organization; a server without it answers 404",
+    },
+];
 
-fn check(api: &Api, run: &Run) {
-    assert!(!run.requests.is_empty());
-    for sent in &run.requests {
-        if !NOT_DESCRIBED.iter().any(|part| sent.url.contains(part)) {
-            api.check(sent)
-                .unwrap_or_else(|wrong| panic!("{} {}: {wrong}", sent.method, sent.url));
-        }
-    }
-}
-
-/// Every request is one that the server's own description knows.
+/// Every request of every fixture is one that the server's own description knows, with its parameters and its body.
 #[test]
 fn requests_are_as_described() {
     let Some(corpus) = Corpus::from_env() else {
         return;
     };
     let api = Api::new(corpus.json("gitea/openapi/gitea-1.14.2.trimmed.json"), API);
-    let empty = || Reply::json(200, "[]");
-    let refused = || Reply::status(401);
-    check(&api, &driver("/user", refused()).run(v1::Identify {}));
-    check(&api, &driver("/user", refused()).run(v1::InspectToken {}));
-    check(&api, &driver("/version", refused()).run(v1::Probe {}));
-    check(
-        &api,
-        &driver("/user/orgs?page=1&limit=50", empty()).run(v1::ListOrganizations::default()),
-    );
-    check(
-        &api,
-        &driver("/user/repos?page=1&limit=50", empty()).run(v1::ListRepositories::default()),
-    );
-    let acme = v1::ListRepositories {
-        owner: "acme".to_owned(),
-        ..v1::ListRepositories::default()
-    };
-    check(
-        &api,
-        &driver("/orgs/acme/repos?page=1&limit=50", empty()).run(acme),
-    );
-    let get = v1::GetRepository {
-        repository: "a/b".to_owned(),
-    };
-    check(&api, &driver("/repos/a/b", refused()).run(get));
-    let refs = v1::ListRefs {
-        repository: "a/b".to_owned(),
-        ..v1::ListRefs::default()
-    };
-    let both = driver("/repos/a/b/branches?page=1&limit=50", empty()).on(
-        "GET",
-        &format!("{API}/repos/a/b/tags?page=1&limit=50"),
-        empty(),
-    );
-    check(&api, &both.run(refs));
+    let asked = Fixtures::of(env!("CARGO_MANIFEST_DIR")).requests();
+    let checked = api.check_all(&asked, &NOT_DESCRIBED);
+    let checked = checked.unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert!(checked > 30, "{checked} requests");
 }

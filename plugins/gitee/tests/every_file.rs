@@ -53,5 +53,5 @@ fn every_file_is_met() {
         }
         met += 1;
     }
-    assert!(met >= 8, "{met} files");
+    assert_eq!(met, 8);
 }

@@ -15,12 +15,14 @@ use crate::{Provider, Task};
 
 pub mod corpus;
 pub mod deliveries;
+pub mod fixtures;
 pub mod manifest;
 pub mod openapi;
 mod run;
 mod show;
 
 pub use corpus::Corpus;
+pub use fixtures::Fixtures;
 pub use manifest::Manifest;
 pub use run::{Run, Sent, ended};
 pub use show::show_segments;

@@ -1,8 +1,11 @@
 //! The checks, group by group
 
-use anyhow::Result;
+use std::collections::BTreeMap;
 
-use crate::{Report, Subject, bench::Bench};
+use anyhow::Result;
+use bindery_host::manifest::operation_name;
+
+use crate::{Report, Subject, Tally, bench::Bench, input::OPERATIONS};
 
 mod deliveries;
 mod description;
@@ -16,6 +19,7 @@ mod recorded;
 pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     let mut report = Report {
         plugin: format!("{} {}", subject.manifest.name, subject.manifest.version),
+        operations: operations(subject),
         ..Report::default()
     };
     image::check(subject, &mut report);
@@ -39,6 +43,18 @@ pub(crate) async fn run(subject: &Subject) -> Result<Report> {
     deliveries::check(subject, &mut bench, &mut report).await?;
     lives::check(subject, &mut bench, &mut report).await?;
     Ok(report)
+}
+
+/// Every operation that there is, and whether the plugin offers it.
+fn operations(subject: &Subject) -> BTreeMap<String, Tally> {
+    let tally = |kind| Tally {
+        offered: subject.manifest.operations.contains(&kind),
+        ..Tally::default()
+    };
+    OPERATIONS
+        .into_iter()
+        .map(|kind| (operation_name(kind).to_owned(), tally(kind)))
+        .collect()
 }
 
 /// No words on success, all problems on one line otherwise.

@@ -45,7 +45,7 @@ pub mod report;
 mod show;
 
 pub use fixture::Fixture;
-pub use report::{Check, Report};
+pub use report::{Check, Report, Tally};
 
 /// What to check, and with what.
 #[derive(Clone, Debug)]

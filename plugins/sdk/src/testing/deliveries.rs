@@ -20,6 +20,17 @@ pub struct Recorded {
     pub expected: Option<Value>,
 }
 
+/// How much of a delivery another parser's result was compared with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Compared {
+    /// There is no other result.
+    Nothing,
+    /// Repository and person: nothing is told here that happened.
+    Frame,
+    /// These, and what happened to a ref.
+    Refs,
+}
+
 impl Corpus {
     /// Every body below a folder, by name.
     ///
@@ -55,38 +66,29 @@ impl Recorded {
         }
     }
 
-    /// Compares what was read with what another parser read, where there is that. What is not told here is not compared:
-    /// the caller knows what has to be.
+    /// Compares what was read with what another parser read, where there is that. Of several changes in one delivery the
+    /// other one told one, and that has to be among those that are told here. Where nothing is told here, no ref is compared:
+    /// the caller knows what has to be, and sees in the answer how much was compared.
     ///
     /// # Errors
     ///
     /// What differs, in words.
-    pub fn compare(&self, delivered: &v1::Delivered) -> Result<(), String> {
+    pub fn compare(&self, delivered: &v1::Delivered) -> Result<Compared, String> {
         let Some(expected) = &self.expected else {
-            return Ok(());
+            return Ok(Compared::Nothing);
         };
         let told = Told { expected };
-        if let Some(repository) = &delivered.repository {
-            told.is("id of the repository", "/Repo/ID", &repository.stable_id)?;
-            let full_name = format!(
-                "{}/{}",
-                told.text("/Repo/Namespace"),
-                told.text("/Repo/Name")
-            );
-            same("name of the repository", &full_name, &repository.full_name)?;
+        told.frame(delivered)?;
+        let each = delivered.happenings.iter();
+        let said: Vec<_> = each.map(|one| told.happening(one.kind.as_ref())).collect();
+        if said.is_empty() {
+            return Ok(Compared::Frame);
         }
-        if let Some(actor) = &delivered.actor {
-            let login = told.text("/Sender/Login");
-            // Another parser may have the form of it that is in URLs.
-            if !login.eq_ignore_ascii_case(&actor.login) {
-                same("login of the sender", login, &actor.login)?;
-            }
+        if said.iter().any(Result::is_ok) {
+            return Ok(Compared::Refs);
         }
-        match delivered.happenings.as_slice() {
-            [one] => told.happening(one.kind.as_ref()),
-            // Several changes in one delivery are not told by the other one, and of none there is nothing to compare.
-            _ => Ok(()),
-        }
+        let differences: Vec<_> = said.into_iter().filter_map(Result::err).collect();
+        Err(differences.join("; "))
     }
 }
 
@@ -95,6 +97,27 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// The repository and the person, where they are told here.
+    fn frame(&self, delivered: &v1::Delivered) -> Result<(), String> {
+        if let Some(repository) = &delivered.repository {
+            self.is("id of the repository", "/Repo/ID", &repository.stable_id)?;
+            let full_name = format!(
+                "{}/{}",
+                self.text("/Repo/Namespace"),
+                self.text("/Repo/Name")
+            );
+            same("name of the repository", &full_name, &repository.full_name)?;
+        }
+        if let Some(actor) = &delivered.actor {
+            let login = self.text("/Sender/Login");
+            // Another parser may have the form of it that is in URLs.
+            if !login.eq_ignore_ascii_case(&actor.login) {
+                same("login of the sender", login, &actor.login)?;
+            }
+        }
+        Ok(())
+    }
+
     fn text(&self, pointer: &str) -> &str {
         let found = self.expected.pointer(pointer).and_then(Value::as_str);
         found.unwrap_or_default()
@@ -113,12 +136,10 @@ impl Told<'_> {
         }
     }
 
-    /// What the ref points to now, or did before it was deleted.
-    fn id(&self, plain: &str) -> String {
-        match self.text(plain) {
-            "" => commit_id(self.text("/Ref/Sha")),
-            id => commit_id(id),
-        }
+    /// What the ref points to now, or did before it was deleted: the first of these that is told.
+    fn id(&self, pointers: &[&str]) -> String {
+        let told = pointers.iter().map(|pointer| self.text(pointer));
+        commit_id(told.into_iter().find(|id| !id.is_empty()).unwrap_or(""))
     }
 
     fn happening(&self, kind: Option<&Kind>) -> Result<(), String> {
@@ -126,7 +147,7 @@ impl Told<'_> {
             Some(Kind::Push(push)) => self.push(push),
             Some(Kind::TagCreated(tag)) => {
                 self.has_ref(&tag.r#ref)?;
-                let after = self.id("/After");
+                let after = self.id(&["/After", "/Ref/Sha"]);
                 // Which of the two it is nobody may tell, and then none is told.
                 let known =
                     tag.commit.is_empty() || [&tag.commit, &tag.tag_object].contains(&&after);
@@ -139,7 +160,7 @@ impl Told<'_> {
                 // Of a tag that may have been the id of its object.
                 match gone.before.as_str() {
                     "" => Ok(()),
-                    before => same("id before", &self.id("/Before"), before),
+                    before => same("id before", &self.id(&["/Before", "/Ref/Sha"]), before),
                 }
             }
             Some(Kind::RepositoryChanged(_)) | None => Ok(()),
@@ -148,8 +169,11 @@ impl Told<'_> {
 
     fn push(&self, push: &v1::Push) -> Result<(), String> {
         self.has_ref(&push.r#ref)?;
-        same("id before", &commit_id(self.text("/Before")), &push.before)?;
-        same("id after", &self.id("/After"), &push.after)?;
+        if !self.text("/Before").is_empty() {
+            same("id before", &self.id(&["/Before"]), &push.before)?;
+        }
+        let after = self.id(&["/After", "/Commit/Sha", "/Ref/Sha"]);
+        same("id after", &after, &push.after)?;
         let commits = self.expected.get("Commits").and_then(Value::as_array);
         for there in commits.into_iter().flatten() {
             Self::commit(there, push)?;
@@ -221,10 +245,10 @@ mod tests {
         let long = recorded(json!({"Ref": "refs/heads/a/b", "Before": ZEROS, "After": A}));
         let short = recorded(json!({"Ref": {"Name": "a/b", "Sha": A}}));
         let push = delivered(ref_change("refs/heads/a/b", "", A).unwrap());
-        assert_eq!(long.compare(&push), Ok(()));
-        assert_eq!(short.compare(&push), Ok(()));
+        assert_eq!(long.compare(&push), Ok(Compared::Refs));
+        assert_eq!(short.compare(&push), Ok(Compared::Refs));
         let gone = delivered(ref_change("refs/heads/a/b", A, ZEROS).unwrap());
-        assert_eq!(short.compare(&gone), Ok(()));
+        assert_eq!(short.compare(&gone), Ok(Compared::Refs));
         let mut other_repository = push.clone();
         other_repository.repository.as_mut().unwrap().stable_id = "8".to_owned();
         let mut other_actor = push.clone();
@@ -242,5 +266,27 @@ mod tests {
         ] {
             assert!(long.compare(&other).is_err(), "{other:?}");
         }
+    }
+    /// Of several changes one is the other parser's; of none no ref is compared, and that is said.
+    #[test]
+    fn several_and_none_are_compared_as_far_as_they_go() {
+        let told = recorded(json!({"Ref": "refs/heads/a", "Before": ZEROS, "After": A}));
+        let push = |name: &str| ref_change(name, "", A).unwrap();
+        let mut several = delivered(push("refs/heads/b"));
+        several.happenings.push(push("refs/heads/a"));
+        assert_eq!(told.compare(&several), Ok(Compared::Refs));
+        several.happenings.pop();
+        several.happenings.push(push("refs/heads/c"));
+        assert!(told.compare(&several).is_err());
+        let mut none = delivered(push("refs/heads/a"));
+        none.happenings.clear();
+        assert_eq!(told.compare(&none), Ok(Compared::Frame));
+        none.actor.as_mut().unwrap().login = "eve".to_owned();
+        assert!(told.compare(&none).is_err());
+        let nothing = Recorded {
+            expected: None,
+            ..told
+        };
+        assert_eq!(nothing.compare(&none), Ok(Compared::Nothing));
     }
 }

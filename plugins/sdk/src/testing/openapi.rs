@@ -1,17 +1,40 @@
 //! Requests against the provider's own description of its API
 //!
 //! A small reader of OpenAPI 3 and Swagger 2: does the path exist with this method, are all required parameters there,
-//! is every parameter known, is a JSON body of the right shape at its first level? It reads no file; the caller does.
+//! is every parameter known, is a form or a JSON body of the right shape? It reads no file; the caller does.
+
+mod schema;
 
 use serde_json::Value;
 
-use super::Sent;
+use self::schema::{Schemas, resolve};
+use super::{Sent, fixtures::Asked};
 
 /// A description of an API.
 #[derive(Clone, Debug)]
 pub struct Api {
     document: Value,
     base: String,
+}
+
+/// An endpoint that a description lacks, though the provider has it.
+#[derive(Clone, Copy, Debug)]
+pub struct NotDescribed {
+    /// Method.
+    pub method: &'static str,
+    /// The path below the API, as a template: `/repositories/{id}`; a whole URL where it is not below the API.
+    pub path: &'static str,
+    /// Why it is there although it is not described.
+    pub why: &'static str,
+}
+
+/// How much of a delivery's body there is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extent {
+    /// All that the provider sent, which may be more than was described when the description was made.
+    Whole,
+    /// What somebody wrote down of it: parts may be missing, but nothing may be made up.
+    Parts,
 }
 
 impl Api {
@@ -42,6 +65,77 @@ impl Api {
         self.check_body(operation, &parameters, sent)
     }
 
+    /// Checks requests, and that each of the exceptions is one: it is met, and it is not described. How many were checked
+    /// and were no exception.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, a line for each.
+    pub fn check_all<'a>(
+        &self,
+        asked: impl IntoIterator<Item = &'a Asked>,
+        exceptions: &[NotDescribed],
+    ) -> Result<usize, String> {
+        let (mut checked, mut wrong) = (0, Vec::new());
+        let mut met = vec![false; exceptions.len()];
+        for one in asked {
+            let said = self.check(&one.sent);
+            let path = self.path(&one.sent.url);
+            let fits =
+                |known: &NotDescribed| known.method == one.sent.method && fits(known.path, path);
+            if let Some(at) = exceptions.iter().position(fits) {
+                met[at] = true;
+                if self.operation(path, &one.sent.method).is_some() {
+                    wrong.push(format!("{path} is described and no exception"));
+                }
+                continue;
+            }
+            checked += 1;
+            if let Err(why) = said {
+                let (method, url) = (&one.sent.method, &one.sent.url);
+                wrong.push(format!("{}: {method} {url}: {why}", one.fixture));
+            }
+        }
+        let unmet = exceptions.iter().zip(met).filter(|(_, met)| !met);
+        wrong.extend(unmet.map(|(one, _)| format!("nobody asks for {} {}", one.method, one.path)));
+        if wrong.is_empty() {
+            return Ok(checked);
+        }
+        Err(wrong.join("\n"))
+    }
+
+    /// Checks the body of a webhook's delivery, in a description that has webhooks by their event, and their action where
+    /// there is one. Nothing is known of an event that is not described.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words.
+    pub fn check_delivery(
+        &self,
+        event: &str,
+        body: &Value,
+        extent: Extent,
+    ) -> Option<Result<(), String>> {
+        let action = body.get("action").and_then(Value::as_str).unwrap_or("");
+        let webhooks = self.document.get("webhooks")?;
+        let plain = event.replace('_', "-");
+        let with_action = format!("{plain}-{}", action.replace('_', "-"));
+        let webhook = webhooks.get(with_action).or_else(|| webhooks.get(plain))?;
+        let schema = webhook.pointer("/post/requestBody/content/application~1json/schema")?;
+        let schemas = Schemas {
+            document: &self.document,
+            parts: extent == Extent::Parts,
+            more: extent == Extent::Whole,
+        };
+        Some(schemas.check(schema, body, "the body"))
+    }
+
+    /// The described path of a URL, or all of one that is not below the API; without its query.
+    fn path<'a>(&self, url: &'a str) -> &'a str {
+        let rest = url.strip_prefix(&self.base).unwrap_or(url);
+        rest.split_once('?').map_or(rest, |(path, _)| path)
+    }
+
     fn operation(&self, path: &str, method: &str) -> Option<&Value> {
         let paths = self.document.get("paths")?.as_object()?;
         let mut fitting: Vec<_> = paths
@@ -58,17 +152,7 @@ impl Api {
 
     fn list<'a>(&'a self, of: &'a Value, name: &str) -> Vec<&'a Value> {
         let items = of.get(name).and_then(Value::as_array).into_iter().flatten();
-        items.map(|item| self.resolve(item)).collect()
-    }
-
-    fn resolve<'a>(&'a self, item: &'a Value) -> &'a Value {
-        let pointer = item
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|text| text.strip_prefix('#'));
-        pointer
-            .and_then(|pointer| self.document.pointer(pointer))
-            .unwrap_or(item)
+        items.map(|item| resolve(&self.document, item)).collect()
     }
 
     fn check_body(
@@ -81,7 +165,13 @@ impl Api {
             .iter()
             .find(|one| one.get("in") == Some(&"body".into()))
             .copied();
-        let openapi = operation.get("requestBody").map(|body| self.resolve(body));
+        let openapi = operation
+            .get("requestBody")
+            .map(|body| resolve(&self.document, body));
+        let form = fields(parameters);
+        if !form.is_empty() && !sent.body.is_empty() {
+            return check_form(&form, &sent.body);
+        }
         let Some(body) = swagger.or(openapi) else {
             return if sent.body.is_empty() {
                 Ok(())
@@ -100,8 +190,13 @@ impl Api {
         let schema = body
             .get("schema")
             .or_else(|| body.pointer("/content/application~1json/schema"));
+        let schemas = Schemas {
+            document: &self.document,
+            parts: false,
+            more: false,
+        };
         schema.map_or(Ok(()), |schema| {
-            check_object(self.resolve(schema), &sent.body)
+            schemas.check(schema, &parsed(&sent.body)?, "the body")
         })
     }
 }
@@ -146,30 +241,41 @@ fn check_query(parameters: &[&Value], query: &str) -> Result<(), String> {
     })
 }
 
+/// The fields of a form, as Swagger 2 describes them.
+fn fields<'a>(parameters: &[&'a Value]) -> Vec<&'a Value> {
+    let form = parameters.iter().copied();
+    form.filter(|one| one.get("in") == Some(&"formData".into()))
+        .collect()
+}
+
+fn check_form(fields: &[&Value], body: &str) -> Result<(), String> {
+    let name = |one: &&Value| one.get("name").and_then(Value::as_str).map(str::to_owned);
+    let given: Vec<_> = body
+        .split('&')
+        .map(|pair| pair.split('=').next().unwrap_or(pair))
+        .collect();
+    let known: Vec<_> = fields.iter().filter_map(name).collect();
+    if let Some(other) = given
+        .iter()
+        .find(|one| !known.contains(&(**one).to_owned()))
+    {
+        return Err(format!("the field {other} is not described"));
+    }
+    let required = fields
+        .iter()
+        .filter(|one| one.get("required") == Some(&Value::Bool(true)));
+    let missing = required
+        .filter_map(name)
+        .find(|name| !given.contains(&name.as_str()));
+    missing.map_or(Ok(()), |name| Err(format!("the field {name} is missing")))
+}
+
 /// Secrets are shown without quotes, so they get some before the body is read.
-fn check_object(schema: &Value, body: &str) -> Result<(), String> {
+fn parsed(body: &str) -> Result<Value, String> {
     let quoted = body
         .replace("<secret:", "\"<secret:")
         .replace(" json>", " json>\"");
-    let body: Value = serde_json::from_str(&quoted).map_err(|error| error.to_string())?;
-    let required = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    for name in required.filter_map(Value::as_str) {
-        if body.get(name).is_none() {
-            return Err(format!("the member {name} is missing"));
-        }
-    }
-    let Some(known) = schema.get("properties").and_then(Value::as_object) else {
-        return Ok(());
-    };
-    let mut given = body.as_object().into_iter().flat_map(|body| body.keys());
-    match given.find(|name| !known.contains_key(*name)) {
-        Some(name) => Err(format!("the member {name} is not described")),
-        None => Ok(()),
-    }
+    serde_json::from_str(&quoted).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -217,5 +323,69 @@ mod tests {
         for bad in ["", "{}", r#"{"name":1,"other":2}"#, "{"] {
             assert!(post(bad).is_err(), "{bad}");
         }
+    }
+
+    /// The fields of a form are known, and none that is required is missing.
+    #[test]
+    fn forms_are_checked() {
+        let field =
+            |name: &str, required| json!({"in": "formData", "name": name, "required": required});
+        let api = Api::new(
+            json!({ "paths": { "/hooks": { "post": {
+                "parameters": [field("url", true), field("password", false)],
+            } } } }),
+            "https://a.test",
+        );
+        let post = |body| api.check(&sent("POST", "https://a.test/hooks", body));
+        assert_eq!(post("url=x&password=<secret:k form>"), Ok(()));
+        assert!(post("password=x").is_err());
+        assert!(post("url=x&other=y").is_err());
+    }
+
+    /// An exception is one that is met and not described; every other request is checked.
+    #[test]
+    fn exceptions_are_exact() {
+        let api = Api::new(
+            json!({ "paths": { "/a": { "get": {} } } }),
+            "https://a.test",
+        );
+        let asked = |path: &str| Asked {
+            fixture: "x.json".to_owned(),
+            edition: String::new(),
+            sent: sent("GET", &format!("https://a.test{path}"), ""),
+        };
+        let except = |path| NotDescribed {
+            method: "GET",
+            path,
+            why: "a test",
+        };
+        let both = [asked("/a"), asked("/b/1?x=1")];
+        assert_eq!(api.check_all(&both, &[except("/b/{id}")]), Ok(1));
+        for exceptions in [
+            vec![],
+            vec![except("/b/{id}"), except("/a")],
+            vec![except("/b/{id}"), except("/c")],
+            vec![except("/b/{id}/more")],
+        ] {
+            assert!(api.check_all(&both, &exceptions).is_err(), "{exceptions:?}");
+        }
+    }
+
+    /// Of what was sent all is there that is described; of what somebody wrote down nothing is that is not.
+    #[test]
+    fn deliveries_are_checked() {
+        let schema =
+            json!({ "required": ["ref"], "properties": { "ref": {"type": "string"}, "size": {} } });
+        let hook = json!({ "post": { "requestBody": { "content": { "application/json": { "schema": schema } } } } });
+        let api = Api::new(json!({ "webhooks": { "push": hook } }), "");
+        let check = |body: Value, extent| api.check_delivery("push", &body, extent);
+        assert_eq!(
+            check(json!({"ref": "x", "new": 1}), Extent::Whole),
+            Some(Ok(()))
+        );
+        assert_eq!(check(json!({"size": 1}), Extent::Parts), Some(Ok(())));
+        assert!(check(json!({"size": 1}), Extent::Whole).is_some_and(|said| said.is_err()));
+        assert!(check(json!({"new": 1}), Extent::Parts).is_some_and(|said| said.is_err()));
+        assert_eq!(api.check_delivery("other", &json!({}), Extent::Whole), None);
     }
 }

@@ -78,6 +78,7 @@ pub(super) async fn check(
                 let played = play(&worker, fixture.request_bytes()?, &mut answers).await;
                 runs += 1;
                 let verdict = judge(fixture, fault, &played, answers.met);
+                report.count(&fixture.operation, verdict.is_ok());
                 problems.extend(
                     verdict
                         .err()

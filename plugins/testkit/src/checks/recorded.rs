@@ -28,22 +28,39 @@ pub(super) async fn check(
         let worker = bench.worker().await?;
         let mut script = Script::new(fixture);
         let played = play(&worker, fixture.request_bytes()?, &mut script).await;
-        let name = fixture.name();
-        report.add(
+        let (name, operation) = (fixture.name(), fixture.operation.as_str());
+        report.add_of(
+            operation,
             GROUP,
             format!("{name}: requests"),
             requests(&script, &played),
         );
-        report.add(GROUP, format!("{name}: result"), result(fixture, &played));
-        report.add(
+        report.add_of(
+            operation,
+            GROUP,
+            format!("{name}: result"),
+            result(fixture, &played),
+        );
+        report.add_of(
+            operation,
             GROUP,
             format!("{name}: allowed"),
             allowed(subject, fixture, &played)?,
         );
-        report.add(GROUP, format!("{name}: secrets"), secrets(&played));
+        report.add_of(
+            operation,
+            GROUP,
+            format!("{name}: secrets"),
+            secrets(&played),
+        );
         let worker = bench.worker().await?;
         let again = play(&worker, fixture.request_bytes()?, &mut Script::new(fixture)).await;
-        report.add(GROUP, format!("{name}: replay"), same(&played, &again));
+        report.add_of(
+            operation,
+            GROUP,
+            format!("{name}: replay"),
+            same(&played, &again),
+        );
     }
     Ok(())
 }
