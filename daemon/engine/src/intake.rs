@@ -10,13 +10,17 @@
 //! | `rates` | how many deliveries a hook, and all together, may bring |
 //! | `marks` | what a delivery is known by |
 //! | `numbers` | numbers of deliveries, given out in blocks |
+//! | `candidate` | which hook a delivery is held against |
 //! | `take` | the way of one delivery |
+//! | `passing` | deliveries that are too long, or too slow |
 
+mod candidate;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod marks;
 mod numbers;
+mod passing;
 mod rates;
 mod take;
 mod verify;
@@ -29,15 +33,22 @@ use std::{
 
 use bindery_core::{name::HookId, problem::Problem, time::Timestamp};
 
-use self::{numbers::Numbers, rates::Rates};
+use self::{candidate::Blindness, numbers::Numbers, rates::Rates};
 use crate::{Engine, flight::lock};
 
 pub(crate) use self::marks::{by_id, seen_mark};
+pub use self::passing::{End, Passing};
+
+/// Longest body that can be stored, in bytes: with its headers it is one record of the vault, and one step of the plugin.
+pub const LONGEST_BODY: usize = 8 << 20;
+
+/// Refs are compared at most this often for deliveries of which nobody knows who sent them.
+const BETWEEN_CUTS: Duration = Duration::from_secs(300);
 
 /// What deliveries may take.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// Longest body, in bytes.
+    /// Longest body, in bytes; at most [`LONGEST_BODY`].
     pub body_bytes: usize,
     /// Deliveries a second of one hook.
     pub per_hook: u32,
@@ -53,7 +64,7 @@ impl Default for Limits {
     /// The figures of THREATS W2 and W7.
     fn default() -> Self {
         Self {
-            body_bytes: 8 << 20,
+            body_bytes: LONGEST_BODY,
             per_hook: 50,
             in_all: 500,
             waiting: 10_000,
@@ -91,8 +102,10 @@ pub enum Refused {
     Forged,
     /// The hook, or all together, bring too many; come again after this time.
     TooMany(Duration),
-    /// Too many wait to be processed; come again after this time.
+    /// Too many wait to be processed, or it can't be verified now; come again after this time.
     Full(Duration),
+    /// It is longer than deliveries may be.
+    TooLong,
     /// It could not be stored.
     Failed(Problem),
 }
@@ -107,6 +120,9 @@ pub(crate) struct Intake {
     decoy: Mutex<Option<HookId>>,
     /// When deliveries were last rejected; written by the sweep, so that a flood of them costs no writes.
     rejected: Mutex<HashMap<HookId, Timestamp>>,
+    /// When deliveries last did not come whole; written by the sweep as well.
+    cut: Mutex<HashMap<HookId, Timestamp>>,
+    blindness: Mutex<Blindness>,
     /// Deliveries that a provider was asked to send again, by hook and id.
     awaited: Mutex<HashSet<(HookId, String)>>,
 }
@@ -147,6 +163,19 @@ impl Engine {
             self.change_hook(&id, |hook| {
                 hook.last_rejection = hook.last_rejection.max(Some(at));
                 hook.last_delivery = hook.last_delivery.max(Some(at));
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that refs are compared where deliveries did not come whole.
+    pub(crate) async fn write_cuts(&self) -> Result<(), Problem> {
+        let cut = std::mem::take(&mut *lock(&self.intake().cut));
+        for (id, at) in cut {
+            self.change_hook(&id, |hook| {
+                let since = hook.reconciled.map(|last| at.since(last));
+                hook.reconcile_due |= since.is_none_or(|time| time >= BETWEEN_CUTS);
             })
             .await?;
         }

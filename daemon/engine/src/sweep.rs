@@ -109,6 +109,7 @@ impl Engine {
             self.forget_leases().await,
             self.forget_requests().await,
             self.write_rejections().await,
+            self.write_cuts().await,
             self.forget_deliveries().await,
             self.forget_events().await,
             self.forget_dead_letters().await,

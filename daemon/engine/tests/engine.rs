@@ -39,6 +39,8 @@ mod leases;
 mod linking;
 #[path = "engine/names.rs"]
 mod names;
+#[path = "engine/proof.rs"]
+mod proof;
 #[path = "engine/races.rs"]
 mod races;
 #[path = "engine/reconcile.rs"]

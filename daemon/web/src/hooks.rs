@@ -1,18 +1,23 @@
 //! `POST /hooks/{id}`: deliveries of providers' webhooks.
 //!
 //! The body is handed on byte for byte. Nothing that came in gets into an answer, and there is no cookie. An unknown hook and a
-//! wrong signature have the same answer; 2xx is answered once the delivery is durable.
+//! wrong signature have the same answer; 2xx is answered once the delivery is durable. What is too long or too slow is not kept,
+//! and refs are compared in its place; where its provider would switch the hook off for a refusal, who proves to have the
+//! hook's secret is told yes.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{Path, State},
     response::{IntoResponse, Response},
     routing::post,
 };
-use bindery_engine::intake::{Incoming, Refused, Taken};
+use bindery_engine::{
+    Engine,
+    intake::{End, Incoming, Passing, Refused, Taken},
+};
 use futures_util::StreamExt;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -20,13 +25,19 @@ use http::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use crate::state::WebState;
 
-/// Time for a body: GitHub and GitLab give up on the whole after ten seconds.
+/// Time for the whole of a delivery: GitHub and GitLab give up after ten seconds.
+const TIME: Duration = Duration::from_secs(9);
+
+/// Share of it for the body.
 const BODY_TIME: Duration = Duration::from_secs(8);
+
+/// Most bytes that are waited for of a body that is too long: GitHub and GitLab send up to 25 MiB.
+const LONGEST: usize = 32 << 20;
 
 /// Bytes of bodies that are in memory at once (THREATS W5): what is sent is counted, not what is announced.
 const BODIES: u32 = 64 << 20;
@@ -55,53 +66,128 @@ async fn deliver(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let limit = state.engine.intake_limits().body_bytes;
-    let read = timeout(BODY_TIME, read(&state.room, &headers, body, limit));
-    let (body, _permit) = match read.await {
-        Ok(Ok(read)) => read,
-        Ok(Err(answer)) => return answer,
-        Err(_) => return Answer::TooSlow,
-    };
-    let incoming = Incoming {
-        hook,
-        headers: plain(&headers),
-        body,
-    };
-    match state.engine.take_delivery(incoming).await {
-        Ok(Taken::Stored(_) | Taken::Repeated | Taken::Dropped) => Answer::Accepted,
-        Err(refused) => refused.into(),
-    }
+    let start = Instant::now();
+    let taking = take(&state, hook, &headers, body, start + BODY_TIME);
+    // What is being stored then is stored to its end: when it comes again it is known.
+    let taken = timeout_at(start + TIME, taking).await;
+    taken.unwrap_or(Answer::Later(WAIT))
 }
 
-/// The whole body, and the room that it takes.
-async fn read(
-    room: &Room,
+async fn take(
+    state: &WebState,
+    hook: String,
     headers: &HeaderMap,
     body: Body,
-    limit: usize,
-) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Answer> {
-    let announced = headers.get(CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(Answer::TooLarge);
-    }
-    let (mut all, mut permit) = (Vec::new(), None);
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Answer::Malformed)?;
-        if all.len() + chunk.len() > limit {
-            return Err(Answer::TooLarge);
+    until: Instant,
+) -> Answer {
+    let mut incoming = Incoming {
+        hook,
+        headers: plain(headers),
+        body: Vec::new(),
+    };
+    let limit = state.engine.intake_limits().body_bytes;
+    let announced = announced(headers);
+    let mut pieces = body.into_data_stream();
+    let read = match announced > limit {
+        true => Ok(Ok(Read::TooLong(Vec::new(), None))),
+        false => timeout_at(until, read(&state.room, &mut pieces, limit)).await,
+    };
+    // Of a body the room is given back when it is gone.
+    let (end, _permit) = match read {
+        Ok(Ok(Read::Whole(body, permit))) => {
+            incoming.body = body;
+            return keep(&state.engine, incoming, permit).await;
         }
-        let more = u32::try_from(chunk.len()).unwrap_or(BODIES);
+        Ok(Ok(Read::TooLong(start, permit))) => {
+            incoming.body = start;
+            ((announced > LONGEST).then_some(End::TooLong), permit)
+        }
+        Ok(Err(answer)) => return answer,
+        Err(_) => (Some(End::TooSlow), None),
+    };
+    pass(&state.engine, incoming, &mut pieces, until, end)
+        .await
+        .into()
+}
+
+/// Length of the body as announced; nothing where it is not.
+fn announced(headers: &HeaderMap) -> usize {
+    let announced = headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+    announced.unwrap_or_default()
+}
+
+/// What came of a body.
+enum Read {
+    /// All of it, and the room that it takes.
+    Whole(Vec<u8>, Option<OwnedSemaphorePermit>),
+    /// More than the limit: what came so far, and its room.
+    TooLong(Vec<u8>, Option<OwnedSemaphorePermit>),
+}
+
+async fn read(room: &Room, pieces: &mut BodyDataStream, limit: usize) -> Result<Read, Answer> {
+    let (mut all, mut permit) = (Vec::new(), None::<OwnedSemaphorePermit>);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Answer::Malformed)?;
+        let more = u32::try_from(piece.len()).unwrap_or(BODIES);
         let more = Arc::clone(&room.0).try_acquire_many_owned(more);
         let more = more.map_err(|_| Answer::Later(WAIT))?;
         match &mut permit {
             None => permit = Some(more),
             Some(permit) => permit.merge(more),
         }
-        all.extend_from_slice(&chunk);
+        all.extend_from_slice(&piece);
+        if all.len() > limit {
+            return Ok(Read::TooLong(all, permit));
+        }
     }
-    Ok((all, permit))
+    Ok(Read::Whole(all, permit))
+}
+
+/// A task of its own: what is being stored takes its room for as long, also when nobody waits for it any more.
+async fn keep(engine: &Engine, incoming: Incoming, permit: Option<OwnedSemaphorePermit>) -> Answer {
+    let engine = engine.clone();
+    let taking = tokio::spawn(async move {
+        let taken = engine.take_delivery(incoming).await;
+        drop(permit);
+        taken
+    });
+    taking.await.map_or(Answer::Later(WAIT), Answer::from)
+}
+
+/// A delivery that is not kept passes by; `end` where nothing more is waited for.
+async fn pass(
+    engine: &Engine,
+    incoming: Incoming,
+    pieces: &mut BodyDataStream,
+    until: Instant,
+    end: Option<End>,
+) -> Result<Taken, Refused> {
+    let seen = incoming.body.len();
+    let mut passing = engine.pass_delivery(incoming).await?;
+    let end = match end {
+        Some(end) => end,
+        None => {
+            let rest = follow(&mut passing, pieces, seen);
+            timeout_at(until, rest).await.unwrap_or(End::TooSlow)
+        }
+    };
+    engine.end_passing(passing, end).await
+}
+
+/// Follows a body to its end; one that breaks off is not there in time.
+async fn follow(passing: &mut Passing, pieces: &mut BodyDataStream, mut seen: usize) -> End {
+    while let Some(piece) = pieces.next().await {
+        let Ok(piece) = piece else {
+            return End::TooSlow;
+        };
+        seen += piece.len();
+        if seen > LONGEST {
+            return End::TooLong;
+        }
+        passing.update(&piece);
+    }
+    End::Whole
 }
 
 /// Names are in lower case here already.
@@ -117,18 +203,21 @@ enum Answer {
     Accepted,
     Unproven,
     TooLarge,
-    TooSlow,
     Malformed,
     TooMany(Duration),
     Later(Duration),
 }
 
-impl From<Refused> for Answer {
-    fn from(refused: Refused) -> Self {
+impl From<Result<Taken, Refused>> for Answer {
+    fn from(taken: Result<Taken, Refused>) -> Self {
+        let Err(refused) = taken else {
+            return Self::Accepted;
+        };
         match refused {
             Refused::Forged => Self::Unproven,
             Refused::TooMany(wait) => Self::TooMany(wait),
             Refused::Full(wait) => Self::Later(wait),
+            Refused::TooLong => Self::TooLarge,
             Refused::Failed(problem) => {
                 tracing::warn!(reason = problem.reason.as_str(), error = %problem, "A delivery could not be stored; its sender is to come again");
                 Self::Later(problem.retry_after.unwrap_or(WAIT))
@@ -147,11 +236,7 @@ impl Answer {
             ),
             Self::TooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "the delivery is too large; the operator can raise hooks.max_body_mib\n",
-            ),
-            Self::TooSlow => (
-                StatusCode::REQUEST_TIMEOUT,
-                "the delivery did not come in time\n",
+                "the delivery is larger than the operator allows with hooks.max_body_mib, which is 8 at most; if it is genuine, refs are compared in its place\n",
             ),
             Self::Malformed => (StatusCode::BAD_REQUEST, "the delivery is not whole\n"),
             Self::TooMany(_) => (

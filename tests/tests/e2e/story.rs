@@ -2,9 +2,9 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use bindery_client::{
-    Credential, CredentialRequest, Error, RepositoryQuery, UnlinkRequest,
+    Credential, Error, RepositoryQuery, UnlinkRequest,
     names::{LinkName, RepositoryName},
     proto::v1::{cleanup_step, observed_state::Stage},
 };
@@ -187,13 +187,11 @@ fn read(path: impl AsRef<Path>) -> Result<String> {
 async fn refreshes<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
     for crash in [true, false] {
         let before = world.forge.refreshes().await?;
-        let old = if crash {
-            crash_at_rest(world, link).await?
-        } else {
-            world.token(link).await?
-        };
+        let old = world.token(link).await?;
         outlive(&mut world.forge, &old).await?;
-        if !crash {
+        if crash {
+            world.crash().await?;
+        } else {
             world.forge.lengthen()?;
         }
         let fresh = world.token(link).await?;
@@ -207,17 +205,6 @@ async fn refreshes<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
         );
     }
     clones(world, &world.fetch(link).await?)
-}
-
-/// Kills the daemon while no refresh is under way, and returns the token it held: one that was handed out with most of
-/// its life before it is not refreshed yet. A kill within a refresh may cost the grant at a strict forge; the tests of
-/// kills hold what is said then.
-async fn crash_at_rest<F: Forge>(world: &mut World<F>, link: &str) -> Result<String> {
-    let lifetime = world.forge.lifetime().context("a token without an end")?;
-    let request = CredentialRequest::new(link).min_remaining(lifetime * 3 / 4);
-    let token = world.client.read_credential(&request).await?.token;
-    world.crash().await?;
-    Ok(token.expose().to_owned())
 }
 
 /// Disable stops hand-out and revokes nothing; enable brings it back.

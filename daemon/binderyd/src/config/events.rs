@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bindery_engine::events::EventRetention;
+use bindery_engine::{events::EventRetention, intake::LONGEST_BODY};
 
 use super::{
     check::{days, mebibytes, minutes, network},
@@ -32,9 +32,9 @@ pub(super) fn hooks(raw: &raw::Hooks, errors: &mut Vec<String>) -> Hooks {
         ("keep_days", u32::from(raw.keep_days)),
     ];
     at_least_one("hooks", &least, errors);
-    // All bodies that are being taken share 64 MiB of memory.
-    if raw.max_body_mib > 32 {
-        errors.push("hooks.max_body_mib must be at most 32".to_owned());
+    let most = LONGEST_BODY >> 20;
+    if usize::from(raw.max_body_mib) > most {
+        errors.push(format!("hooks.max_body_mib must be at most {most}"));
     }
     Hooks {
         limits: bindery_engine::intake::Limits {

@@ -23,7 +23,7 @@ fn limits_of_webhooks_are_read() {
     assert_eq!(hooks.limits.body_bytes, 2 << 20);
     assert_eq!(hooks.limits.kept, Duration::from_secs(86_400));
     assert_eq!(hooks.reconcile_interval, Duration::ZERO);
-    for wrong in ["max_body_mib = 0", "max_body_mib = 33", "max_waiting = 0"] {
+    for wrong in ["max_body_mib = 0", "max_body_mib = 9", "max_waiting = 0"] {
         assert!(
             Config::parse(&format!("{LEAST}[hooks]\n{wrong}\n")).is_err(),
             "{wrong}"

@@ -2,21 +2,20 @@
 
 use bindery_core::{
     delivery::{Delivery, DeliveryState},
-    hook::{Hook, HookSecrets},
-    name::HookId,
-    port::{Change, Expect, Key, Listing, Record, VaultHealth},
+    hook::Hook,
+    port::{Change, Expect, Key, Record, VaultHealth},
     problem::{Problem, Reason},
     provider::{HookSupport, SignatureKind, SignatureScheme},
     time::Timestamp,
 };
 
 use super::{
-    Incoming, Refused, Taken, marks,
+    Incoming, Refused, Taken,
+    candidate::Candidate,
+    marks,
     verify::{Claim, Headers, accepted, blanked, signed},
 };
-use crate::{
-    Engine, Versioned, deliveries::note_proof, flight::lock, hooks::as_hook, records::change,
-};
+use crate::{Engine, deliveries::note_proof, records::change};
 
 /// Longest id and name of an event that are kept; providers' own are far shorter.
 const NAME_BYTES: usize = 200;
@@ -29,19 +28,6 @@ const PROOF_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How often another writer may be faster.
 const ATTEMPTS: usize = 4;
-
-/// An id that no hook has.
-const NO_HOOK: &str = "none";
-
-/// The hook that a delivery is held against.
-struct Candidate {
-    hook: Hook,
-    secrets: HookSecrets,
-    support: HookSupport,
-    scheme: SignatureScheme,
-    /// It stands in for one that does not exist: nothing is right.
-    decoy: bool,
-}
 
 /// A delivery whose sender is proven.
 struct Proven {
@@ -105,11 +91,11 @@ impl Engine {
 
     /// Who sent it. An unknown hook and a wrong signature are the same, in words and in time.
     async fn prove(&self, incoming: Incoming, now: Timestamp) -> Result<Proven, Refused> {
-        let candidate = self.candidate(&incoming.hook).await;
+        let candidate = self.candidate(&incoming.hook, now).await;
         let candidate = candidate.map_err(Refused::Failed)?;
         let headers = Headers(&incoming.headers);
         let Some(candidate) = candidate else {
-            return Err(Refused::Forged);
+            return Err(self.unproven(now).await);
         };
         let body = signed(&candidate.support, headers, &incoming.body);
         let claim = Claim {
@@ -121,76 +107,9 @@ impl Engine {
         let right = claim.holds(&accepted(&candidate.secrets, now));
         if !right || candidate.decoy || body.is_none() {
             self.note_rejection(&candidate, now);
-            return Err(Refused::Forged);
+            return Err(self.unproven(now).await);
         }
         Ok(self.proven(&candidate, claim))
-    }
-
-    /// The hook of an id, or another one in its place.
-    async fn candidate(&self, id: &str) -> Result<Option<Candidate>, Problem> {
-        let Some(none) = HookId::parse(NO_HOOK).ok() else {
-            return Ok(None);
-        };
-        let id = HookId::parse(id).unwrap_or_else(|_| none.clone());
-        // Each way looks for one hook that is there and one that is not.
-        let (found, decoy) = match self.find_hook(&id).await? {
-            Some(hook) => {
-                self.find_hook(&none).await?;
-                lock(&self.intake().decoy).replace(id);
-                (Some(hook), false)
-            }
-            None => (self.stand_in().await?, true),
-        };
-        let Some(hook) = found.map(|entry| entry.record) else {
-            return Ok(None);
-        };
-        self.equipped(hook, decoy).await
-    }
-
-    /// Any hook that is there; `None` where there is none at all.
-    async fn stand_in(&self) -> Result<Option<Versioned<Hook>>, Problem> {
-        let known = lock(&self.intake().decoy).clone();
-        if let Some(id) = known
-            && let Some(hook) = self.find_hook(&id).await?
-        {
-            return Ok(Some(hook));
-        }
-        let mut page = self.list(&Listing::Hooks, None, 1, as_hook).await?;
-        let first = page.items.pop();
-        let id = first.as_ref().map(|hook| hook.record.id.clone());
-        *lock(&self.intake().decoy) = id;
-        Ok(first)
-    }
-
-    /// A hook with all that its deliveries are verified with.
-    async fn equipped(&self, hook: Hook, decoy: bool) -> Result<Option<Candidate>, Problem> {
-        let secrets = self.find_hook_secrets(&hook.id).await?;
-        let host = self.host(&hook.host).await?.record;
-        let Ok(description) = self.description(&host) else {
-            tracing::warn!(hook.id = %hook.id, "A delivery can't be verified: the plugin of its provider is not loaded");
-            return Ok(None);
-        };
-        let support = description.hooks.clone();
-        let scheme = support.scheme(&hook.scheme).cloned();
-        let (Some(secrets), Some(scheme)) = (secrets, scheme) else {
-            return Ok(None);
-        };
-        Ok(Some(Candidate {
-            hook,
-            secrets: secrets.record,
-            support,
-            scheme,
-            decoy,
-        }))
-    }
-
-    fn note_rejection(&self, candidate: &Candidate, now: Timestamp) {
-        let none = HookId::parse(NO_HOOK).ok();
-        // What does not exist is noted as well: it takes as long.
-        let id = none
-            .filter(|_| candidate.decoy)
-            .unwrap_or_else(|| candidate.hook.id.clone());
-        lock(&self.intake().rejected).insert(id, now);
     }
 
     fn proven(&self, candidate: &Candidate, claim: Claim<'_>) -> Proven {

@@ -77,10 +77,7 @@ pub(super) fn signed<'a>(
     headers: Headers<'_>,
     body: &'a [u8],
 ) -> Option<Cow<'a, [u8]>> {
-    let form = "application/x-www-form-urlencoded";
-    let kind = headers.only("content-type").unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if support.form_member.is_empty() || !kind.eq_ignore_ascii_case(form) {
+    if !is_form(support, headers) {
         return Some(Cow::Borrowed(body));
     }
     let mut members =
@@ -89,6 +86,14 @@ pub(super) fn signed<'a>(
         (Some((_, text)), None) => Some(Cow::Owned(text.into_owned().into_bytes())),
         _ => None,
     }
+}
+
+/// Whether the JSON, which is what is signed, is a member of a form.
+pub(super) fn is_form(support: &HookSupport, headers: Headers<'_>) -> bool {
+    let form = "application/x-www-form-urlencoded";
+    let kind = headers.only("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    !support.form_member.is_empty() && kind.eq_ignore_ascii_case(form)
 }
 
 /// The secrets that a delivery may be signed with at `now`. An empty one is none.
@@ -155,22 +160,29 @@ impl Claim<'_> {
     }
 
     fn standard(&self, secret: &Secret) -> bool {
+        let key = standard_key(secret);
+        let message = [self.standard_head().as_bytes(), self.body].concat();
+        let signed =
+            self.any_standard(|mac| is_mac(key.as_deref().unwrap_or(&NOTHING), &message, mac));
+        signed & self.is_standard() & key.is_some()
+    }
+
+    /// What is signed before the body.
+    fn standard_head(&self) -> String {
         let id = self.headers.only(STANDARD_ID);
         let time = self.headers.only(&self.scheme.timestamp_header);
-        let key = secret
-            .expose()
-            .strip_prefix("whsec_")
-            .and_then(|text| BASE64.decode(text.as_bytes()).ok())
-            .filter(|key| !key.is_empty());
-        let head = format!("{}.{}.", id.unwrap_or_default(), time.unwrap_or_default());
-        let message = [head.as_bytes(), self.body].concat();
-        let signed = self.any_standard(key.as_deref().unwrap_or(&NOTHING), &message);
+        format!("{}.{}.", id.unwrap_or_default(), time.unwrap_or_default())
+    }
+
+    /// Whether what is beside the signature is there, and of this time.
+    fn is_standard(&self) -> bool {
+        let time = self.headers.only(&self.scheme.timestamp_header);
         let fresh = time.is_some_and(|time| self.is_fresh(time, 1000, STANDARD_WINDOW));
-        signed & fresh & id.is_some() & key.is_some()
+        fresh & self.headers.only(STANDARD_ID).is_some()
     }
 
     /// Whether one of the signatures in the header is right. Those of another version are passed over.
-    fn any_standard(&self, key: &[u8], message: &[u8]) -> bool {
+    fn any_standard(&self, is_right: impl Fn(Option<&[u8]>) -> bool) -> bool {
         let sent = self.headers.only(&self.scheme.header);
         let parts: Vec<_> = sent.unwrap_or_default().split(' ').collect();
         let well_formed =
@@ -179,10 +191,61 @@ impl Claim<'_> {
         for part in parts.iter().take(MOST_SIGNATURES) {
             let mac = part.strip_prefix("v1,");
             let mac = mac.and_then(|text| BASE64.decode(text.as_bytes()).ok());
-            let matches = is_mac(key, message, mac.as_deref());
+            let matches = is_right(mac.as_deref());
             right |= mac.is_some() & matches;
         }
         right & well_formed
+    }
+
+    /// Whether the body is part of what is signed.
+    pub(super) fn covers_body(&self) -> bool {
+        matches!(
+            self.scheme.kind,
+            SignatureKind::BodyHmacSha256 | SignatureKind::StandardWebhooks
+        )
+    }
+
+    /// Begins with a body that comes in pieces, for each of `secrets`; [`Self::holds_over`] ends it. Where the body is not
+    /// signed as much is computed.
+    pub(super) fn begin(&self, secrets: &[&Secret]) -> Vec<hmac::Context> {
+        let begun = secrets.iter().map(|secret| {
+            let standard = self.scheme.kind == SignatureKind::StandardWebhooks;
+            let key = standard.then(|| standard_key(secret)).flatten();
+            let key = match &key {
+                Some(key) => key,
+                None if standard => &NOTHING[..],
+                None => secret.expose().as_bytes(),
+            };
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+            let mut body = hmac::Context::with_key(&key);
+            if standard {
+                body.update(self.standard_head().as_bytes());
+            }
+            body
+        });
+        begun.collect()
+    }
+
+    /// Whether a body that came in pieces is signed with one of `secrets`, which it was begun with.
+    pub(super) fn holds_over(&self, secrets: &[&Secret], bodies: &[hmac::Context]) -> bool {
+        let mut right = false;
+        for (secret, body) in secrets.iter().zip(bodies) {
+            let tag = body.clone().sign();
+            right |= match self.scheme.kind {
+                SignatureKind::StandardWebhooks => {
+                    let signed = self.any_standard(|mac| is_tag(&tag, mac));
+                    signed & self.is_standard() & standard_key(secret).is_some()
+                }
+                SignatureKind::BodyHmacSha256 => {
+                    let sent = self.presented();
+                    let sent = sent.and_then(|text| HEXLOWER.decode(text.as_bytes()).ok());
+                    let matches = is_tag(&tag, sent.as_deref());
+                    sent.is_some() & matches
+                }
+                SignatureKind::Token | SignatureKind::TimestampHmacSha256 => false,
+            };
+        }
+        right
     }
 
     fn timestamp_hmac(&self, secret: &Secret) -> bool {
@@ -216,9 +279,24 @@ impl Claim<'_> {
     }
 }
 
+/// The key of a Standard Webhooks secret; `None` where it is not in that form.
+fn standard_key(secret: &Secret) -> Option<Vec<u8>> {
+    let text = secret.expose().strip_prefix("whsec_")?;
+    let key = BASE64.decode(text.as_bytes()).ok()?;
+    (!key.is_empty()).then_some(key)
+}
+
 fn is_mac(key: &[u8], message: &[u8], mac: Option<&[u8]>) -> bool {
+    tracing::trace!(bytes = message.len(), "A MAC is computed");
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     hmac::verify(&key, message, mac.unwrap_or(&NOTHING)).is_ok()
+}
+
+/// Whether a MAC is this one, compared in constant time as [`same`] does.
+fn is_tag(tag: &hmac::Tag, mac: Option<&[u8]>) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref());
+    let right = hmac::sign(&key, tag.as_ref());
+    hmac::verify(&key, mac.unwrap_or(&NOTHING), right.as_ref()).is_ok()
 }
 
 /// Compares in constant time: equal texts have equal MACs under any key.

@@ -65,13 +65,11 @@ async fn w6_unknown_hook_and_wrong_signature_are_the_same() {
 async fn w4_a_hook_has_one_scheme() {
     let hooked = Hooked::new().await;
     hooked.hook(2, "time").await;
-    hooked.hook(3, "gone").await;
     let body = format!("push {MAIN} - a");
     let ms = hooked.world.clock.now().unix_ms();
     for (n, incoming) in [
         (1, weakly_signed(1, ms, &body)),
         (2, signed(2, "id", &body)),
-        (3, signed(3, "id", &body)),
         (
             2,
             incoming(2, &[("x-forge-token", crate::support::SECRET)], &body),

@@ -24,7 +24,7 @@ use bindery_core::{
     link::Link,
     name::{HostName, LinkId, NamespaceName, ProviderName},
     namespace::NamespaceKind,
-    port::{BoxFuture, Clock, Entropy},
+    port::{BoxFuture, Clock, Entropy, Vault},
     problem::Problem,
     provider::{Identity, Output},
     secret::Secret,
@@ -138,6 +138,11 @@ impl World {
         )
         .await;
         self.engine.recover().await.expect("recovery");
+    }
+
+    /// Another engine, over a vault that tells what is asked of it.
+    pub(crate) fn engine_over(&self, vault: Arc<dyn Vault>) -> Engine {
+        engine_of(vault, &self.clock, &self.forge, &self.plugin)
     }
 
     async fn set_up(&self) {
@@ -311,8 +316,18 @@ async fn engine(
         .await
         .expect("vault opens");
     let vault = Arc::new(vault);
+    let engine = engine_of(Arc::clone(&vault) as _, clock, forge, plugin);
+    (engine, vault)
+}
+
+fn engine_of(
+    vault: Arc<dyn Vault>,
+    clock: &Arc<VirtualClock>,
+    forge: &Arc<ScriptedForge>,
+    plugin: &Arc<ScriptedPlugin>,
+) -> Engine {
     let ports = Ports {
-        vault: Arc::clone(&vault) as _,
+        vault,
         egress: Arc::clone(forge) as _,
         providers: Arc::clone(plugin) as _,
         clock: Arc::clone(clock) as _,
@@ -326,7 +341,7 @@ async fn engine(
         public_url: "https://bindery.example".to_owned(),
         return_addresses,
     };
-    (Engine::new(ports, config), vault)
+    Engine::new(ports, config)
 }
 
 pub(crate) fn wanted(link: &LinkId) -> Wanted {

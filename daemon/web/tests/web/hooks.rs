@@ -1,19 +1,26 @@
 //! What providers deliver.
 
+use std::{convert::Infallible, time::Duration};
+
+use axum::body::Body;
 use bindery_core::{
     hook::{Hook, HookSecrets, HookState},
     name::{HookId, HostName},
-    port::{Change, Expect, Key, Record, Vault},
+    port::{Change, Entry, Expect, Key, Record, Vault},
     secret::Secret,
     time::Timestamp,
 };
 use bindery_engine::intake::Limits;
 use data_encoding::HEXLOWER;
+use futures_util::{Stream, StreamExt, stream};
+use http::{Request, StatusCode};
 use ring::hmac;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::Instant,
 };
+use tower::ServiceExt;
 
 use crate::{
     browser::{Browser, Reply, parse},
@@ -164,6 +171,122 @@ async fn w5_bodies_are_bounded() {
     let whole = "x".repeat(100);
     let reply = deliver(&world, ID, &whole, &sign(whole.as_bytes()), "").await;
     assert_eq!(reply.status, 202);
+}
+
+/// A provider that switches hooks off for a refusal hears yes for what is too long and signed, announced or not, and refs are
+/// compared; who has no secret hears the same for each hook (W6).
+#[tokio::test]
+async fn a_hook_is_not_lost_to_long_deliveries() {
+    let world = hooked().await;
+    world
+        .forge
+        .describe_as(|known| known.hooks.failures_disable = true);
+    world.engine.set_intake_limits(Limits {
+        body_bytes: 100,
+        ..Limits::default()
+    });
+    let long = "x".repeat(101);
+    let right = sign(long.as_bytes());
+    let unknown = "mfrggzdfmztwq2lknnwg23tpob";
+    for (id, signature) in [(unknown, right.as_str()), (ID, "00"), (unknown, "00")] {
+        assert_eq!(deliver(&world, id, &long, signature, "").await.status, 413);
+    }
+    assert!(!hook(&world).await.reconcile_due);
+    assert_eq!(deliver(&world, ID, &long, &right, "").await.status, 202);
+    assert!(hook(&world).await.reconcile_due);
+    let chunked = format!(
+        "POST /hooks/{ID} HTTP/1.1\r\nhost: bindery\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\
+         x-hub-signature-256: sha256={right}\r\n\r\n32\r\n{}\r\n33\r\n{}\r\n0\r\n\r\n",
+        &long[..50],
+        &long[50..]
+    );
+    assert_eq!(talk(&world, &chunked).await.status, 202);
+    let endless = format!(
+        "POST /hooks/{ID} HTTP/1.1\r\nhost: bindery\r\nconnection: close\r\ncontent-length: 99999999\r\n\
+         x-hub-signature-256: sha256={right}\r\n\r\n"
+    );
+    assert_eq!(talk(&world, &endless).await.status, 413);
+}
+
+async fn hook(world: &World) -> Hook {
+    let key = Key::Hook(HookId::parse(ID).expect("id"));
+    match world.vault.get(&key).await.expect("vault") {
+        Some(Entry {
+            record: Record::Hook(hook),
+            ..
+        }) => hook,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A signed request whose body is `pieces`.
+fn request(
+    signed: &str,
+    pieces: impl Stream<Item = Result<String, Infallible>> + Send + 'static,
+) -> Request<Body> {
+    let signature = format!("sha256={}", sign(signed.as_bytes()));
+    Request::post(format!("/hooks/{ID}"))
+        .header("x-hub-signature-256", signature)
+        .header("content-type", "application/json")
+        .body(Body::from_stream(pieces))
+        .expect("request")
+}
+
+/// Time that an answer takes, and its status. Time is virtual: it passes where nobody has anything to do.
+async fn answered(world: &World, request: Request<Body>) -> (StatusCode, Duration) {
+    let start = Instant::now();
+    let response = world.router.clone().oneshot(request).await;
+    (response.expect("answer").status(), start.elapsed())
+}
+
+/// Providers give up after ten seconds. A body that stops coming is answered before, with 503: a 4xx would count as final.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_answered_in_time() {
+    let world = hooked().await;
+    let piece = stream::iter([Ok("x".to_owned())]);
+    let stalled = request("xyz", piece.chain(stream::pending()));
+    let (status, took) = answered(&world, stalled).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(took, Duration::from_secs(8));
+    assert_eq!(stored(&world).await, None);
+}
+
+/// One time is for body and store together: what is not durable then is not promised.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stalls_is_answered_in_time() {
+    let world = hooked().await;
+    world.vault.stall();
+    let late = stream::once(async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok("xyz".to_owned())
+    });
+    let (status, took) = answered(&world, request("xyz", late)).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(took, Duration::from_secs(9));
+}
+
+/// W5: a body takes its room for as long as it is being stored, also when its sender was answered long ago.
+#[tokio::test(start_paused = true)]
+async fn w5_what_is_being_stored_takes_its_room() {
+    let world = hooked().await;
+    world.vault.stall();
+    let body = |n: u8| char::from(b'a' + n).to_string().repeat(8 << 20);
+    let sent = |n: u8| {
+        let body = body(n);
+        request(&body.clone(), stream::iter([Ok(body)]))
+    };
+    for n in 0..8 {
+        let (status, took) = answered(&world, sent(n)).await;
+        assert_eq!(
+            (status, took.as_secs()),
+            (StatusCode::SERVICE_UNAVAILABLE, 9)
+        );
+    }
+    let (status, took) = answered(&world, sent(8)).await;
+    assert_eq!(
+        (status, took.as_secs()),
+        (StatusCode::SERVICE_UNAVAILABLE, 0)
+    );
 }
 
 /// W7: over the limit the answer says when to come again: 429 for a hook, 503 for a full queue.

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use axum::Router;
 use bindery_core::{
     link::Link,
     name::{HostName, LinkId, NamespaceName, ProviderName},
@@ -74,6 +75,8 @@ impl Default for Setting {
 /// A listener over the real engine with one pending link.
 pub struct World {
     pub address: SocketAddr,
+    /// What serves behind the listener.
+    pub router: Router,
     pub engine: Engine,
     pub forge: Arc<Forge>,
     pub vault: Arc<MemoryVault>,
@@ -122,9 +125,11 @@ impl World {
         let callback = prepare(&engine, &vault, &setting).await;
         let start = new_link(&engine, &setting).await;
         let log = Arc::new(Log::default());
-        let address = listen(&engine, log.clone(), setting.rates, limits).await;
+        let router = router(&engine, log.clone(), setting.rates);
+        let address = listen(router.clone(), limits).await;
         Self {
             address,
+            router,
             engine,
             forge,
             vault,
@@ -225,11 +230,14 @@ async fn new_link(engine: &Engine, setting: &Setting) -> String {
     created.authorization.expect("a flow").uri
 }
 
-async fn listen(engine: &Engine, log: Arc<Log>, rates: Rates, limits: Limits) -> SocketAddr {
+fn router(engine: &Engine, log: Arc<Log>, rates: Rates) -> Router {
     let metrics = Arc::new(Mutex::new(Registry::default()));
     let readiness = Arc::new(EngineReadiness(engine.clone()));
     let state = WebState::new(engine.clone(), log, metrics, readiness).expect("public URL");
-    let router = bindery_web::router(state.with_rates(rates));
+    bindery_web::router(state.with_rates(rates))
+}
+
+async fn listen(router: Router, limits: Limits) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     tokio::spawn(bindery_web::serve(

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,6 +33,7 @@ pub(crate) struct ScriptedPlugin {
     client_secret: Mutex<Option<&'static str>>,
     held: watch::Sender<bool>,
     description: Mutex<Arc<Description>>,
+    unloaded: AtomicBool,
 }
 
 impl ScriptedPlugin {
@@ -41,6 +45,7 @@ impl ScriptedPlugin {
             client_secret: Mutex::default(),
             held: watch::channel(false).0,
             description: Mutex::new(Arc::new(description())),
+            unloaded: AtomicBool::new(false),
         }
     }
 
@@ -50,6 +55,11 @@ impl ScriptedPlugin {
         let mut changed = Description::clone(&known);
         change(&mut changed);
         *known = Arc::new(changed);
+    }
+
+    /// Whether the plugin is there at all.
+    pub(crate) fn load(&self, loaded: bool) {
+        self.unloaded.store(!loaded, Ordering::SeqCst);
     }
 
     /// Holds every answer until [`Self::release`].
@@ -204,7 +214,8 @@ impl Providers for ScriptedPlugin {
 
     fn describe(&self, provider: &ProviderName) -> Option<Arc<Description>> {
         let known = self.description.lock().expect("lock");
-        (provider.as_str() == "forge").then(|| Arc::clone(&known))
+        let there = provider.as_str() == "forge" && !self.unloaded.load(Ordering::SeqCst);
+        there.then(|| Arc::clone(&known))
     }
 
     fn start<'a>(

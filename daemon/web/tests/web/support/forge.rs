@@ -62,7 +62,17 @@ pub struct Forge {
     pub identity: Mutex<Identity>,
     /// Granted scopes.
     pub granted: Mutex<Option<Vec<String>>>,
-    description: Arc<Description>,
+    description: Mutex<Arc<Description>>,
+}
+
+impl Forge {
+    /// Changes what the plugin says of its provider.
+    pub fn describe_as(&self, change: impl FnOnce(&mut Description)) {
+        let mut known = lock(&self.description);
+        let mut changed = Description::clone(&known);
+        change(&mut changed);
+        *known = Arc::new(changed);
+    }
 }
 
 impl Egress for Forge {
@@ -127,11 +137,12 @@ impl Operation for Finished {
 
 impl Providers for Forge {
     fn list(&self) -> Vec<Arc<Description>> {
-        vec![self.description.clone()]
+        vec![lock(&self.description).clone()]
     }
 
     fn describe(&self, provider: &ProviderName) -> Option<Arc<Description>> {
-        (*provider == self.description.provider).then(|| self.description.clone())
+        let known = lock(&self.description).clone();
+        (*provider == known.provider).then_some(known)
     }
 
     fn start<'a>(
@@ -273,6 +284,6 @@ pub fn forge(login: &str) -> Forge {
         refuses: Mutex::new(None),
         identity: Mutex::new(identity),
         granted: Mutex::new(Some(granted)),
-        description: Arc::new(description()),
+        description: Mutex::new(Arc::new(description())),
     }
 }

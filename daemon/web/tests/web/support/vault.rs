@@ -1,6 +1,12 @@
 //! Records in memory.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bindery_core::{
     hook::HookSecrets,
@@ -17,7 +23,14 @@ use super::lock;
 
 /// Records in memory, with the versions that the real vault keeps.
 #[derive(Default)]
-pub struct MemoryVault(Mutex<BTreeMap<String, (u64, Record)>>);
+pub struct MemoryVault(Mutex<BTreeMap<String, (u64, Record)>>, AtomicBool);
+
+impl MemoryVault {
+    /// No commit ends any more.
+    pub fn stall(&self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+}
 
 fn name_of(key: &Key) -> String {
     format!("{key:?}")
@@ -141,6 +154,9 @@ impl Vault for MemoryVault {
     }
 
     fn commit(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<(), VaultError>> {
+        if self.1.load(Ordering::SeqCst) {
+            return Box::pin(std::future::pending());
+        }
         let mut records = lock(&self.0);
         let holds = |change: &Change| {
             let version = records
