@@ -56,7 +56,7 @@ impl Record for Provider {
             self.display_name.as_str().into(),
             versions(self).into(),
             methods(self).into(),
-            self.trigger_limits.as_str().into(),
+            limits(self).into(),
             state(self),
         ]
     }
@@ -66,7 +66,7 @@ impl Record for Provider {
             ("name", self.name.as_str().into()),
             ("platform", self.display_name.as_str().into()),
             ("versions", versions(self).into()),
-            ("trigger limits", self.trigger_limits.as_str().into()),
+            ("trigger limits", limits(self).into()),
             ("plugin", self.plugin_version.as_str().into()),
             ("plugin sha256", self.plugin_sha256.as_str().into()),
             ("methods", methods(self).into()),
@@ -88,6 +88,18 @@ fn versions(provider: &Provider) -> String {
     let own = Some(provider.platform_versions.clone()).filter(|text| !text.is_empty());
     own.into_iter()
         .chain(of_editions)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Limits on triggering of the provider, and of those editions that have others.
+fn limits(provider: &Provider) -> String {
+    let others = provider.editions.iter();
+    let others = others
+        .filter(|edition| edition.trigger_limits != provider.trigger_limits)
+        .map(|edition| format!("{}: {}", edition.display_name, edition.trigger_limits));
+    std::iter::once(provider.trigger_limits.clone())
+        .chain(others)
         .collect::<Vec<_>>()
         .join("; ")
 }

@@ -21,6 +21,10 @@ const REFRESH_IDLE_S: u64 = 15_897_600;
 /// Tokens of installations: one hour.
 const INSTALLATION_TOKEN_S: u64 = 3600;
 
+/// What a push can be too large for. Bindery compares refs from time to time, so such a push triggers a build a little later.
+const TRIGGER_LIMITS: &str = "None, since refs are compared: GitHub itself sends no webhook for more than 3 tags or 5,000 \
+    branches in one push, nor above 25 MB";
+
 /// Whether the host is one that GitHub itself operates.
 pub(crate) fn is_cloud(cx: &Cx) -> bool {
     cx.edition() == CLOUD
@@ -66,7 +70,7 @@ fn server() -> Description {
         secrets: secrets(),
         display_name: "GitHub".to_owned(),
         platform_versions: "github.com, GHE.com, Enterprise Server 3.9 and later".to_owned(),
-        trigger_limits: "None".to_owned(),
+        trigger_limits: TRIGGER_LIMITS.to_owned(),
         endpoints: Some(endpoints()),
         auth_methods: vec![oauth(), device(), access_token(), app()],
         token_kinds: token_kinds(),

@@ -30,6 +30,10 @@ pub(crate) const UNUSABLE: [(&str, &str, &str); 9] = [
     ("gloas-", "client_secret", "an application's secret"),
 ];
 
+/// What a push can be too large for. Bindery compares refs from time to time, so such a push triggers a build a little later.
+const TRIGGER_LIMITS: &str = "None, since refs are compared: GitLab itself sends no webhook for a push of more than 3 branches or \
+    tags, nor above 25 MB";
+
 pub(crate) fn description() -> Description {
     Description {
         provider: "gitlab".to_owned(),
@@ -40,7 +44,7 @@ pub(crate) fn description() -> Description {
             .to_vec(),
         display_name: "GitLab".to_owned(),
         platform_versions: "gitlab.com, Self-Managed and Dedicated 16.10 and later".to_owned(),
-        trigger_limits: "None".to_owned(),
+        trigger_limits: TRIGGER_LIMITS.to_owned(),
         endpoints: Some(endpoints()),
         auth_methods: vec![oauth(), device(), access_token()],
         token_kinds: token_kinds(),

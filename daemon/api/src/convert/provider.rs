@@ -113,15 +113,23 @@ fn scopes(entry: &bindery_core::provider::PermissionScopes) -> wire::PermissionS
 }
 
 fn capabilities(description: &Description) -> wire::Capabilities {
-    let revocation = &description.revocation;
-    let can_revoke = description.operations.contains(&OperationKind::Revoke);
+    let (revocation, hooks) = (&description.revocation, &description.hooks);
+    let can = |operation| description.operations.contains(&operation);
+    let can_revoke = can(OperationKind::Revoke);
+    let webhooks = can(OperationKind::CreateHook) && !hooks.schemes.is_empty();
     wire::Capabilities {
+        webhooks,
+        max_webhooks_per_repository: if webhooks {
+            hooks.hooks_per_repository
+        } else {
+            0
+        },
+        redelivery: webhooks && can(OperationKind::ListDeliveries) && can(OperationKind::Redeliver),
         token_revocation: can_revoke && revocation.access_token,
         grant_revocation: (can_revoke || !description.endpoints.revoke.is_empty())
             && revocation.oauth,
         grant_shared_by_identity: revocation.kills_siblings,
-        narrowing: description.operations.contains(&OperationKind::MintToken),
-        ..wire::Capabilities::default()
+        narrowing: can(OperationKind::MintToken),
     }
 }
 

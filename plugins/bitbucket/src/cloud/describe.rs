@@ -20,6 +20,10 @@ pub(crate) const AUTHORIZATIONS_PAGE: &str = "/account/settings/app-authorizatio
 pub(crate) const API_TOKENS_PAGE: &str =
     "https://id.atlassian.com/manage-profile/security/api-tokens";
 
+/// What a push can be too large for. Bindery compares refs from time to time, so such a push triggers a build a little later.
+const TRIGGER_LIMITS: &str =
+    "None, since refs are compared: Bitbucket Cloud itself may send no webhook above 256 KB";
+
 const DAY: u64 = 86_400;
 
 pub(crate) fn edition() -> Description {
@@ -28,7 +32,7 @@ pub(crate) fn edition() -> Description {
         edition_webs: vec!["https://bitbucket.org".to_owned()],
         display_name: "Bitbucket Cloud".to_owned(),
         platform_versions: "bitbucket.org".to_owned(),
-        trigger_limits: "None".to_owned(),
+        trigger_limits: TRIGGER_LIMITS.to_owned(),
         endpoints: Some(endpoints()),
         auth_methods: vec![oauth(), access_token()],
         token_kinds: token_kinds(),

@@ -2,7 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
     name::ProviderName,
-    provider::{Endpoints, HookSupport, Permission, RateLimitHeaders, RevocationSupport},
+    provider::{
+        Endpoints, HookSupport, Permission, RateLimitHeaders, RevocationSupport, SignatureKind,
+        SignatureScheme,
+    },
 };
 
 use super::*;
@@ -117,6 +120,39 @@ fn capabilities_are_true() {
     let here = can(&description());
     assert!(here.narrowing && here.grant_revocation && !here.token_revocation);
     assert!(!here.webhooks && !here.redelivery);
+    let hooked = Description {
+        operations: vec![
+            OperationKind::CreateHook,
+            OperationKind::ListDeliveries,
+            OperationKind::Redeliver,
+        ],
+        hooks: HookSupport {
+            schemes: vec![SignatureScheme {
+                name: "token".to_owned(),
+                kind: SignatureKind::Token,
+                header: "x-token".to_owned(),
+                prefix: String::new(),
+                timestamp_header: String::new(),
+                weak: true,
+            }],
+            hooks_per_repository: 20,
+            ..HookSupport::default()
+        },
+        ..description()
+    };
+    let can_hook = can(&hooked);
+    assert!(can_hook.webhooks && can_hook.redelivery);
+    assert_eq!(can_hook.max_webhooks_per_repository, 20);
+    let once = Description {
+        operations: vec![OperationKind::CreateHook],
+        ..hooked.clone()
+    };
+    assert!(can(&once).webhooks && !can(&once).redelivery);
+    let unsigned = Description {
+        hooks: HookSupport::default(),
+        ..hooked
+    };
+    assert!(!can(&unsigned).webhooks && !can(&unsigned).redelivery);
     let nothing = Description {
         operations: Vec::new(),
         ..description()
