@@ -73,9 +73,33 @@ impl Engine {
         host: &'a Host,
         token: &Secret,
     ) -> Result<Context<'a>, Problem> {
-        let mut secrets = match link.auth_kind {
-            AuthKind::AppInstallation => self.app_secrets(host).await?,
-            _ => SecretSet::new(),
+        let as_app = link.auth_kind == AuthKind::AppInstallation;
+        self.link_context_with(link, host, token, as_app).await
+    }
+
+    /// As [`Engine::link_context`], for listing organizations. What organizations were asked to install the host's app a
+    /// provider tells to the app alone, also where a person's link asks.
+    pub(crate) async fn organizations_context<'a>(
+        &self,
+        link: &Link,
+        host: &'a Host,
+        token: &Secret,
+    ) -> Result<Context<'a>, Problem> {
+        let as_app = host.app.is_some() || link.auth_kind == AuthKind::AppInstallation;
+        self.link_context_with(link, host, token, as_app).await
+    }
+
+    /// `as_app` lets the operation ask as the host's app, too.
+    async fn link_context_with<'a>(
+        &self,
+        link: &Link,
+        host: &'a Host,
+        token: &Secret,
+        as_app: bool,
+    ) -> Result<Context<'a>, Problem> {
+        let mut secrets = match as_app {
+            true => self.app_secrets(host).await?,
+            false => SecretSet::new(),
         };
         secrets.insert("access_token", token.duplicate());
         Context::new(host, facts(link, host), secrets)

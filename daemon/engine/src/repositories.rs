@@ -247,7 +247,12 @@ impl Engine {
         input: Input,
         hook_secret: Option<&Secret>,
     ) -> Result<Outcome, Problem> {
-        let context = self.link_context(link, host, token).await?;
+        let context = match input {
+            Input::ListOrganizations { .. } => {
+                self.organizations_context(link, host, token).await?
+            }
+            _ => self.link_context(link, host, token).await?,
+        };
         let context = match hook_secret {
             Some(secret) => context.with_secret(HOOK_SECRET, secret),
             None => context,

@@ -4,6 +4,7 @@
 //! a question that a barred application gets no answer to.
 
 mod app;
+mod requested;
 mod verdict;
 
 use std::collections::HashSet;

@@ -226,10 +226,7 @@ impl Engine {
         token: &Secret,
     ) -> Vec<Finding> {
         let input = Input::ListOrganizations { page_size: 100 };
-        let Ok(context) = self.link_context(link, host, token).await else {
-            return Vec::new();
-        };
-        let Ok(outcome) = self.run(context, input).await else {
+        let Ok(outcome) = self.ask_once(link, host, token, input, None).await else {
             return Vec::new();
         };
         let pages = outcome.pages.into_iter().chain([outcome.last]);

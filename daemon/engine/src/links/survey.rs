@@ -145,8 +145,8 @@ impl Engine {
     /// Asks with the current token, once.
     async fn ask_as(&self, link: &Link, host: &Host, input: Input) -> Result<Outcome, Problem> {
         let grant = self.fresh_grant(link, host, Duration::ZERO).await?;
-        let context = self.link_context(link, host, &grant.access_token).await?;
-        self.run(context, input).await
+        self.ask_once(link, host, &grant.access_token, input, None)
+            .await
     }
 }
 

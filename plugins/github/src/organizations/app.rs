@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use bindery_plugin_sdk::{Cx, Result, v1};
 
-use super::{Organization, Verdict, granted};
+use super::{Organization, Verdict, granted, requested::Requested};
 use crate::{
     describe::install_page,
     installation::{self, Account, Installation},
@@ -27,28 +27,36 @@ pub(super) async fn of_installation(cx: &Cx) -> Result<()> {
     Ok(())
 }
 
-/// Organizations where the app is installed, whether or not the person's own list shows them.
-pub(super) struct Installed(Vec<Installation>);
+/// Organizations where the app is installed, whether or not the person's own list shows them, and those whose owners were
+/// asked to install it.
+pub(super) struct Installed {
+    all: Vec<Installation>,
+    requested: Requested,
+}
 
 impl Installed {
     pub(super) async fn read(cx: &Cx) -> Result<Self> {
         let mut all = installation::all_of_person(cx).await?;
         all.retain(|one| one.account.as_ref().is_some_and(Account::is_organization));
-        Ok(Self(all))
+        let requested = Requested::read(cx).await?;
+        Ok(Self { all, requested })
     }
 
     /// What is known of an organization of the person's list.
     pub(super) fn judge(&self, cx: &Cx, found: &Organization) -> Result<Verdict> {
         let of = |one: &&Installation| one.account.as_ref().is_some_and(|on| on.id == found.id);
-        match self.0.iter().find(of) {
+        match self.all.iter().find(of) {
             Some(installed) => Ok(judge(cx, installed)),
-            None => self.not_installed(cx, &found.login),
+            None => match self.requested.verdict(cx, found)? {
+                Some(pending) => Ok(pending),
+                None => self.not_installed(cx, &found.login),
+            },
         }
     }
 
     /// The app's name is known from where it is installed. Elsewhere the organization's own list of apps is the page.
     fn not_installed(&self, cx: &Cx, name: &str) -> Result<Verdict> {
-        let slug = self.0.iter().map(|one| one.app_slug.as_str());
+        let slug = self.all.iter().map(|one| one.app_slug.as_str());
         let page = match slug.into_iter().find(|slug| !slug.is_empty()) {
             Some(slug) => install_page(cx, slug)?,
             None => cx
@@ -65,7 +73,7 @@ impl Installed {
 
     /// Organizations that the person's list left out.
     pub(super) fn rest(&self, cx: &Cx, seen: &HashSet<u64>) -> v1::OrganizationPage {
-        let left_out = self.0.iter().filter_map(|one| {
+        let left_out = self.all.iter().filter_map(|one| {
             let account = one.account.as_ref().filter(|on| !seen.contains(&on.id))?;
             Some(item(account, judge(cx, one)))
         });

@@ -78,6 +78,58 @@ fn organizations_are_where_the_app_is() {
     );
 }
 
+/// Where the owners were asked and have not decided, waiting is told, and by whom it was asked; only the app is told of it.
+/// Where the app can't be asked, the organization is one without the app.
+#[test]
+fn what_owners_were_asked_for_is_pending() {
+    let requests = api("/app/installation-requests?per_page=100");
+    let second = api("/app/installation-requests?per_page=100&page=2");
+    let asked = |id: u32, kind: &str| {
+        format!(
+            r#"[{{"account":{{"id":{id},"type":"{kind}"}},"requester":{{"login":"octocat"}}}}]"#
+        )
+    };
+    let first =
+        Reply::json(200, asked(4, "User")).header("link", &format!(r#"<{second}>; rel="next""#));
+    let run = |replies: Vec<(&str, Reply)>| {
+        let mut driver = app_user().credential(v1::Credential {
+            auth_kind: v1::AuthKind::OauthCode.into(),
+            token_kind: "app_user".to_owned(),
+            app_id: "77".to_owned(),
+            ..v1::Credential::default()
+        });
+        let signed = Reply::result(effect_result::Kind::Signed(true));
+        driver = driver.on("SIGN_JWT", "app_private_key", signed);
+        for (url, reply) in replies {
+            driver = driver.on("GET", url, reply);
+        }
+        let orgs = r#"[{"id":4,"login":"other"},{"id":5,"login":"bare"}]"#;
+        let run = driver
+            .on("GET", &api(MINE), list(&[]))
+            .on(
+                "GET",
+                &api("/user/orgs?per_page=100"),
+                Reply::json(200, orgs),
+            )
+            .run(v1::ListOrganizations::default());
+        let told = run.organizations().into_iter();
+        told.map(|one| (one.access(), one.who(), one.reason.clone()))
+            .collect::<Vec<_>>()
+    };
+    let owner = Actor::OrganizationOwner;
+    let bare = "the app is not installed in the organization";
+    let told = run(vec![
+        (&requests, first),
+        (&second, Reply::json(200, asked(5, "Organization"))),
+    ]);
+    assert_eq!(told[0], (Access::NotInstalled, owner, bare.to_owned()));
+    let pending = "octocat asked for the app, and no owner has decided yet";
+    assert_eq!(told[1], (Access::RequestPending, owner, pending.to_owned()));
+    let unknown = Reply::json(404, r#"{"message":"Not Found"}"#);
+    let told = run(vec![(&requests, unknown)]);
+    assert_eq!(told[1], (Access::NotInstalled, owner, bare.to_owned()));
+}
+
 /// Enterprise Server has the page of an app elsewhere.
 #[test]
 fn the_install_page_is_the_editions() {
