@@ -226,6 +226,23 @@ impl Host {
         }
     }
 
+    /// Whether both are one forge under two names: an operator may have configured it twice, for example inside and outside.
+    /// What is taken from the one is taken from the other.
+    #[must_use]
+    pub fn is_same_forge(&self, other: &Self) -> bool {
+        let places = |host: &Self| {
+            [
+                host.web_url.clone(),
+                host.internal_web_url.clone(),
+                host.api_url.clone(),
+                host.internal_api_url.clone(),
+            ]
+        };
+        let others = places(other);
+        let mut known = places(self).into_iter().filter(|url| !url.is_empty());
+        self.provider == other.provider && known.any(|url| others.contains(&url))
+    }
+
     /// A page at this host: `template` with `{web}`, `{client_id}` and `{app_slug}` filled in, each empty where not known.
     #[must_use]
     pub fn fill_page(&self, template: &str) -> String {

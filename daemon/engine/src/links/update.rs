@@ -51,8 +51,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_UNLINKED`, `METHOD_NOT_SUPPORTED` where the token can't be replaced, and what the
-    /// vault says.
+    /// `NOT_FOUND`, `ETAG_MISMATCH`, `LINK_UNLINKED`, `METHOD_NOT_SUPPORTED` where the token can't be replaced, `GRANT_SHARED`
+    /// where other links hold the same one, and what the vault says.
     pub async fn update_link(
         &self,
         namespace: &NamespaceName,
@@ -74,6 +74,7 @@ impl Engine {
             if wanted.rotate_token == Some(true) {
                 let host = self.host(&link.host).await?.record;
                 rotation::rotatable(&link, self.description(&host)?.as_ref())?;
+                self.refuse_shared_token(&link).await?;
             }
             let before = link.clone();
             wanted.put_into(&mut link);

@@ -49,6 +49,10 @@ impl Engine {
             }
             Err(problem) => return Err(self.rotate_later(&stand, None, problem).await?),
         }
+        if let Err(problem) = self.refuse_shared_token(link).await {
+            let problem = problem.retry(Some(REFUSED));
+            return Err(self.rotate_later(&stand, None, problem).await?);
+        }
         let (namespace, id) = (&link.namespace, &link.id);
         let previous = stand.intent.clone().map(found_out);
         let intent = next_attempt(&stand.grant.record, previous, namespace, id, self.now());

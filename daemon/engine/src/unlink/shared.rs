@@ -1,6 +1,7 @@
 //! Grants that several links live on: who would lose it, who is told, and what an unlink would do.
 
 use bindery_core::{
+    host::Host,
     link::{Cause, Link, Stage},
     name::{LinkId, NamespaceName},
     port::Listing,
@@ -10,7 +11,7 @@ use bindery_core::{
 };
 
 use super::{SharedGrant, opened};
-use crate::{Engine, records::as_link};
+use crate::{Engine, hosts::as_host, records::as_link, sha256};
 
 /// How many links a message names.
 const NAMED: usize = 10;
@@ -31,13 +32,16 @@ impl Engine {
         }
         let link = self.link(namespace, id).await?.record;
         let mut receipt = opened(&link, self.now());
-        receipt.affected = names(&self.siblings(&link).await?);
+        let host = self.host(&link.host).await?.record;
+        let description = self.description(&host)?;
+        let siblings = self.siblings(&link).await?;
+        receipt.affected = names(&lost(&link, &description, &siblings));
         for planned in self.planned_hooks(&link).await? {
             receipt.record_one(planned);
         }
-        let host = self.host(&link.host).await?.record;
-        let description = self.description(&host)?;
-        if let Some(page) = by_hand(&link, &description) {
+        // A token that others hold as well stays, and nobody is sent to delete it.
+        let kept = link.auth_kind == AuthKind::AccessToken && !siblings.is_empty();
+        if let Some(page) = by_hand(&link, &description).filter(|_| !kept) {
             let action_uri = host.fill_page(page);
             let message = "the provider has no call for it; a person does it there".to_owned();
             let outcome = Outcome::Impossible { action_uri };
@@ -58,11 +62,27 @@ impl Engine {
         if shared == SharedGrant::Keep || link.generation == 0 {
             return Ok(Vec::new());
         }
-        let siblings = names(&self.siblings(link).await?);
-        if siblings.is_empty() || shared == SharedGrant::End {
-            return Ok(siblings);
+        let host = self.host(&link.host).await?.record;
+        let description = self.description(&host)?;
+        let siblings = self.siblings(link).await?;
+        let losing = names(&lost(link, &description, &siblings));
+        if losing.is_empty() || shared == SharedGrant::End {
+            return Ok(losing);
         }
-        Err(grant_shared(&siblings))
+        Err(grant_shared(link, &losing))
+    }
+
+    /// Refuses to replace a token that other links hold as well: the provider would end it for them.
+    pub(crate) async fn refuse_shared_token(&self, link: &Link) -> Result<(), Problem> {
+        let siblings = names(&self.siblings(link).await?);
+        if siblings.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "{} hold the same token, and would lose it when it is replaced; give each link a token of its own",
+            listed(&siblings)
+        );
+        Err(named(Problem::new(Reason::GrantShared, message), &siblings))
     }
 
     /// Tells the links that lived on a grant that it is gone.
@@ -80,21 +100,68 @@ impl Engine {
         Ok(())
     }
 
-    /// Other live links that lose their tokens when the grant of this one ends as a whole.
+    /// Other live links that lose their tokens when the grant of this one ends as a whole, on every host that is the same
+    /// forge.
     pub(super) async fn siblings(&self, link: &Link) -> Result<Vec<Link>, Problem> {
         let host = self.host(&link.host).await?.record;
         let description = self.description(&host)?;
         if !shares(link, &description) {
             return Ok(Vec::new());
         }
+        let hosts = self.hosts_of_forge(&host, link.auth_kind).await?;
+        let token = self.token_print(link, &host).await?;
         let mut siblings = Vec::new();
         for namespace in self.namespace_names().await? {
             let listing = Listing::Links(namespace);
-            let links = self.list_all(&listing, as_link).await?;
-            let links = links.into_iter().map(|entry| entry.record);
-            siblings.extend(links.filter(|other| is_sibling(link, other)));
+            for entry in self.list_all(&listing, as_link).await? {
+                let other = entry.record;
+                let Some(theirs) = hosts.iter().find(|host| host.name == other.host) else {
+                    continue;
+                };
+                if is_sibling(link, &other) && self.holds(&other, theirs, token.as_ref()).await? {
+                    siblings.push(other);
+                }
+            }
         }
         Ok(siblings)
+    }
+
+    /// Hosts that are the same forge as `host`, itself included; where tokens come from the forge's token endpoint, those with
+    /// the same client, to which the forge gives one grant.
+    async fn hosts_of_forge(&self, host: &Host, kind: AuthKind) -> Result<Vec<Host>, Problem> {
+        let by_client = matches!(kind, AuthKind::OAuthCode | AuthKind::Device);
+        let hosts = self.list_all(&Listing::Hosts, as_host).await?;
+        let hosts = hosts.into_iter().map(|entry| entry.record);
+        Ok(hosts
+            .filter(|other| {
+                let client = other.oauth_client_id == host.oauth_client_id;
+                other.name == host.name || (other.is_same_forge(host) && (client || !by_client))
+            })
+            .collect())
+    }
+
+    /// A digest of the token that a person gave a link; `None` for other links, and where there is none.
+    async fn token_print(&self, link: &Link, host: &Host) -> Result<Option<[u8; 32]>, Problem> {
+        if link.auth_kind != AuthKind::AccessToken {
+            return Ok(None);
+        }
+        let grant = self.find_grant(link, host).await?;
+        Ok(grant.map(|grant| sha256(grant.record.access_token.expose().as_bytes())))
+    }
+
+    /// Whether a link that may be a sibling is one. Of tokens that people make only the token itself tells: one person may have
+    /// made many. Digests are compared while both tokens are at hand, and none is kept.
+    async fn holds(
+        &self,
+        other: &Link,
+        host: &Host,
+        token: Option<&[u8; 32]>,
+    ) -> Result<bool, Problem> {
+        if other.auth_kind != AuthKind::AccessToken {
+            return Ok(true);
+        }
+        let theirs = self.token_print(other, host).await?;
+        Ok(theirs.is_some() && theirs.as_ref() == token)
     }
 }
 
@@ -102,19 +169,17 @@ impl Engine {
 fn shares(link: &Link, description: &Description) -> bool {
     match link.auth_kind {
         AuthKind::OAuthCode | AuthKind::Device => description.revocation.kills_siblings,
-        AuthKind::AppInstallation => true,
-        AuthKind::AccessToken => false,
+        AuthKind::AppInstallation | AuthKind::AccessToken => true,
     }
 }
 
-/// The same identity's grant to the same client, or the same installation. An identity that is not known may be the same.
+/// Whether another link may stand on the same grant: the same identity's, by the same way, or the same installation. An
+/// identity that is not known may be the same.
 fn is_sibling(link: &Link, other: &Link) -> bool {
     let oauth = |link: &Link| matches!(link.auth_kind, AuthKind::OAuthCode | AuthKind::Device);
+    let same_way = other.auth_kind == link.auth_kind || (oauth(link) && oauth(other));
     let same = match link.auth_kind {
-        AuthKind::AppInstallation => {
-            other.auth_kind == link.auth_kind && other.installation_id == link.installation_id
-        }
-        _ if !oauth(other) => false,
+        AuthKind::AppInstallation => other.installation_id == link.installation_id,
         _ => match (&link.identity, &other.identity) {
             (Some(one), Some(other)) => one.stable_id == other.stable_id,
             _ => other.generation > 0,
@@ -122,7 +187,16 @@ fn is_sibling(link: &Link, other: &Link) -> bool {
     };
     let live = !matches!(other.observed.stage, Stage::Unlinking | Stage::Unlinked);
     let another = (&link.namespace, &link.id) != (&other.namespace, &other.id);
-    same && live && another && other.host == link.host
+    same_way && same && live && another
+}
+
+/// Those of the siblings that lose something by this unlink: none, where a person's token can't be revoked by API.
+fn lost(link: &Link, description: &Description, siblings: &[Link]) -> Vec<Link> {
+    let stays = link.auth_kind == AuthKind::AccessToken && !description.revocation.access_token;
+    if stays {
+        return Vec::new();
+    }
+    siblings.to_vec()
 }
 
 /// The page where a person revokes, where the API can't.
@@ -144,17 +218,31 @@ fn names(links: &[Link]) -> Vec<String> {
     links.iter().map(Link::resource).collect()
 }
 
-fn grant_shared(siblings: &[String]) -> Problem {
-    let named = siblings.iter().take(NAMED).cloned().collect::<Vec<_>>();
-    let more = match siblings.len() - named.len() {
+fn grant_shared(link: &Link, siblings: &[String]) -> Problem {
+    let others = listed(siblings);
+    let message = match link.auth_kind {
+        AuthKind::AccessToken => {
+            format!("{others} hold the same token; accept that they lose it, or keep it for them")
+        }
+        _ => format!(
+            "the provider keeps one grant for this link and {others}; accept that they lose it, or keep the grant for them"
+        ),
+    };
+    named(Problem::new(Reason::GrantShared, message), siblings)
+}
+
+/// The first of them, and how many more there are.
+fn listed(links: &[String]) -> String {
+    let named = links.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    let more = match links.len() - named.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let message = format!(
-        "the provider keeps one grant for this link and {}{more}; accept that they lose it, or keep the grant for them",
-        named.join(", ")
-    );
-    let problem = Problem::new(Reason::GrantShared, message).act(Who::User, "");
-    let named = named.into_iter();
+    format!("{}{more}", named.join(", "))
+}
+
+fn named(problem: Problem, links: &[String]) -> Problem {
+    let problem = problem.act(Who::User, "");
+    let named = links.iter().take(NAMED).cloned();
     named.fold(problem, |problem, link| problem.with("link", link))
 }

@@ -92,6 +92,10 @@ impl Engine {
         force: bool,
     ) -> Result<(Outcome, String), Problem> {
         let shared = receipt.affected.is_empty() && !self.siblings(link).await?.is_empty();
+        if shared && link.auth_kind == AuthKind::AccessToken {
+            let message = "the token stays at the provider, since other links hold the same one";
+            return Ok((Outcome::Done, message.to_owned()));
+        }
         // A provider may know a grant only by a token that is still good; where none can be had, the old one is tried.
         let stale = self.last_refresh(link).await.err().filter(may_pass);
         let token = self.last_token(link, host).await?;

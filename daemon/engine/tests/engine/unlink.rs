@@ -2,7 +2,9 @@
 
 use bindery_core::{
     exchange::{RevokeOutcome, TokenHint},
-    link::{Cause, Stage},
+    link::{Cause, Link, Stage},
+    name::{HostName, NamespaceName},
+    port::{Key, Record},
     problem::Reason,
     provider::{FailureCode, Input, OperationKind, Output, Revocation, RevocationOutcome},
     receipt::{Outcome, StepKind},
@@ -10,11 +12,12 @@ use bindery_core::{
 };
 use bindery_engine::{
     hosts::HostUpdate,
+    links::NewLink,
     unlink::{SharedGrant, UnlinkOptions},
 };
 use bindery_store::{Call, Fault};
 
-use crate::support::{World, acme, failure, host_name, umbrella};
+use crate::support::{World, acme, failure, host_name, token_link, umbrella};
 
 fn outcome(receipt: &bindery_core::receipt::Receipt, kind: StepKind) -> Outcome {
     let step = receipt
@@ -305,6 +308,141 @@ async fn siblings_survive() {
         receipt.expect("receipt");
     }
     assert_eq!(*whole.lock().expect("lock"), [false, true]);
+}
+
+/// A link of another namespace by a token that a person made.
+async fn by_token(world: &World, namespace: NamespaceName, token: &str) -> Link {
+    let new = NewLink {
+        namespace,
+        ..token_link(token)
+    };
+    let created = world.engine.create_link(new, None).await;
+    created.expect("link").link.record
+}
+
+/// A provider that ends tokens of persons by API.
+async fn ending_tokens() -> World {
+    let world = World::new().await;
+    world
+        .plugin
+        .describe_as(|known| known.revocation.access_token = true);
+    world
+}
+
+/// The same token in two namespaces is a shared grant: that the other link loses it is said before anything is done. Another
+/// token of the same person is none.
+#[tokio::test]
+async fn a_token_of_two_links_is_said_before() {
+    let world = ending_tokens().await;
+    let first = by_token(&world, acme(), "ghp_1").await;
+    let other = by_token(&world, umbrella(), "ghp_2").await;
+    let unlink = |link: &Link, shared| {
+        let (world, link) = (&world, link.clone());
+        async move {
+            let options = sharing(shared);
+            world
+                .engine
+                .unlink(&link.namespace, &link.id, options)
+                .await
+        }
+    };
+    assert!(unlink(&other, SharedGrant::Refuse).await.is_ok());
+    let second = by_token(&world, umbrella(), "ghp_1").await;
+    let refused = unlink(&first, SharedGrant::Refuse).await;
+    let refused = refused.expect_err("shared");
+    assert_eq!(refused.reason, Reason::GrantShared);
+    assert!(refused.metadata.contains(&("link", second.resource())));
+    assert!(!format!("{refused:?}").contains("ghp_1"));
+    let preview = world.engine.preview_unlink(&acme(), &first.id).await;
+    assert_eq!(preview.expect("preview").affected, [second.resource()]);
+    assert!(world.fetch(&first.id).await.is_ok());
+    let receipt = unlink(&first, SharedGrant::End).await.expect("receipt");
+    assert_eq!(receipt.record.affected, [second.resource()]);
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 2);
+    let second = world.engine.link(&umbrella(), &second.id).await;
+    assert_eq!(
+        second.expect("link").record.observed.stage,
+        Stage::NeedsReauthorization(Cause::GrantRevoked)
+    );
+}
+
+/// A token that others keep is not ended, and the receipt says so; the last link that holds it ends it.
+#[tokio::test]
+async fn a_token_that_others_hold_stays() {
+    let world = ending_tokens().await;
+    let first = by_token(&world, acme(), "ghp_1").await;
+    let second = by_token(&world, umbrella(), "ghp_1").await;
+    let mut told = Vec::new();
+    for link in [&first, &second] {
+        let options = sharing(SharedGrant::Keep);
+        let receipt = world
+            .engine
+            .unlink(&link.namespace, &link.id, options)
+            .await;
+        let receipt = receipt.expect("receipt").record;
+        assert_eq!(outcome(&receipt, StepKind::RevokeGrant), Outcome::Done);
+        let mut steps = receipt.steps.into_iter();
+        let step = steps.find(|step| step.kind == StepKind::RevokeGrant);
+        told.push((
+            step.expect("step").message.contains("other links hold"),
+            world.plugin.count(OperationKind::Revoke),
+        ));
+    }
+    assert_eq!(told, [(true, 0), (false, 1)]);
+}
+
+/// Where no API ends a token nobody loses it, and nobody is sent to a page to delete what others hold.
+#[tokio::test]
+async fn a_token_that_a_person_deletes_ends_for_nobody_else() {
+    let world = World::new().await;
+    let first = by_token(&world, acme(), "ghp_1").await;
+    by_token(&world, umbrella(), "ghp_1").await;
+    let preview = world.engine.preview_unlink(&acme(), &first.id).await;
+    let preview = preview.expect("preview");
+    assert!(preview.affected.is_empty());
+    assert!(preview.steps.iter().all(|step| step.outcome.is_none()));
+    let options = UnlinkOptions::default();
+    let receipt = world.engine.unlink(&acme(), &first.id, options).await;
+    let receipt = receipt.expect("receipt").record;
+    assert_eq!(outcome(&receipt, StepKind::RevokeGrant), Outcome::Done);
+    assert_eq!(world.plugin.count(OperationKind::Revoke), 0);
+}
+
+/// A forge that was configured twice gives one grant to one client, whichever of both hosts a link is on; another client, or
+/// another forge, has grants of its own.
+#[tokio::test]
+async fn one_forge_under_two_names_shares_grants() {
+    let world = World::new().await;
+    let first = world.bound(Some(3600)).await;
+    let mut second = world.bound_in(umbrella(), Some(3600)).await;
+    let here = world.engine.host(&host_name()).await.expect("host").record;
+    let inside = HostName::parse("inside").expect("name");
+    second.host = inside.clone();
+    let key = Key::Link(umbrella(), second.id.clone());
+    world.put(key, Record::Link(second.clone())).await;
+    let cases = [
+        ("https://forge.example", "client", true),
+        ("https://forge.example", "another", false),
+        ("https://other.example", "client", false),
+    ];
+    for (internal, client, shared) in cases {
+        let mut twin = here.clone();
+        twin.name = inside.clone();
+        twin.web_url = "https://forge.internal".to_owned();
+        twin.api_url = "https://forge.internal/api".to_owned();
+        twin.internal_web_url = internal.to_owned();
+        twin.oauth_client_id = Some(client.to_owned());
+        world
+            .put(Key::Host(inside.clone()), Record::Host(twin))
+            .await;
+        let preview = world.engine.preview_unlink(&acme(), &first.id).await;
+        let expected: Vec<_> = shared.then(|| second.resource()).into_iter().collect();
+        assert_eq!(
+            preview.expect("preview").affected,
+            expected,
+            "{internal} {client}"
+        );
+    }
 }
 
 /// One installation of an app that several links stand on is a shared grant as well.
