@@ -132,7 +132,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Probl
         }
         Command::Get(Named { link }) => {
             let name = resource::link(&link)?;
-            session.show(&session.client().await?.get_link(name).await?)
+            show::link(&session.client().await?.get_link(name).await?, session)
         }
         Command::Wait { link, timeout } => {
             let name = resource::link(&link.link)?;

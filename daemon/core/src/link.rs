@@ -151,6 +151,8 @@ pub struct SeenRepository {
 /// One thing that a check found, kept until the next one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Note {
+    /// How much it matters.
+    pub severity: Severity,
     /// Stable reason.
     pub reason: String,
     /// In words for people.
@@ -161,6 +163,17 @@ pub struct Note {
     pub who: Option<Who>,
     /// Until when.
     pub until: Option<Timestamp>,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Something will fail later.
+    Warning,
+    /// Something fails now.
+    Error,
 }
 
 /// What people want.
@@ -486,6 +499,16 @@ impl Link {
     #[must_use]
     pub fn renewable(&self, grant: &Grant) -> bool {
         self.auth_kind == AuthKind::AppInstallation || grant.refresh_token.is_some()
+    }
+
+    /// When its token ends without anybody renewing it; `None` where that never happens, or nobody knows. A rotation that failed
+    /// renews nothing until it succeeds.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        let rotates = self.upkeep.rotate_token && self.upkeep.failures == 0;
+        let renewed = self.refreshable || rotates;
+        let bound = self.observed.stage == Stage::Bound;
+        self.token_expires.filter(|_| bound && !renewed)
     }
 
     /// Moves to another stage.

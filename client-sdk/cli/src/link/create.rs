@@ -95,10 +95,6 @@ pub(super) enum PermissionArg {
     WriteCode,
     /// Manage webhooks
     Webhooks,
-    /// Report build results
-    CommitStatus,
-    /// Manage deploy keys
-    DeployKeys,
 }
 
 impl From<PermissionArg> for Permission {
@@ -109,8 +105,6 @@ impl From<PermissionArg> for Permission {
             PermissionArg::ReadCode => Self::ReadCode,
             PermissionArg::WriteCode => Self::WriteCode,
             PermissionArg::Webhooks => Self::Webhooks,
-            PermissionArg::CommitStatus => Self::CommitStatus,
-            PermissionArg::DeployKeys => Self::DeployKeys,
         }
     }
 }

@@ -65,6 +65,19 @@ impl Record for Link {
                 "who must act",
                 word(observed.who_must_act().as_str_name(), "WHO_MUST_ACT_").into(),
             ),
+            (
+                "until",
+                moment::relative(observed.until_time.as_ref()).into(),
+            ),
+            (
+                "since",
+                moment::relative(observed.since_time.as_ref()).into(),
+            ),
+            ("wanted by", desired.actor.unwrap_or_default().id.into()),
+            (
+                "wanted since",
+                moment::relative(desired.set_time.as_ref()).into(),
+            ),
             ("reason", desired.reason.into()),
             (
                 "identity",
@@ -147,6 +160,16 @@ impl Record for Organization {
     }
 }
 
+/// A link, and what the last check found.
+pub(super) fn link(link: &Link, session: &Session) -> Result<(), Problem> {
+    session.show(link)?;
+    if session.output != Output::Table || link.findings.is_empty() {
+        return Ok(());
+    }
+    session.line("")?;
+    findings(&link.findings, session)
+}
+
 pub(super) fn check(checked: &CheckLinkResponse, session: &Session) -> Result<(), Problem> {
     if session.is_json() {
         return session.json(&json::value("bindery.v1.CheckLinkResponse", checked)?);
@@ -158,8 +181,12 @@ pub(super) fn check(checked: &CheckLinkResponse, session: &Session) -> Result<()
     if checked.findings.is_empty() {
         return session.line("nothing is wrong");
     }
-    let rows: Vec<_> = checked.findings.iter().map(finding).collect();
-    let header = ["SEVERITY", "REASON", "WHO MUST ACT", "MESSAGE"];
+    findings(&checked.findings, session)
+}
+
+fn findings(findings: &[Finding], session: &Session) -> Result<(), Problem> {
+    let rows: Vec<_> = findings.iter().map(finding).collect();
+    let header = ["SEVERITY", "REASON", "WHO MUST ACT", "UNTIL", "MESSAGE"];
     session.text(&table::render(&header, &rows, session.answers))
 }
 
@@ -174,6 +201,7 @@ fn finding(finding: &Finding) -> Vec<Cell> {
         Cell::toned(severity, tone),
         finding.reason.as_str().into(),
         word(finding.who_must_act().as_str_name(), "WHO_MUST_ACT_").into(),
+        moment::relative(finding.until_time.as_ref()).into(),
         [finding.message.as_str(), finding.action_uri.as_str()]
             .join(" ")
             .trim()

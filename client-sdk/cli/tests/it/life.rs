@@ -1,6 +1,10 @@
 //! A link's life: other ways to make it, more rights, moves, what expires, and its end.
 
-use bindery_client::proto::v1::{Expiring, WhoMustAct, expiring::Kind};
+use std::time::{Duration, SystemTime};
+
+use bindery_client::proto::v1::{
+    Expiring, Finding, Principal, Severity, WhoMustAct, expiring::Kind,
+};
 
 use crate::support::Scene;
 
@@ -138,6 +142,45 @@ async fn links_are_labelled() {
     let gone = scene.run(&[&base[..], &["--label", "team="]].concat());
     assert!(!gone.out.contains("\"team\""), "{}", gone.out);
     assert_eq!(scene.run(&base).exit, 2, "nothing to change");
+}
+
+/// A link shows who wanted what, since when it is so, until when somebody must act, and what the last check found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_tells_who_when_and_what() {
+    let scene = Scene::furnished().await;
+    let from_now =
+        |hours: u64| Some((SystemTime::now() + Duration::from_secs(hours * 3600)).into());
+    scene.bindery.change_link(&scene.link, |link| {
+        let desired = link.desired.get_or_insert_default();
+        desired.actor = Some(Principal {
+            id: "uid:1000".to_owned(),
+        });
+        desired.set_time = Some((SystemTime::now() - Duration::from_secs(7200)).into());
+        let observed = link.observed.get_or_insert_default();
+        observed.since_time = Some((SystemTime::now() - Duration::from_secs(10_800)).into());
+        observed.until_time = from_now(5);
+        observed.who_must_act = WhoMustAct::OrganizationOwner.into();
+        link.findings = vec![Finding {
+            severity: Severity::Error.into(),
+            reason: "ORGANIZATION_LOST".to_owned(),
+            message: "acme is not reached any more".to_owned(),
+            who_must_act: WhoMustAct::OrganizationOwner.into(),
+            until_time: from_now(4),
+            ..Finding::default()
+        }];
+    });
+    let shown = scene.run(&["link", "get", &scene.link]);
+    for line in [
+        "who must act: organization owner\n",
+        "until:        in 5 h\n",
+        "since:        3 h ago\n",
+        "wanted by:    uid:1000\n",
+        "wanted since: 2 h ago\n",
+        "\n\nSEVERITY  REASON             WHO MUST ACT        UNTIL   MESSAGE\n\
+         error     ORGANIZATION_LOST  organization owner  in 4 h  acme is not reached any more\n",
+    ] {
+        assert!(shown.out.contains(line), "{line:?} is not in {}", shown.out);
+    }
 }
 
 /// What expires is a table with who must act and where.

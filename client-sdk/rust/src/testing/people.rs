@@ -187,6 +187,11 @@ impl FakeBindery {
         });
     }
 
+    /// Changes a link as the daemon would: what it shows from now on.
+    pub fn change_link(&self, link: &str, change: impl FnOnce(&mut Link)) {
+        let _ = self.world.edit_link(link, change);
+    }
+
     /// Seals or unseals the daemon, as its status shows it.
     pub fn set_sealed(&self, sealed: bool) {
         self.world.lock().sealed = sealed;

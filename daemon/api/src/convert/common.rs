@@ -93,15 +93,18 @@ pub(crate) fn finding(problem: Problem) -> wire::Finding {
 
 /// What a preflight found.
 pub(crate) fn found(known: Finding) -> wire::Finding {
-    let severity = match known.severity {
+    wire::Finding {
+        severity: severity(known.severity).into(),
+        until_time: known.until.map(time),
+        ..finding(known.problem)
+    }
+}
+
+pub(crate) const fn severity(known: Severity) -> wire::Severity {
+    match known {
         Severity::Info => wire::Severity::Info,
         Severity::Warning => wire::Severity::Warning,
         Severity::Error => wire::Severity::Error,
-    };
-    wire::Finding {
-        severity: severity.into(),
-        until_time: known.until.map(time),
-        ..finding(known.problem)
     }
 }
 

@@ -7,8 +7,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use bindery_core::{
     link::{Cause, Desired, Link, Note, Stage, Wish},
     name::HostName,
-    provider::{AccountKind, Description, Identity, Permission},
+    provider::{AccountKind, AuthKind, Description, Identity, Permission},
     secret::Secret,
+    time::Timestamp,
 };
 use bindery_engine::{Versioned, links::Authorization};
 use bindery_proto::v1::{self as wire, desired_state, identity, observed_state};
@@ -16,16 +17,23 @@ use bindery_proto::v1::{self as wire, desired_state, identity, observed_state};
 pub(crate) use self::ask::{new_link, reauthorize};
 use super::common::{self, time};
 
+/// What a link says whose token nobody renews.
+const ENDS: &str =
+    "its token ends and is not renewed; make a new one and authorize the link again before";
+
 /// A link with what its provider says about scopes.
 pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -> wire::Link {
     let link = &entry.record;
     let permissions = permissions(link, description);
+    let missing = description
+        .map(|known| missing(link, known, &permissions))
+        .unwrap_or_default();
     wire::Link {
         name: link.resource(),
         host: format!("hosts/{}", link.host),
         display_name: link.display_name.clone(),
         desired: Some(desired(link)),
-        observed: Some(observed(link)),
+        observed: Some(observed(link, &missing)),
         identity: shown_identity(link, false),
         method: common::method(link.auth_kind).into(),
         permissions: permissions
@@ -33,9 +41,7 @@ pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -
             .map(|known| common::permission(*known).into())
             .collect(),
         granted_scopes: link.granted_scopes.clone().unwrap_or_default(),
-        missing_scopes: description
-            .map(|known| missing(link, known, &permissions))
-            .unwrap_or_default(),
+        missing_scopes: missing,
         token: (link.generation > 0).then(|| token(link)),
         flow: flow(link),
         service_account: serves_machines(link),
@@ -47,6 +53,7 @@ pub(crate) fn link(entry: &Versioned<Link>, description: Option<&Description>) -
         update_time: Some(time(link.updated)),
         check_time: link.seen.at.map(time),
         rotate_token: link.upkeep.rotate_token,
+        findings: link.seen.notes.iter().map(noted).collect(),
         etag: entry.version.to_string(),
         ..wire::Link::default()
     }
@@ -138,7 +145,7 @@ fn desired(link: &Link) -> wire::DesiredState {
     )
 }
 
-fn observed(link: &Link) -> wire::ObservedState {
+fn observed(link: &Link, missing: &[String]) -> wire::ObservedState {
     use observed_state::Stage as Wire;
     let observed = &link.observed;
     let (stage, cause) = match observed.stage {
@@ -155,7 +162,7 @@ fn observed(link: &Link) -> wire::ObservedState {
     } else {
         observed.action_uri.clone()
     };
-    wire::ObservedState {
+    let shown = wire::ObservedState {
         stage: stage.into(),
         cause: cause
             .map_or(observed_state::Cause::Unspecified, self::cause)
@@ -165,6 +172,42 @@ fn observed(link: &Link) -> wire::ObservedState {
         who_must_act: common::who(observed.who).into(),
         until_time: observed.until.map(time),
         since_time: Some(time(observed.since)),
+    };
+    if observed.stage != Stage::Bound || observed.trouble.is_some() {
+        return shown;
+    }
+    let shown = match link.ends() {
+        Some(ends) => until_the_end(shown, ends),
+        None => shown,
+    };
+    // What an installation may do, its owner decides: that is no scope.
+    match missing.is_empty() || link.auth_kind == AuthKind::AppInstallation {
+        true => shown,
+        false => lacking(shown, missing),
+    }
+}
+
+/// A link that works, but not for all that it is meant for.
+fn lacking(shown: wire::ObservedState, missing: &[String]) -> wire::ObservedState {
+    let cause = self::cause(Cause::ScopeMissing);
+    wire::ObservedState {
+        cause: cause.into(),
+        message: format!(
+            "its token lacks {}; authorize it again, and grant that",
+            missing.join(", ")
+        ),
+        who_must_act: wire::WhoMustAct::User.into(),
+        ..shown
+    }
+}
+
+/// A link that works, and whose token a person must replace before it ends.
+fn until_the_end(shown: wire::ObservedState, ends: Timestamp) -> wire::ObservedState {
+    wire::ObservedState {
+        message: ENDS.to_owned(),
+        who_must_act: wire::WhoMustAct::User.into(),
+        until_time: Some(time(ends)),
+        ..shown
     }
 }
 
@@ -238,10 +281,10 @@ fn flow(link: &Link) -> Option<wire::Flow> {
     })
 }
 
-/// A warning that was kept.
+/// A finding that was kept.
 fn noted(note: &Note) -> wire::Finding {
     wire::Finding {
-        severity: wire::Severity::Warning.into(),
+        severity: common::severity(note.severity).into(),
         reason: note.reason.clone(),
         message: note.message.clone(),
         who_must_act: common::who(note.who).into(),

@@ -3,6 +3,8 @@
 mod authorize;
 mod list;
 
+use std::collections::HashMap;
+
 use bindery_core::{
     link::Link,
     name::{LinkId, NamespaceName},
@@ -70,26 +72,62 @@ async fn get(call: Call, request: wire::GetLinkRequest) -> Result<wire::Link, Fa
 
 /// A link with what its provider says about scopes.
 pub(super) async fn shown(call: &Call, entry: &Versioned<Link>) -> Result<wire::Link, Failure> {
-    shown_with(call, entry, &mut Descriptions::new()).await
+    shown_with(call, entry, &mut Known::default()).await
+}
+
+/// What the links of one answer share.
+#[derive(Default)]
+struct Known {
+    descriptions: Descriptions,
+    sources: HashMap<NamespaceName, HashMap<LinkId, i32>>,
+}
+
+impl Known {
+    async fn learn(&mut self, call: &Call, link: &Link) -> Result<(), Failure> {
+        if !self.descriptions.contains_key(&link.host) {
+            let description = match call.engine().host(&link.host).await {
+                Ok(host) => call.engine().provider(host.record.provider.as_str()).ok(),
+                // A link that is unlinked may outlive its host.
+                Err(problem) if problem.reason == Reason::NotFound => None,
+                Err(problem) => return Err(problem.into()),
+            };
+            self.descriptions.insert(link.host.clone(), description);
+        }
+        if !self.sources.contains_key(&link.namespace) {
+            let counted = count_sources(call, &link.namespace).await?;
+            self.sources.insert(link.namespace.clone(), counted);
+        }
+        Ok(())
+    }
+}
+
+/// How many sources each link of a namespace has.
+async fn count_sources(
+    call: &Call,
+    namespace: &NamespaceName,
+) -> Result<HashMap<LinkId, i32>, Failure> {
+    let mut counted = HashMap::new();
+    for source in call.engine().sources_of(namespace, None).await? {
+        let count: &mut i32 = counted.entry(source.record.link).or_default();
+        *count = count.saturating_add(1);
+    }
+    Ok(counted)
 }
 
 async fn shown_with(
     call: &Call,
     entry: &Versioned<Link>,
-    known: &mut Descriptions,
+    known: &mut Known,
 ) -> Result<wire::Link, Failure> {
-    let host = &entry.record.host;
-    if !known.contains_key(host) {
-        let description = match call.engine().host(host).await {
-            Ok(host) => call.engine().provider(host.record.provider.as_str()).ok(),
-            // A link that is unlinked may outlive its host.
-            Err(problem) if problem.reason == Reason::NotFound => None,
-            Err(problem) => return Err(problem.into()),
-        };
-        known.insert(host.clone(), description);
-    }
-    let description = known.get(host).and_then(Option::as_deref);
-    let mut shown = convert::link::link(entry, description);
+    let link = &entry.record;
+    known.learn(call, link).await?;
+    let description = known.descriptions.get(&link.host);
+    let mut shown = convert::link::link(entry, description.and_then(Option::as_deref));
+    let counted = known.sources.get(&link.namespace);
+    shown.source_count = counted
+        .and_then(|counted| counted.get(&link.id))
+        .copied()
+        .unwrap_or_default();
     if let Some(token) = &mut shown.token {
         token.last_fetch_time = call.engine().last_hand_out(&entry.record).map(common::time);
     }

@@ -7,7 +7,8 @@ use bindery_core::{
     time::Timestamp,
 };
 use bindery_proto::v1::{
-    self as wire, delivery::State, source_service_client::SourceServiceClient,
+    self as wire, delivery::State, link_service_client::LinkServiceClient,
+    source_service_client::SourceServiceClient,
 };
 use tonic::transport::Channel;
 
@@ -155,4 +156,29 @@ async fn what_was_missed_can_be_asked_for() {
     };
     let caught = sources.catch_up_source(request).await.expect("caught up");
     assert_eq!(caught.into_inner(), wire::CatchUpSourceResponse::default());
+}
+
+/// A link counts the sources that are connected through it, alone and in a list.
+#[tokio::test]
+async fn a_link_counts_its_sources() {
+    let world = World::new().await;
+    delivered(&world).await;
+    let mut links = LinkServiceClient::new(world.caller("owner").await);
+    let request = wire::GetLinkRequest {
+        name: "namespaces/acme/links/bound".into(),
+    };
+    let shown = links.get_link(request).await.expect("link").into_inner();
+    assert_eq!(shown.source_count, 1);
+    let request = wire::ListLinksRequest {
+        parent: "namespaces/acme".into(),
+        ..Default::default()
+    };
+    let listed = links.list_links(request).await.expect("links").into_inner();
+    let counted: Vec<_> = listed
+        .links
+        .iter()
+        .map(|link| (link.name == shown.name, link.source_count))
+        .collect();
+    assert!(counted.contains(&(true, 1)), "{counted:?}");
+    assert!(counted.iter().all(|(own, count)| *own || *count == 0));
 }

@@ -118,8 +118,11 @@ impl Engine {
         let now = self.now();
         self.change_grant_of(looked, |link| {
             link.seen.at = Some(now);
-            let notes = findings.iter().map(note).chain(open.iter().cloned());
-            link.seen.notes = notes.take(NOTES).collect();
+            let mut notes: Vec<_> = findings.iter().map(note).collect();
+            notes.extend(open.iter().cloned());
+            notes.sort_by_key(|note| std::cmp::Reverse(note.severity));
+            notes.truncate(NOTES);
+            link.seen.notes = notes;
         })
         .await
     }
@@ -311,11 +314,9 @@ fn lacking(description: &Description, link: &Link, host: &Host) -> Option<Findin
 
 /// Only a token that nobody renews is worth a word.
 fn ends_soon(link: &Link, now: Timestamp) -> Option<Finding> {
-    let ends = link
-        .token_expires
-        .filter(|_| !link.refreshable && !link.upkeep.rotate_token)?;
+    let ends = link.ends()?;
     let left = ends.since(now);
-    (link.observed.stage == Stage::Bound && left < SOON).then(|| {
+    (left < SOON).then(|| {
         let message = format!(
             "the token ends in {} hours; make a new one and authorize the link again before",
             left.as_secs() / 3600
@@ -356,6 +357,7 @@ fn too_new(seen: Seen) -> Seen {
 /// A finding as it is kept.
 pub(crate) fn note(finding: &Finding) -> Note {
     Note {
+        severity: finding.severity,
         reason: finding.problem.reason.as_str().to_owned(),
         message: finding.problem.message.clone(),
         action_uri: finding.problem.action_uri.clone(),

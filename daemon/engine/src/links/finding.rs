@@ -1,5 +1,6 @@
 //! What is worth saying about a link although nothing failed.
 
+pub use bindery_core::link::Severity;
 use bindery_core::{problem::Problem, time::Timestamp};
 
 /// One thing that somebody should know.
@@ -11,17 +12,6 @@ pub struct Finding {
     pub problem: Problem,
     /// Until when they must; `None` where there is no deadline.
     pub until: Option<Timestamp>,
-}
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Something will fail later.
-    Warning,
-    /// Something fails now.
-    Error,
 }
 
 impl Finding {

@@ -3,14 +3,20 @@
 //! A link that fails for reasons outside stays bound and enabled. It says what is wrong, and who must act, until it works
 //! again.
 
+use std::time::Duration;
+
 use bindery_core::{
-    link::{Cause, Link, Stage},
+    link::{Cause, Link, Note, Stage},
     problem::{Problem, Reason, Who},
     provider::AuthKind,
+    time::Timestamp,
 };
 
 use super::explain;
 use crate::Engine;
+
+/// Waits that end so close to each other are one.
+const SAME_WAIT: Duration = Duration::from_secs(10);
 
 /// What a failure says about a link.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,8 +86,9 @@ impl Engine {
 
     /// Shows in a bound link what is in its way, if the failure says so.
     pub(crate) async fn note_trouble(&self, link: &Link, problem: &Problem) -> Result<(), Problem> {
+        let now = self.now();
         self.change_link(&link.namespace, &link.id, |link| {
-            troubled(link, problem);
+            troubled(link, problem, now);
             Ok(())
         })
         .await
@@ -90,16 +97,28 @@ impl Engine {
 }
 
 /// Shows in a bound link what is in its way, if the failure says so.
-pub(crate) fn troubled(link: &mut Link, problem: &Problem) {
+pub(crate) fn troubled(link: &mut Link, problem: &Problem, now: Timestamp) {
     let Sign::Trouble(cause) = sign(link, problem) else {
         return;
     };
-    if link.observed.stage == Stage::Bound && link.observed.trouble != Some(cause) {
+    if link.observed.stage != Stage::Bound {
+        return;
+    }
+    let passes = problem.retry_after.map(|wait| now.after(wait));
+    if link.observed.trouble != Some(cause) {
         link.observed.trouble = Some(cause);
         link.observed.message = format!("{}: {}", explain(cause), problem.message);
         link.observed.who = who(cause).or(problem.who);
         link.observed.action_uri.clone_from(&problem.action_uri);
+        link.observed.until = passes;
+    } else if is_later(passes, link.observed.until) {
+        link.observed.until = passes;
     }
+}
+
+/// Whether a wait is worth a write: each refused call tells its own, and most of them mean the same moment.
+fn is_later(passes: Option<Timestamp>, known: Option<Timestamp>) -> bool {
+    passes.is_some_and(|passes| known.is_none_or(|known| passes > known.after(SAME_WAIT)))
 }
 
 /// The link works: nothing is in its way any more.
@@ -108,5 +127,18 @@ pub(crate) fn recovered(link: &mut Link) {
         link.observed.message.clear();
         link.observed.action_uri.clear();
         (link.observed.who, link.observed.until) = (None, None);
+        let mut notes = std::mem::take(&mut link.seen.notes);
+        notes.retain(|note| !tells_trouble(link, note));
+        link.seen.notes = notes;
     }
+}
+
+/// Whether a note of the last check says what was in the way, and not what is lost or ends.
+fn tells_trouble(link: &Link, note: &Note) -> bool {
+    let mut reasons = Reason::ALL.iter().copied();
+    let reason = reasons.find(|reason| reason.as_str() == note.reason);
+    reason.is_some_and(|reason| {
+        let problem = Problem::new(reason, "");
+        matches!(sign(link, &problem), Sign::Trouble(_))
+    })
 }

@@ -161,7 +161,7 @@ impl Engine {
                 .as_str()
                 .clone_into(&mut link.upkeep.failure_reason);
             link.upkeep.next_refresh = Some(next);
-            troubled(link, problem);
+            troubled(link, problem, now);
             Ok(())
         })
         .await?;

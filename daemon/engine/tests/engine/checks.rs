@@ -16,10 +16,10 @@ use bindery_core::{
 use bindery_engine::{
     credentials::Asked,
     expiring::{ExpiringKind, Horizon},
-    links::{CHECK_INTERVAL, Finding, LinkChange, Severity},
+    links::{CHECK_INTERVAL, Finding, LinkChange, NewLink, Severity},
 };
 
-use crate::support::{World, acme, failure, host_name, token_link, wanted};
+use crate::support::{World, acme, failure, host_name, token_link, umbrella, wanted};
 
 async fn findings(world: &World, link: &LinkId) -> Vec<Finding> {
     let checked = world.engine.check_link(&acme(), link, false).await;
@@ -189,7 +189,77 @@ async fn what_others_did_shows_within_an_interval() {
             (stage, trouble)
         );
         assert!(shown.seen.at.is_some());
+        assert!(!shown.seen.notes.is_empty());
     }
+    let (world, link) = surrounded().await;
+    world.clock.advance(CHECK_INTERVAL);
+    world.engine.check_due().await;
+    settle().await;
+    assert_eq!(noted(&world, &link).await, []);
+    list(
+        &world,
+        &[("1", OrganizationAccess::RestrictedByPolicy)],
+        false,
+    );
+    world.plugin.on("GetRepository", |_| {
+        Ok(Output::Repository(repository("acme/core")))
+    });
+    world.clock.advance(CHECK_INTERVAL);
+    world.engine.check_due().await;
+    settle().await;
+    let told = [
+        (Severity::Error, Reason::OrganizationLost.as_str()),
+        (Severity::Warning, Reason::RepositoryRenamed.as_str()),
+    ];
+    assert_eq!(
+        noted(&world, &link).await,
+        told.map(|(severity, reason)| (severity, reason.to_owned()))
+    );
+    assert_eq!(world.read(&link).await.observed.stage, Stage::Bound);
+}
+
+/// A link that reaches the organization `1`, and that a credential for `acme/api` was fetched from.
+async fn surrounded() -> (World, LinkId) {
+    let world = World::new().await;
+    let link = world.bound(Some(1_000_000)).await.id;
+    list(&world, &[("1", OrganizationAccess::Granted)], false);
+    world.plugin.on("GetRepository", |_| {
+        Ok(Output::Repository(repository("acme/api")))
+    });
+    let mut wish = wanted(&link);
+    wish.repository = Some(Asked {
+        named: "acme/api".to_owned(),
+    });
+    world.engine.fetch_credential(&wish).await.expect("token");
+    world.engine.sweep().await.expect("sweep");
+    (world, link)
+}
+
+/// What the last check left in the link, but for whose account it is.
+async fn noted(world: &World, link: &LinkId) -> Vec<(Severity, String)> {
+    let notes = world.read(link).await.seen.notes.into_iter();
+    let told = notes.filter(|note| note.reason != Reason::PersonalAccount.as_str());
+    told.map(|note| (note.severity, note.reason)).collect()
+}
+
+/// What was in the way is no longer said once the link works, whoever found that out; what is lost stays said.
+#[tokio::test]
+async fn a_trouble_that_passed_is_not_said() {
+    let (world, link) = surrounded().await;
+    findings(&world, &link).await;
+    list(&world, &[("1", OrganizationAccess::NoMembership)], false);
+    findings(&world, &link).await;
+    world
+        .plugin
+        .on("Identify", |_| Err(failure(FailureCode::Upstream)));
+    findings(&world, &link).await;
+    let reasons = |noted: Vec<(Severity, String)>| noted.into_iter().map(|(_, reason)| reason);
+    let before: Vec<_> = reasons(noted(&world, &link).await).collect();
+    assert_eq!(before, ["PROVIDER_UNAVAILABLE", "ORGANIZATION_LOST"]);
+    world.clock.advance(Duration::from_secs(1_000_000));
+    world.fetch(&link).await.expect("refreshed");
+    let after: Vec<_> = reasons(noted(&world, &link).await).collect();
+    assert_eq!(after, ["ORGANIZATION_LOST"]);
 }
 
 /// A link that fails for reasons outside is not disabled: it says what is wrong and who must act, is looked at sooner, and
@@ -215,6 +285,33 @@ async fn a_trouble_is_shown_and_passes() {
     settle().await;
     let observed = world.read(&link).await.observed;
     assert_eq!((observed.trouble, observed.message.as_str()), (None, ""));
+}
+
+/// A rate limit says until when it lasts, a longer one says so, and what has passed says nothing.
+#[tokio::test]
+async fn a_rate_limit_says_until_when() {
+    let world = World::new().await;
+    let link = world.bound(Some(1_000_000)).await.id;
+    for seconds in [600, 900] {
+        world.plugin.on("Identify", move |_| {
+            Err(bindery_core::provider::Failure {
+                retry_after: Some(Duration::from_secs(seconds)),
+                ..failure(FailureCode::RateLimited)
+            })
+        });
+        let told = findings(&world, &link).await;
+        assert_eq!(told[0].problem.reason, Reason::ProviderRateLimited);
+        let observed = world.read(&link).await.observed;
+        assert_eq!(observed.trouble, Some(Cause::RateLimited));
+        let passes = observed.until.expect("known");
+        let left = passes.since(world.clock.now()).as_secs();
+        assert!(left <= seconds && left + 10 >= seconds, "{left}");
+        world.clock.advance(Duration::from_secs(seconds + 1));
+    }
+    world.plugin.forget("Identify");
+    findings(&world, &link).await;
+    let observed = world.read(&link).await.observed;
+    assert_eq!((observed.trouble, observed.until), (None, None));
 }
 
 /// R5: a provider that gives tokens and refuses them, however often, has not ended the grant: its replicas may know none of
@@ -321,9 +418,20 @@ async fn what_ends_soon_is_said() {
         client_expires: Some(world.clock.now().after(Duration::from_secs(1))),
         client_sha256: String::new(),
     };
-    let hosts = world.engine.expiring_hosts(horizon(0, false)).await;
-    let kinds: Vec<_> = hosts.expect("list").iter().map(|one| one.kind).collect();
-    assert_eq!(kinds, [ExpiringKind::AppKey, ExpiringKind::CaBundle]);
+    let kinds = |days| {
+        let world = &world;
+        async move {
+            let hosts = world.engine.expiring_hosts(horizon(days, false)).await;
+            let hosts = hosts.expect("list").into_iter();
+            hosts.map(|one| one.kind).collect::<Vec<_>>()
+        }
+    };
+    let ended = [ExpiringKind::AppKey, ExpiringKind::CaBundle];
+    assert_eq!(kinds(0).await, ended);
+    assert_eq!(
+        kinds(1).await,
+        [&ended[..], &[ExpiringKind::ClientCertificate]].concat()
+    );
 }
 
 /// Lets the schedule work for `days`.
@@ -416,6 +524,31 @@ async fn a_lost_rotation_is_found_out() {
     days(&world, 1).await;
     assert_eq!(world.read(&link).await.observed.stage, Stage::Bound);
     assert_eq!(world.read(&link).await.generation, 2);
+}
+
+/// A token that another link holds as well is not replaced: the provider would end it for both. The link says why, and by when
+/// a person must see to it.
+#[tokio::test]
+async fn a_token_of_two_links_never_rotates() {
+    let world = World::new().await;
+    let link = rotating(&world).await;
+    let elsewhere = NewLink {
+        namespace: umbrella(),
+        ..token_link("ghp_1")
+    };
+    world
+        .engine
+        .create_link(elsewhere, None)
+        .await
+        .expect("link");
+    days(&world, 56).await;
+    assert_eq!(world.plugin.count(OperationKind::RotateToken), 0);
+    let shown = world.read(&link).await;
+    assert_eq!(shown.upkeep.failure_reason, "GRANT_SHARED");
+    assert_eq!(shown.ends(), shown.token_expires);
+    assert!(shown.ends().is_some());
+    let refused = set_rotation(&world, &link).await;
+    assert_eq!(refused.expect_err("shared").reason, Reason::GrantShared);
 }
 
 /// Rotation is refused where it can't be had.

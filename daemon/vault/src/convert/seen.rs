@@ -1,7 +1,7 @@
 //! Parts of [`Link`](bindery_core::link::Link) that change while it lives: its flow, its upkeep, and what was seen.
 
 use bindery_core::{
-    link::{Note, OpenFlow, Seen, SeenOrganization, SeenRepository, Upkeep},
+    link::{Note, OpenFlow, Seen, SeenOrganization, SeenRepository, Severity, Upkeep},
     name::FlowId,
     provider::{OrganizationAccess, Permission},
     time::Timestamp,
@@ -49,12 +49,14 @@ fn write_note(one: &Note) -> disk::Note {
         action_uri: one.action_uri.clone(),
         who: write_who(one.who).into(),
         until_ms: ms(one.until),
+        severity: write_severity(one.severity).into(),
     }
 }
 
 fn read_notes(messages: Vec<disk::Note>) -> Result<Vec<Note>, Unreadable> {
     let note = |one: disk::Note| {
         Ok(Note {
+            severity: read_severity(one.severity()),
             who: read_who(one.who)?,
             reason: one.reason,
             message: one.message,
@@ -63,6 +65,23 @@ fn read_notes(messages: Vec<disk::Note>) -> Result<Vec<Note>, Unreadable> {
         })
     };
     messages.into_iter().map(note).collect()
+}
+
+const fn write_severity(severity: Severity) -> disk::Severity {
+    match severity {
+        Severity::Info => disk::Severity::Info,
+        Severity::Warning => disk::Severity::Warning,
+        Severity::Error => disk::Severity::Error,
+    }
+}
+
+/// What was written before severities were kept is a warning.
+const fn read_severity(severity: disk::Severity) -> Severity {
+    match severity {
+        disk::Severity::Info => Severity::Info,
+        disk::Severity::Warning | disk::Severity::Unspecified => Severity::Warning,
+        disk::Severity::Error => Severity::Error,
+    }
 }
 
 pub(super) fn write_upkeep(upkeep: &Upkeep) -> disk::Upkeep {

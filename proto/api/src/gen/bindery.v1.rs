@@ -1126,8 +1126,8 @@ pub enum ErrorReason {
     /// The resource still has children, such as a host with links. Code: `FAILED_PRECONDITION`.
     /// Retry: no. Do: remove the children first; `metadata\["children"\]` counts them.
     HasChildren = 4,
-    /// The call is part of the published surface, and this release does not serve it yet.
-    /// Code: `UNIMPLEMENTED`. Retry: no. Do: update the daemon when a later release serves it.
+    /// The daemon does not know the call: it is of a later release. All that is published with a release is
+    /// served by it. Code: `UNIMPLEMENTED`. Retry: no. Do: update the daemon.
     NotServedYet = 5,
     /// An error inside of the daemon that is a defect; `metadata\["request_id"\]` finds it in the log.
     /// Code: `INTERNAL`. Retry: no. Do: report it.
@@ -1212,8 +1212,9 @@ pub enum ErrorReason {
     /// The same identity on the same host is linked to this namespace already. Code: `ALREADY_EXISTS`.
     /// Retry: no. Do: reauthorize the link that `metadata\["link"\]` names.
     LinkExists = 71,
-    /// Other links live on the same grant and would die with it. Code: `FAILED_PRECONDITION`. Retry: no. Do:
-    /// set `accept_shared_grant` after showing the links to a person.
+    /// Other links live on the same grant, or hold the same token, and would die with it. Code:
+    /// `FAILED_PRECONDITION`. Retry: no. Do: set `accept_shared_grant` after showing the links to a person; to
+    /// rotate a token, give each link one of its own.
     GrantShared = 72,
     /// The host or the provider does not offer this method of authorization. Code: `FAILED_PRECONDITION`.
     /// Retry: no. Do: choose a method from the provider's `auth_methods` that the host is configured for.
@@ -6693,6 +6694,12 @@ pub struct Link {
     /// `UpdateLink`; links by other methods refresh by themselves, and refuse it.
     #[prost(bool, tag = "23")]
     pub rotate_token: bool,
+    /// What the last check found, at `check_time`, the most severe first; at most 16. Links are checked by
+    /// themselves, so what others did at the provider is here within one interval, also where the link works:
+    /// an organization that was lost, a repository that was renamed, a token that ends soon. Empty where all
+    /// is well, and before the first check.
+    #[prost(message, repeated, tag = "24")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
 }
 /// What people want a link to be.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6777,7 +6784,8 @@ pub struct ObservedState {
     /// Who must act.
     #[prost(enumeration = "WhoMustAct", tag = "5")]
     pub who_must_act: i32,
-    /// Until when they must act; absent where there is no deadline.
+    /// Until when they must act, such as the end of a token that nobody renews; where nobody must, when it
+    /// passes by itself, such as a rate limit. Absent where there is no deadline, or it is not known.
     #[prost(message, optional, tag = "6")]
     pub until_time: ::core::option::Option<::prost_types::Timestamp>,
     /// Since when the stage is what it is.
@@ -6872,7 +6880,8 @@ pub mod observed_state {
         TokenRefused = 4,
         /// The answer to a refresh was lost; whether the old pair still works is being found out.
         RefreshOutcomeUnknown = 5,
-        /// Scopes that the permissions need are missing.
+        /// Scopes that the permissions need are missing; `missing_scopes` names them. The link stays `BOUND`:
+        /// what needs none of them works.
         ScopeMissing = 6,
         /// The identity is suspended or deleted at the provider.
         IdentitySuspended = 7,

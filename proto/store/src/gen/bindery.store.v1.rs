@@ -683,6 +683,9 @@ pub struct Note {
     /// Until when.
     #[prost(uint64, optional, tag = "5")]
     pub until_ms: ::core::option::Option<u64>,
+    /// How much it matters; unspecified in what was written before it was kept.
+    #[prost(enumeration = "Severity", tag = "6")]
+    pub severity: i32,
 }
 /// Why, by whom and since when a link or a host is in or out of use.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2115,6 +2118,43 @@ impl OrganizationAccess {
             "ORGANIZATION_ACCESS_NOT_INSTALLED" => Some(Self::NotInstalled),
             "ORGANIZATION_ACCESS_SCOPE_TOO_SMALL" => Some(Self::ScopeTooSmall),
             "ORGANIZATION_ACCESS_NO_MEMBERSHIP" => Some(Self::NoMembership),
+            _ => None,
+        }
+    }
+}
+/// How much a note matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Severity {
+    /// Not kept: a warning.
+    Unspecified = 0,
+    /// Good to know.
+    Info = 1,
+    /// Something will fail later.
+    Warning = 2,
+    /// Something fails now.
+    Error = 3,
+}
+impl Severity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SEVERITY_UNSPECIFIED",
+            Self::Info => "SEVERITY_INFO",
+            Self::Warning => "SEVERITY_WARNING",
+            Self::Error => "SEVERITY_ERROR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SEVERITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "SEVERITY_INFO" => Some(Self::Info),
+            "SEVERITY_WARNING" => Some(Self::Warning),
+            "SEVERITY_ERROR" => Some(Self::Error),
             _ => None,
         }
     }

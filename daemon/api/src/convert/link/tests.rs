@@ -1,9 +1,7 @@
 use bindery_core::{
-    link::{Note, Observed, OpenFlow},
+    link::{Note, Observed, OpenFlow, Severity},
     name::{FlowId, LinkId, NamespaceName},
     problem::Who,
-    provider::AuthKind,
-    time::Timestamp,
 };
 
 use bindery_engine::links::Method;
@@ -204,6 +202,7 @@ fn o1_open_flows_are_shown_without_their_id() {
         identity: entry.record.identity.clone(),
         reauthorization: true,
         notes: vec![Note {
+            severity: Severity::Warning,
             reason: "SSO_REQUIRED".into(),
             message: "acme is not reached".into(),
             action_uri: "https://forge.example/sso".into(),
@@ -222,6 +221,85 @@ fn o1_open_flows_are_shown_without_their_id() {
     assert!(finding.until_time.is_some());
     assert_eq!(flow.pending_identity.expect("identity").login, "octo");
     assert!(wire.identity.is_some());
+}
+
+/// What the last check found is in a link that works, as the check itself tells it.
+#[test]
+fn what_a_check_found_stays_visible() {
+    let mut entry = record(Stage::Bound);
+    let note = |severity, reason: &str| Note {
+        severity,
+        reason: reason.into(),
+        message: "acme is not reached any more".into(),
+        action_uri: "https://forge.example/acme".into(),
+        who: Some(Who::OrganizationOwner),
+        until: Some(Timestamp::default()),
+    };
+    entry.record.seen.notes = vec![
+        note(Severity::Error, "ORGANIZATION_LOST"),
+        note(Severity::Warning, "EXPIRES_SOON"),
+        note(Severity::Info, "PERSONAL_ACCOUNT"),
+    ];
+    let shown = link(&entry, None).findings;
+    let told: Vec<_> = shown
+        .iter()
+        .map(|finding| (finding.severity(), finding.reason.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (wire::Severity::Error, "ORGANIZATION_LOST"),
+            (wire::Severity::Warning, "EXPIRES_SOON"),
+            (wire::Severity::Info, "PERSONAL_ACCOUNT"),
+        ]
+    );
+    assert_eq!(shown[0].who_must_act(), wire::WhoMustAct::OrganizationOwner);
+    assert_eq!(shown[0].action_uri, "https://forge.example/acme");
+    assert!(shown[0].until_time.is_some());
+}
+
+/// A token that ends and that nobody renews is a deadline for the person; one that is renewed is none, and neither is one of
+/// a link that something else is in the way of.
+#[test]
+fn a_token_that_ends_is_a_deadline() {
+    let ends = Timestamp::from_unix_ms(7_000);
+    let mut entry = record(Stage::Bound);
+    entry.record.token_expires = Some(ends);
+    let shown = |entry: &Versioned<Link>| link(entry, None).observed.expect("observed");
+    assert_eq!(shown(&entry).until_time, None);
+    entry.record.refreshable = false;
+    entry.record.observed.who = None;
+    let told = shown(&entry);
+    assert_eq!(told.until_time, Some(time(ends)));
+    assert_eq!(told.who_must_act(), wire::WhoMustAct::User);
+    assert_eq!(told.message, ENDS);
+    entry.record.observed.trouble = Some(Cause::RateLimited);
+    assert_eq!(shown(&entry).until_time, None);
+    entry.record.observed.stage = Stage::NeedsReauthorization(Cause::TokenExpired);
+    assert_eq!(shown(&entry).until_time, None);
+}
+
+/// A bound link that lacks scopes says so as a cause, with who grants them; what is worse is said instead, and of an
+/// installation nobody grants scopes.
+#[test]
+fn missing_scopes_are_a_cause() {
+    let missing = ["admin:repo_hook".to_owned()];
+    let mut bound = record(Stage::Bound).record;
+    let told = observed(&bound, &missing);
+    assert_eq!(told.stage(), observed_state::Stage::Bound);
+    assert_eq!(told.cause(), observed_state::Cause::ScopeMissing);
+    assert_eq!(told.who_must_act(), wire::WhoMustAct::User);
+    assert!(told.message.contains("admin:repo_hook"));
+    let none = observed_state::Cause::Unspecified;
+    assert_eq!(observed(&bound, &[]).cause(), none);
+    bound.observed.trouble = Some(Cause::RateLimited);
+    let limited = observed_state::Cause::RateLimited;
+    assert_eq!(observed(&bound, &missing).cause(), limited);
+    bound.observed.trouble = None;
+    bound.auth_kind = AuthKind::AppInstallation;
+    assert_eq!(observed(&bound, &missing).cause(), none);
+    let pending = record(Stage::PendingAuthorization).record;
+    assert_eq!(observed(&pending, &missing).cause(), none);
 }
 
 /// Stages and causes in errors have the names that they have in a link.

@@ -4,11 +4,10 @@ use bindery_core::{link::Link, name::NamespaceName};
 use bindery_engine::{LinkFilter, Versioned};
 use bindery_proto::v1 as wire;
 
-use super::shown_with;
+use super::{Known, shown_with};
 use crate::{
     access::EVERYWHERE,
     call::Call,
-    convert::link::Descriptions,
     filter::{Filter, LABELS, label_of},
     names, pages,
     services::namespace::may_read,
@@ -46,7 +45,7 @@ pub(super) async fn list(
         call.engine().namespace(&namespace).await?;
         within(&call, &namespace, &stored, place.as_deref(), size).await?
     };
-    let (mut links, mut known) = (Vec::new(), Descriptions::new());
+    let (mut links, mut known) = (Vec::new(), Known::default());
     for entry in &found {
         links.push(shown_with(&call, entry, &mut known).await?);
     }

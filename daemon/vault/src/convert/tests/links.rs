@@ -2,8 +2,8 @@
 
 use bindery_core::{
     link::{
-        Cause, Desired, Note, Observed, OpenFlow, Seen, SeenOrganization, SeenRepository, Stage,
-        Upkeep, Wish,
+        Cause, Desired, Note, Observed, OpenFlow, Seen, SeenOrganization, SeenRepository, Severity,
+        Stage, Upkeep, Wish,
     },
     name::FlowId,
     problem::Who,
@@ -207,6 +207,7 @@ pub(super) fn open_flow() -> OpenFlow {
 
 pub(super) fn note() -> Note {
     Note {
+        severity: Severity::Error,
         reason: "R".to_owned(),
         message: "text".to_owned(),
         action_uri: "https://forge.example".to_owned(),
