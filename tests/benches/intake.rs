@@ -89,7 +89,7 @@ impl Plan {
             },
             false => Self {
                 rounds: 7,
-                deliveries: [300, 2000, 4000],
+                deliveries: [200, 800, 1600],
                 events: (50, 200),
             },
         }

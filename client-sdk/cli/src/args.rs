@@ -45,7 +45,7 @@ pub(crate) struct Cli {
 
 #[derive(Args, Debug)]
 pub(crate) struct Globals {
-    /// Where the daemon is [default: unix:///run/bindery/bindery.sock]
+    /// Where the daemon is [default: unix:///run/bindery/bindery.sock, for root admin.sock there]
     #[arg(
         long,
         global = true,

@@ -29,13 +29,22 @@ pub(crate) struct Session {
     pub(crate) errors: Style,
 }
 
+/// Where a caller who names no endpoint turns to: root to the admin socket, where the operator needs no policy. All others
+/// are left to the client's default.
+fn default_endpoint(is_root: bool) -> Option<String> {
+    let public: Endpoint = Endpoint::DEFAULT.parse().ok()?;
+    let admin = public.admin_sibling().filter(|_| is_root)?;
+    Some(admin.to_string())
+}
+
 impl Session {
     pub(crate) fn new(globals: &Globals) -> Self {
         Self {
             endpoint: globals
                 .endpoint
                 .clone()
-                .filter(|endpoint| !endpoint.is_empty()),
+                .filter(|endpoint| !endpoint.is_empty())
+                .or_else(|| default_endpoint(rustix::process::geteuid().is_root())),
             output: globals.output,
             quiet: globals.quiet,
             answers: Style::of(&io::stdout()),
@@ -150,5 +159,18 @@ impl Session {
             Output::Name => self.line(record.name()),
             _ => self.text(&table::details(&record.details(), self.answers)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_endpoint;
+
+    /// Root operates the daemon; everybody else is a caller whom the policy judges.
+    #[test]
+    fn root_uses_the_admin_socket() {
+        let admin = Some("unix:///run/bindery/admin.sock".to_owned());
+        assert_eq!(default_endpoint(true), admin);
+        assert_eq!(default_endpoint(false), None);
     }
 }

@@ -143,3 +143,26 @@ fn reload_is_all_or_nothing() {
     assert_eq!(handle.current().len(), 0);
     assert!(!handle.renew().expect("valid"));
 }
+
+/// The sample is the manual: as it is it allows nothing, its example parses, and each right is told in its words.
+#[test]
+fn the_sample_tells_every_right() {
+    let sample = include_str!("../../../../systemd/policy.toml");
+    assert_eq!(parse::policy(sample).expect("sample").len(), 0);
+    let example: String = sample
+        .lines()
+        .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let example = parse::policy(&example).expect("example");
+    assert_eq!(example.len(), 3);
+    assert!(example.is_admin(&["gid:997".to_owned()]));
+    let told = |action: &Action| {
+        let named = format!("#   {} ", action.as_str());
+        sample.lines().any(|line| line.starts_with(&named))
+    };
+    let untold: Vec<_> = Action::ALL
+        .into_iter()
+        .filter(|action| !told(action))
+        .collect();
+    assert!(untold.is_empty(), "not in the sample: {untold:?}");
+}
