@@ -37,6 +37,10 @@ mod intake;
 mod leases;
 #[path = "engine/linking.rs"]
 mod linking;
+#[path = "engine/model_flows.rs"]
+mod model_flows;
+#[path = "engine/model_refresh.rs"]
+mod model_refresh;
 #[path = "engine/names.rs"]
 mod names;
 #[path = "engine/proof.rs"]

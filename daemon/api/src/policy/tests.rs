@@ -3,6 +3,8 @@ use std::sync::Arc;
 use super::*;
 use crate::{Surface, peer::Peer};
 
+mod model;
+
 const POLICY: &str = r#"
 admins = ["gid:997"]
 

@@ -1,5 +1,7 @@
 //! The refresh rules under a virtual clock.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{problem::Reason, secret::Secret};
 
@@ -251,4 +253,46 @@ fn stale_intent_is_replaced() {
     );
     assert!(!next.lost);
     assert_eq!((next.generation, next.failures), (7, 0));
+}
+
+/// What a provider answers that is no grant and no verdict. `None`: it refuses the client.
+fn answer(limit: Option<Option<u64>>) -> TokenOutcome {
+    let Some(asked) = limit else {
+        return TokenOutcome::ClientRefused;
+    };
+    let problem = Problem::new(Reason::ProviderRateLimited, "later");
+    TokenOutcome::NotNow(problem.retry(asked.map(Duration::from_secs)))
+}
+
+proptest! {
+    /// M6: after any row of failures nothing is sent before the time that the provider asked for; no wait is longer than
+    /// that, or than twice the longest so far, or than a quarter of an hour; and so the sum of all is bounded.
+    #[test]
+    fn m6_waits_are_kept_and_bounded(
+        limits in prop::collection::vec(
+            (prop::option::weighted(0.8, prop::option::of(0u64..5000)), any::<u64>()),
+            1..40,
+        ),
+    ) {
+        let (dead, mut now, mut journal) = (grant(Some(0), true), at(1000), None);
+        let (mut most, mut ceiling) = (Duration::ZERO, BACKOFF.0);
+        for (limit, random) in limits {
+            let attempt = next_attempt(&dead, journal, &intent().namespace, &intent().link, now);
+            let next = kept(judge(&dead, attempt, answer(limit), random, now));
+            let asked = Duration::from_secs(limit.flatten().unwrap_or(0));
+            prop_assert!(next.not_before >= now.after(asked.max(BACKOFF.0)));
+            prop_assert!(next.not_before <= now.after(asked.max(ceiling)));
+            let wait = Plan::Wait { not_before: next.not_before };
+            let early = Timestamp::from_unix_ms(next.not_before.unix_ms() - 1);
+            prop_assert_eq!(plan(&dead, true, Some(&next), Duration::ZERO, now), wait);
+            prop_assert_eq!(plan(&dead, true, Some(&next), Duration::ZERO, early), wait);
+            prop_assert_eq!(plan_newer(&dead, true, Some(&next), 7, early), wait);
+            now = next.not_before;
+            prop_assert_eq!(plan(&dead, true, Some(&next), Duration::ZERO, now), Plan::Send);
+            most += asked.max(ceiling);
+            ceiling = (ceiling * 2).min(BACKOFF.1);
+            journal = Some(next);
+        }
+        prop_assert!(now.since(at(1000)) <= most);
+    }
 }

@@ -19,8 +19,9 @@ pub(super) type Token = [u8; 32];
 /// Requests are counted by the minute, so that an hour's count has sixty entries however large it is.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Minutes of an hour.
-const WINDOW: u64 = 60;
+/// Minutes in which a request counts: those of an hour, and one more, because it may have been sent at the end of its first.
+/// Then no hour has more requests than it may, wherever the host lets it begin.
+const WINDOW: u64 = 61;
 
 /// The use of one host.
 #[derive(Debug, Default)]
@@ -110,7 +111,9 @@ impl State {
     /// A token has no allowance left.
     pub(super) fn hold(&mut self, token: Option<Token>, until: Timestamp, now: Timestamp) {
         self.held.retain(|_, until| *until > now);
-        self.held.insert(token, until);
+        // An answer to a request that was under way may name an earlier time; the later one was told as well.
+        let held = self.held.entry(token).or_insert(until);
+        *held = until.max(*held);
     }
 }
 

@@ -11,6 +11,7 @@ use bindery_core::{
     provider::{AuthKind, AuthMethod, Call, Description, Failure, HookSupport},
     secret::{Secret, SecretSet},
 };
+use proptest::prelude::*;
 use tokio::sync::watch;
 
 use super::*;
@@ -318,7 +319,7 @@ async fn an_hour_has_its_number() {
     let problem = world.asked("d").await.expect_err("used up");
     assert_eq!(problem.reason, Reason::ProviderRateLimited);
     let wait = problem.retry_after.expect("until when");
-    assert!(wait <= LONGEST_PAUSE, "{wait:?}");
+    assert!(wait <= LONGEST_PAUSE + Duration::from_secs(60), "{wait:?}");
     assert_eq!(world.forge.sent(), 3);
     world.clock.advance(wait);
     world.asked("d").await.expect("room again");
@@ -405,4 +406,93 @@ async fn probes_are_never_held_back() {
     };
     world.budgeted.probe("https://forge.example", reach).await;
     assert_eq!(world.forge.sent(), 2);
+}
+
+/// Hours of providers begin anywhere: what was sent at the end of a minute counts until an hour later.
+#[tokio::test]
+async fn an_hour_may_begin_anywhere() {
+    let world = World::new(|host| host.rate_budget.requests_per_hour = 1);
+    world.clock.advance(Duration::from_secs(59));
+    world.asked("a").await.expect("sent");
+    world.clock.advance(Duration::from_secs(3599));
+    world.asked("a").await.expect_err("within the hour");
+    world.clock.advance(Duration::from_secs(2));
+    world.asked("a").await.expect("room again");
+}
+
+/// Two answers that cross: the token is held back until the later of their times, whichever comes last.
+#[tokio::test]
+async fn crossing_answers_shorten_no_hold() {
+    let mut state = State::default();
+    let (host, token) = (World::new(|_| ()).host, Some([1; 32]));
+    let at = Timestamp::from_unix_ms;
+    state.hold(token, at(9000), at(0));
+    state.hold(token, at(5000), at(1000));
+    assert!(state.open(&host, token.as_ref(), at(8999)).is_err());
+    assert!(state.open(&host, token.as_ref(), at(9000)).is_ok());
+}
+
+/// What happens to one host.
+#[derive(Clone, Debug)]
+enum Event {
+    Wait(u64),
+    /// Somebody wants to ask with this token.
+    Ask(u8),
+    /// The host asks for a pause of so many seconds.
+    Pause(u64),
+    /// A token has no allowance for so many seconds, says an answer to a request that was under way.
+    Hold(u8, u64),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => (0u64..1500).prop_map(Event::Wait),
+        8 => (0u8..3).prop_map(Event::Ask),
+        1 => (0u64..4000).prop_map(Event::Pause),
+        1 => (0u8..3, 0u64..4000).prop_map(|(token, seconds)| Event::Hold(token, seconds)),
+    ]
+}
+
+proptest! {
+    /// M6: whatever a host and its tokens were told, nothing is asked before the time of any of it; and no hour, wherever it
+    /// begins, has more requests than the operator allows.
+    #[test]
+    fn m6_a_host_is_asked_no_earlier_and_no_oftener(
+        most in 1u32..12,
+        events in prop::collection::vec(event(), 1..300),
+    ) {
+        let world = World::new(|host| host.rate_budget.requests_per_hour = most);
+        let (host, mut state) = (&world.host, State::default());
+        // Not at the beginning of a minute: the hours of providers begin anywhere.
+        let (mut now, mut paused, mut held) = (START_S + 37, 0, [0; 3]);
+        let mut sent: Vec<u64> = Vec::new();
+        for event in events {
+            let at = |seconds: u64| Timestamp::from_unix_ms(seconds * 1000);
+            match event {
+                Event::Wait(seconds) => now += seconds,
+                Event::Pause(seconds) => {
+                    paused = paused.max(now + seconds);
+                    state.pause(at(now + seconds));
+                }
+                Event::Hold(token, seconds) => {
+                    let held = &mut held[usize::from(token)];
+                    *held = (*held).max(now + seconds);
+                    state.hold(Some([token; 32]), at(now + seconds), at(now));
+                }
+                Event::Ask(token) => {
+                    let until = paused.max(held[usize::from(token)]);
+                    let open = state.open(host, Some(&[token; 32]), at(now));
+                    prop_assert_eq!(open.is_ok(), now >= until);
+                    let Err(problem) = open.and_then(|()| state.spend(host, at(now))) else {
+                        sent.push(now);
+                        let hour = sent.iter().filter(|then| **then + 3600 > now).count();
+                        prop_assert!(hour <= most as usize, "{} in an hour", hour);
+                        continue;
+                    };
+                    let wait = problem.retry_after.expect("until when").as_secs();
+                    prop_assert!(wait > 0 && wait <= until.max(now + 3660) - now);
+                }
+            }
+        }
+    }
 }

@@ -26,9 +26,12 @@ use super::registry::Registry;
 
 type Script = Box<dyn Fn(u64) -> TokenOutcome + Send + Sync>;
 
+type Model = Box<dyn Fn(&TokenGrant<'_>) -> TokenOutcome + Send + Sync>;
+
 /// The forge's token endpoint, as egress would report it.
 pub(crate) struct ScriptedForge {
     script: Mutex<VecDeque<Script>>,
+    model: Mutex<Option<Model>>,
     pub(crate) token_calls: AtomicUsize,
     /// Refresh tokens that were presented.
     pub(crate) presented: Mutex<Vec<String>>,
@@ -59,6 +62,7 @@ impl ScriptedForge {
     pub(super) fn new() -> Self {
         Self {
             script: Mutex::default(),
+            model: Mutex::default(),
             token_calls: AtomicUsize::new(0),
             presented: Mutex::default(),
             certificates: Mutex::default(),
@@ -82,6 +86,25 @@ impl ScriptedForge {
             .lock()
             .expect("lock")
             .push_back(Box::new(script));
+    }
+
+    /// From now on every grant that is presented is judged by a model, where no other answer waits.
+    pub(crate) fn judge_by(
+        &self,
+        model: impl Fn(&TokenGrant<'_>) -> TokenOutcome + Send + Sync + 'static,
+    ) {
+        *self.model.lock().expect("lock") = Some(Box::new(model));
+    }
+
+    /// The answer to a grant, when it is the `n`th.
+    fn judge(&self, grant: &TokenGrant<'_>, n: u64) -> TokenOutcome {
+        if let Some(script) = self.script.lock().expect("lock").pop_front() {
+            return script(n);
+        }
+        let model = self.model.lock().expect("lock");
+        model
+            .as_ref()
+            .map_or_else(|| pair(n, 3600), |model| model(grant))
     }
 
     /// Holds every answer until [`Self::release`].
@@ -147,10 +170,9 @@ impl Egress for ScriptedForge {
                 released.await;
             }
             let n = self.serial.fetch_add(1, Ordering::SeqCst);
-            let script = self.script.lock().expect("lock").pop_front();
             let (taken, refused) = self.judges.lock().expect("lock").clone();
             TokenReply {
-                outcome: script.map_or_else(|| pair(n, 3600), |script| script(n)),
+                outcome: self.judge(&call.grant, n),
                 taken,
                 refused,
             }
