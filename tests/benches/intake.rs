@@ -2,11 +2,13 @@
 //!
 //! A real `binderyd` takes GitHub's deliveries of pushes of 8 KiB over 1, 16 and 64 connections, and answers each when it is
 //! durable. `binderyd-forgetful`, the same sources, verifies, looks up and answers as well, and stores nothing. Each pair is
-//! measured one right after the other, in random order. Then 1, 100 and 1,000 watchers are told of the same events.
+//! measured one right after the other, in random order. Then 1, 100 and 1,000 watchers are told of the same events; and at the
+//! end good deliveries come through a storm of forged ones.
 //!
 //! ```sh
 //! cargo bench -p bindery-tests --bench intake                 # seven rounds
 //! cargo bench -p bindery-tests --bench intake -- --quick      # one small round: does it work at all?
+//! cargo bench -p bindery-tests --bench intake -- --storm      # the storm alone
 //! ```
 //!
 //! Ratios are what counts. Absolute figures are for orientation: they drift with the machine, and its disk.
@@ -24,6 +26,8 @@ mod processor;
 mod report;
 #[path = "intake/servers.rs"]
 mod servers;
+#[path = "intake/storm.rs"]
+mod storm;
 #[path = "intake/watchers.rs"]
 mod watchers;
 #[expect(dead_code, reason = "the end-to-end tests need more of it")]
@@ -49,6 +53,8 @@ struct Plan {
     deliveries: [usize; 3],
     /// Events that are told one at a time, and those that come at once.
     events: (usize, usize),
+    /// Forged deliveries and good ones.
+    storm: (usize, usize),
 }
 
 /// All pairs of one number of connections.
@@ -71,9 +77,13 @@ fn main() -> Result<()> {
     }
     let plan = Plan::new(&arguments);
     let surroundings = Builder::new_multi_thread().enable_all().build()?;
-    let mut servers = surroundings.block_on(Servers::start())?;
     // One thread, so that the client can't crowd the servers out.
     let client = Builder::new_current_thread().enable_all().build()?;
+    if arguments.iter().any(|argument| argument == "--storm") {
+        let mut server = surroundings.block_on(Server::start(Side::Stores))?;
+        return client.block_on(storm(&mut server, &plan));
+    }
+    let mut servers = surroundings.block_on(Servers::start())?;
     client.block_on(measure(&mut servers, &plan))
 }
 
@@ -86,11 +96,13 @@ impl Plan {
                 rounds: 1,
                 deliveries: [10, 64, 128],
                 events: (2, 5),
+                storm: (500, 10),
             },
             false => Self {
                 rounds: 7,
                 deliveries: [200, 800, 1600],
                 events: (50, 200),
+                storm: (100_000, 300),
             },
         }
     }
@@ -151,7 +163,8 @@ async fn measure(servers: &mut Servers, plan: &Plan) -> Result<()> {
     let foreign = foreign_load(before, servers.load_of_all()?);
     cells.sort_by_key(|cell| cell.connections);
     print(servers, &cells, foreign)?;
-    fan_out(&mut servers.stores, plan).await
+    fan_out(&mut servers.stores, plan).await?;
+    storm(&mut servers.stores, plan).await
 }
 
 async fn pair(servers: &mut Servers, cell: &Cell) -> Result<Pair> {
@@ -203,6 +216,11 @@ async fn fan_out(server: &mut Server, plan: &Plan) -> Result<()> {
         let seen = fan_out::measure(server, watchers, plan.events).await?;
         println!("{}", fan_out::line(&seen));
     }
+    Ok(())
+}
+
+async fn storm(server: &mut Server, plan: &Plan) -> Result<()> {
+    storm::print(&storm::measure(server, plan.storm).await?);
     Ok(())
 }
 

@@ -22,6 +22,7 @@ mod repositories;
 pub mod sender;
 mod serve;
 pub mod twin;
+pub mod volley;
 
 /// Says that a test has not run, past the test runner, which keeps what a passing test prints to itself.
 pub fn not_run(reason: &str) {

@@ -112,6 +112,31 @@ impl Hooked {
         }
     }
 
+    /// Every way to be wrong, most with bodies of so many bytes: another body, no signature, an empty one, another's, one in
+    /// capitals, another hook
+    #[must_use]
+    pub fn forgeries(&self, bytes: usize) -> Vec<Delivery> {
+        let commit = "b".repeat(40);
+        let push = Pushed {
+            branch: "main",
+            before: None,
+            after: &commit,
+        };
+        let right = self.push("bad", push);
+        // One byte more at least, under the signature of the shorter one.
+        let long = right.padded(bytes.max(right.size() + 1));
+        let capitals = right.signature().unwrap_or_default().to_uppercase();
+        vec![
+            long.clone(),
+            long.signed(None),
+            long.signed(Some(String::new())),
+            long.signed(Some(format!("sha256={}", "0".repeat(64)))),
+            right.signed(Some(capitals.replace("SHA256", "sha256"))),
+            long.to_hook("none"),
+            right.to_hook(&"0".repeat(26)),
+        ]
+    }
+
     fn body_of(&self, pushed: Pushed<'_>) -> Value {
         let mut body = self.body.clone();
         body["ref"] = format!("refs/heads/{}", pushed.branch).into();
@@ -218,6 +243,24 @@ impl Delivery {
             request = request.header("x-hub-signature-256", signature);
         }
         Ok(request.body(Full::new(self.body.clone()))?)
+    }
+}
+
+impl Delivery {
+    /// The bytes of the whole request, as HTTP/1.1 has them
+    pub(crate) fn on_the_wire(&self) -> Vec<u8> {
+        let signature = self.signature.as_ref();
+        let signature = signature.map(|value| format!("x-hub-signature-256: {value}\r\n"));
+        let head = format!(
+            "POST {} HTTP/1.1\r\nhost: {}\r\nuser-agent: GitHub-Hookshot/5d1c9a2\r\ncontent-type: application/json\r\n\
+             x-github-delivery: {}\r\nx-github-event: push\r\n{}content-length: {}\r\n\r\n",
+            self.target,
+            self.authority,
+            self.id,
+            signature.unwrap_or_default(),
+            self.body.len(),
+        );
+        [head.as_bytes(), &self.body].concat()
     }
 }
 

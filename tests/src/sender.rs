@@ -9,7 +9,7 @@ use http::{StatusCode, header::RETRY_AFTER};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use url::Url;
 
@@ -18,11 +18,17 @@ use crate::pushes::Delivery;
 /// A server that says nothing for so long has failed its test
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// From where to where a connection leads
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    from: Ipv4Addr,
+    to: SocketAddr,
+}
+
 /// Sends over a connection of its own, which it opens anew after it broke
 #[derive(Debug)]
 pub struct Sender {
-    from: Ipv4Addr,
-    to: SocketAddr,
+    place: Place,
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -46,11 +52,8 @@ impl Sender {
     ///
     /// When the URL does not lead to a port of an IPv4 address.
     pub fn new(server: &str, number: u8) -> Result<Self> {
-        let addresses = Url::parse(server)?.socket_addrs(|| None)?;
-        let to = addresses.into_iter().find(SocketAddr::is_ipv4);
         Ok(Self {
-            from: Ipv4Addr::new(127, 0, 1, number),
-            to: to.context("no address")?,
+            place: Place::new(server, number)?,
             connection: None,
         })
     }
@@ -73,7 +76,7 @@ impl Sender {
 
     async fn exchange(&mut self, delivery: &Delivery) -> Result<Answer> {
         if self.connection.as_ref().is_none_or(SendRequest::is_closed) {
-            self.connection = Some(connect(self.from, self.to).await?);
+            self.connection = Some(connect(self.place).await?);
         }
         let connection = self.connection.as_mut().context("no connection")?;
         connection.ready().await?;
@@ -93,11 +96,28 @@ impl Sender {
     }
 }
 
-async fn connect(from: Ipv4Addr, to: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
-    let socket = TcpSocket::new_v4()?;
-    socket.bind((from, 0).into())?;
-    let stream = socket.connect(to).await?;
-    stream.set_nodelay(true)?;
+impl Place {
+    /// That of the sender with this number
+    pub(crate) fn new(server: &str, number: u8) -> Result<Self> {
+        let addresses = Url::parse(server)?.socket_addrs(|| None)?;
+        let to = addresses.into_iter().find(SocketAddr::is_ipv4);
+        Ok(Self {
+            from: Ipv4Addr::new(127, 0, 1, number),
+            to: to.context("no address")?,
+        })
+    }
+
+    pub(crate) async fn connect(self) -> Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.from, 0).into())?;
+        let stream = socket.connect(self.to).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+async fn connect(place: Place) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = place.connect().await?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     // A connection that breaks shows in the requests on it.
     tokio::spawn(connection);

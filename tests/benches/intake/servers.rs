@@ -117,6 +117,11 @@ impl Server {
         (from..self.made).map(push).collect()
     }
 
+    /// Deliveries that nobody signed, or not so.
+    pub(crate) fn forgeries(&self, bytes: usize) -> Vec<Delivery> {
+        self.hook.forgeries(bytes)
+    }
+
     /// Waits until so many more have become events.
     pub(crate) async fn told(&mut self, count: usize) -> Result<()> {
         let mut left = count;

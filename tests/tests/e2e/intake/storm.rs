@@ -10,6 +10,7 @@ use bindery_client::proto::v1::hook;
 use bindery_tests::{
     pushes::{Delivery, Hooked, Pushed},
     sender::{Answer, Sender},
+    volley::Volley,
 };
 use http::StatusCode;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
@@ -52,7 +53,7 @@ async fn w7_good_deliveries_pass_through_a_storm_of_bad_ones() -> Result<()> {
     let busy = Busy::start(2, "").await?;
     let storm = Arc::new(Storm::default());
     let began = Instant::now();
-    let mut bad = rage(&busy, &storm)?;
+    let mut bad = rage(&busy, &storm).await?;
     storm.reach(BAD / 4, &mut bad).await?;
     let before = resident(&busy)?;
     let ledger = Arc::new(Ledger::default());
@@ -91,52 +92,29 @@ async fn told(busy: &Busy, ledger: &Ledger) -> Result<()> {
     Ok(())
 }
 
-/// Lets all bad senders send, each the whole choice of bad deliveries again and again.
-fn rage(busy: &Busy, storm: &Arc<Storm>) -> Result<JoinSet<Result<()>>> {
+/// Lets all bad senders send, each the whole choice of bad deliveries at once, again and again.
+async fn rage(busy: &Busy, storm: &Arc<Storm>) -> Result<JoinSet<Result<()>>> {
     let hook = busy.hooks.first().context("no hook")?;
-    let choice = Arc::new(bad(hook));
+    let choice = hook.forgeries(BODY);
     let mut tasks = JoinSet::new();
     for number in 0..BAD_SENDERS {
-        let sender = Sender::new(&busy.world.daemon.web_url(), number)?;
-        tasks.spawn(send_bad(sender, Arc::clone(&choice), Arc::clone(storm)));
+        let volley = Volley::of(&busy.world.daemon.web_url(), number, &choice).await?;
+        tasks.spawn(send_bad(volley, Arc::clone(storm)));
     }
     Ok(tasks)
 }
 
-async fn send_bad(mut sender: Sender, choice: Arc<Vec<Delivery>>, storm: Arc<Storm>) -> Result<()> {
+async fn send_bad(mut volley: Volley, storm: Arc<Storm>) -> Result<()> {
     let over = storm.over.subscribe();
-    for delivery in choice.iter().cycle() {
-        if *over.borrow() {
-            break;
-        }
-        let answer = sender.post(delivery).await?;
-        let right = answer == Answer::Refused(StatusCode::UNAUTHORIZED);
-        ensure!(right, "{}: {answer:?}", delivery.id);
-        storm.sent.send_modify(|sent| *sent += 1);
+    while !*over.borrow() {
+        let answers = volley.fire().await?;
+        let wrong = answers
+            .iter()
+            .find(|answer| **answer != StatusCode::UNAUTHORIZED);
+        ensure!(wrong.is_none(), "{wrong:?}");
+        storm.sent.send_modify(|sent| *sent += answers.len());
     }
     Ok(())
-}
-
-/// Every way to be wrong: another body, no signature, an empty one, another's, one in capitals, another hook.
-fn bad(hook: &Hooked) -> Vec<Delivery> {
-    let commit = "b".repeat(40);
-    let push = Pushed {
-        branch: "main",
-        before: None,
-        after: &commit,
-    };
-    let right = hook.push("bad", push);
-    let long = right.padded(BODY);
-    let capitals = right.signature().unwrap_or_default().to_uppercase();
-    vec![
-        long.clone(),
-        long.signed(None),
-        long.signed(Some(String::new())),
-        long.signed(Some(format!("sha256={}", "0".repeat(64)))),
-        right.signed(Some(capitals.replace("SHA256", "sha256"))),
-        long.to_hook("none"),
-        right.to_hook(&"0".repeat(26)),
-    ]
 }
 
 /// Sends all good deliveries, each until it is taken. Returns how often one was to come again.
