@@ -145,8 +145,11 @@ pub struct EventHead {
     pub first: u64,
     /// The newest; 0 while there is none.
     pub last: u64,
-    /// The sizes of all that are kept together, in bytes.
+    /// The sizes of those from [`EventHead::sized_from`] on together, in bytes.
     pub bytes: u64,
+    /// The oldest whose size is counted; the one after the newest while none is. Sizes of older ones were not noted when they
+    /// were stored, and are added up by the next sweep.
+    pub sized_from: u64,
 }
 
 impl EventHead {
@@ -155,6 +158,7 @@ impl EventHead {
         first: 1,
         last: 0,
         bytes: 0,
+        sized_from: 1,
     };
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     name::{HookId, HostName},
     problem::Who,
+    provider::RepositoryChanged,
     secret::Secret,
     source::SourceName,
     time::Timestamp,
@@ -103,6 +104,13 @@ impl Hook {
     pub const fn is_app(&self) -> bool {
         self.repository.is_empty()
     }
+
+    /// Whether the provider has, or is to have, a hook of ours for this repository alone. One may be left of the time before the
+    /// app's hook served it.
+    #[must_use]
+    pub const fn has_own(&self) -> bool {
+        !self.by_app || !self.provider_id.is_empty()
+    }
 }
 
 /// What is known about a hook.
@@ -166,6 +174,9 @@ pub struct KnownRefs {
     pub refs: BTreeMap<String, KnownRef>,
     /// All refs were seen once; before that a ref that is not here may be an old one.
     pub complete: bool,
+    /// The last change of the repository as a whole that an event told of. The same does not happen twice without another one
+    /// between.
+    pub changed: Option<RepositoryChanged>,
 }
 
 /// What is known of one ref.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     hook::{KnownRef, KnownRefs},
-    provider::{Happening, Push, RefDeleted, TagCreated},
+    provider::{Happening, Push, RefDeleted, RepositoryChanged, TagCreated},
 };
 
 /// What a change is against what is known.
@@ -43,9 +43,17 @@ pub fn admit(known: &mut KnownRefs, happening: &Happening) -> Admission {
         Happening::Push(push) => admit_push(known, push),
         Happening::TagCreated(tag) => admit_tag(known, tag),
         Happening::RefDeleted(deleted) => admit_deletion(known, deleted),
-        // It has no place to be noted; its delivery is known by id and body.
-        Happening::RepositoryChanged(_) => Admission::New,
+        Happening::RepositoryChanged(change) => admit_change(known, change),
     }
+}
+
+/// A repository does not change twice in the same way without another change between: the second is told by another hook.
+fn admit_change(known: &mut KnownRefs, change: &RepositoryChanged) -> Admission {
+    if known.changed.as_ref() == Some(change) {
+        return Admission::Known;
+    }
+    known.changed = Some(change.clone());
+    Admission::New
 }
 
 fn admit_push(known: &mut KnownRefs, push: &Push) -> Admission {

@@ -1,6 +1,7 @@
 //! What becomes of deliveries that are stored: they are read by the plugin, held against what is known, and become events.
 //!
-//! Those of one hook are processed in order, one after the other. All that a delivery changes is one commit, so that a stop at
+//! Those of one hook are processed in order, one after the other; what an app's hook brings is processed with those of the
+//! repository that it is about. All that a delivery changes is one commit, so that a stop at
 //! any moment leaves it processed or not, and never half.
 //!
 //! | Module | What it does |

@@ -8,6 +8,7 @@
 //! | `change` | writes a hook, and tells its sources of a new state |
 //! | `act` | who asks the provider: the first source's link that works |
 //! | `app`, `served` | the hook of a host's app, and the repositories that need none beside it |
+//! | `moved` | a repository's own hook goes once the app's serves it |
 //! | `settle` | brings the provider to what the journal says |
 //! | `away` | takes a hook away |
 //! | `judge` | what is to be said of a hook, from what the provider shows and what came in |
@@ -23,6 +24,7 @@ mod away;
 mod change;
 mod check;
 mod judge;
+mod moved;
 mod orphans;
 mod rotate;
 mod served;

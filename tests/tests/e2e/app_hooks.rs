@@ -35,9 +35,11 @@ struct Led {
 impl Led {
     /// The hook is active in the settings of the app, for these events; where it leads to is set by `bindery host hook`.
     async fn new() -> Result<Self> {
-        let led = Self {
-            app: AppWorld::new(None).await?,
-        };
+        Self::of(AppWorld::new(None).await?).await
+    }
+
+    async fn of(app: AppWorld) -> Result<Self> {
+        let led = Self { app };
         let id = led.app.app.app_id;
         led.standin()
             .activate_app_hook(id, &["push", "repository"])?;
@@ -75,16 +77,8 @@ impl Led {
         hook_when(&self.app, is).await
     }
 
-    /// Binds what the app is installed on, and connects repositories.
     async fn connect(&self, repositories: &[&str]) -> Result<(u64, String, Vec<Source>)> {
-        let installation = self.app.install()?;
-        let link = self.app.bind(NAMESPACE, installation).await?.name;
-        let mut sources = Vec::new();
-        for repository in repositories {
-            let request = SourceRequest::new(&link, *repository);
-            sources.push(self.app.world.client.create_source(request).await?);
-        }
-        Ok((installation, link, sources))
+        connect(&self.app, repositories).await
     }
 
     fn watch(&self) -> EventWatch {
@@ -118,6 +112,18 @@ impl Led {
             .filter_map(|event| Some((tag(event)?.to_owned(), event.source.clone())));
         Ok(told.collect())
     }
+}
+
+/// Binds what the app is installed on, and connects repositories.
+async fn connect(app: &AppWorld, repositories: &[&str]) -> Result<(u64, String, Vec<Source>)> {
+    let installation = app.install()?;
+    let link = app.bind(NAMESPACE, installation).await?.name;
+    let mut sources = Vec::new();
+    for repository in repositories {
+        let request = SourceRequest::new(&link, *repository);
+        sources.push(app.world.client.create_source(request).await?);
+    }
+    Ok((installation, link, sources))
 }
 
 async fn hook_when(app: &AppWorld, is: impl Fn(&Hook) -> bool) -> Result<Hook> {

@@ -68,6 +68,7 @@ async fn put_made(world: &World, first: u64, last: u64, event: impl Fn(u64) -> E
         first,
         last,
         bytes: (first..=last).map(|number| event(number).size()).sum(),
+        sized_from: first,
     };
     let head = any(Key::EventHead(acme()), Record::EventHead(head));
     let changes = events.chain([head]).collect();

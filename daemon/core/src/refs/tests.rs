@@ -1,4 +1,5 @@
 use super::*;
+use crate::provider::RepositoryChange;
 
 const MAIN: &str = "refs/heads/main";
 const V1: &str = "refs/tags/v1";
@@ -159,4 +160,24 @@ fn a_late_delivery_of_what_was_found_is_no_second_event() {
     assert!(!admit(&mut known, &push("b", "c")).is_told());
     // Once forgotten it is a change again: somebody went back.
     assert!(admit(&mut known, &push("d", "c")).is_told());
+}
+
+/// A repository does not change twice in the same way: the second is told by another hook. There and back again is three changes.
+#[test]
+fn the_same_change_of_a_repository_is_told_once() {
+    let renamed = |before: &str, after: &str| {
+        Happening::RepositoryChanged(RepositoryChanged {
+            kind: RepositoryChange::Renamed,
+            before: before.to_owned(),
+            after: after.to_owned(),
+        })
+    };
+    let (there, back) = (renamed("acme/a", "acme/b"), renamed("acme/b", "acme/a"));
+    let mut known = KnownRefs::default();
+    let all = [there.clone(), there.clone(), back, there.clone(), there];
+    let told: Vec<_> = told(&mut known, &all)
+        .iter()
+        .map(|one| one.is_told())
+        .collect();
+    assert_eq!(told, [true, false, true, true, false]);
 }

@@ -4,48 +4,77 @@
 use std::time::Duration;
 
 use bindery_core::{
-    hook::Hook,
+    delivery::Delivery,
+    hook::{Hook, HookState},
     link::Link,
     name::HostName,
     port::Listing,
     problem::Problem,
     provider::{AuthKind, Delivered},
+    time::Timestamp,
 };
 
 use super::{
     note_proof,
-    read::{Read, Said},
+    process::{Next, passes},
 };
-use crate::{Engine, hooks::is_installed, records::as_link};
+use crate::{Engine, Versioned, hooks::is_installed, records::as_link};
+
+/// Why nothing becomes of what is told of a repository with a hook of its own, or of one that nobody uses.
+const NOT_SERVED: &str = "no source is served by the app's webhook for this repository";
 
 /// How often a delivery says anew that the hook works.
 const PROOF_EVERY: Duration = Duration::from_secs(60);
 
 impl Engine {
-    /// Processes a delivery of an app's hook, whose turn must be held.
-    pub(super) async fn process_for_app(
+    /// Finds out whose a delivery of an app's hook is. What a repository is told waits in the line of its hook from then on;
+    /// what is about no repository that is served ends here.
+    pub(super) async fn find_its_line(
         &self,
         app: &Hook,
-        number: u64,
-        read: Read,
+        found: Versioned<Delivery>,
         last: bool,
-    ) -> Result<(), Problem> {
-        self.note_app_proof(app, number).await?;
+    ) -> Result<Next, Problem> {
+        let read = match self.read_delivery(app, &found.record).await {
+            Ok(read) => read,
+            Err(problem) if passes(&problem) && !last => return Err(problem),
+            Err(problem) => {
+                let number = found.record.number;
+                self.lay_aside(app, number, &problem).await?;
+                return Ok(Next::Over);
+            }
+        };
+        self.note_app_proof(app, found.record.received).await?;
         if let Some(told) = &read.delivered.repository
             && let Some(hook) = self.hook_of_repository(&app.host, &told.stable_id).await?
             && hook.by_app
         {
-            let _turn = self.deliveries().turn(&hook.id).await;
-            let said = Said::about(&hook, read);
-            return self.look_and_conclude(&hook, number, said, last).await;
+            return Ok(Next::With(hook.id));
         }
-        let Some(found) = self.find_delivery(number).await? else {
-            return Ok(());
-        };
         if read.delivered.access_changed {
             self.check_links_of(&app.host, &read.delivered).await?;
         }
         self.end_ignored(found, why_ignored(&read.delivered)).await
+    }
+
+    /// Processes a delivery of the app's hook in the line of the repository that it is about, whose turn must be held.
+    pub(super) async fn process_by_app(
+        &self,
+        hook: &Hook,
+        found: Versioned<Delivery>,
+        last: bool,
+    ) -> Result<Next, Problem> {
+        let Some(app) = self.find_hook(&found.record.hook).await? else {
+            return self.end_without_hook(found).await;
+        };
+        if !hook.by_app {
+            // It has got a hook of its own meanwhile, which brings the same.
+            return self.end_ignored(found, NOT_SERVED).await;
+        }
+        let read = self.read_delivery(&app.record, &found.record).await;
+        let number = found.record.number;
+        self.conclude_read(hook, number, read, last).await?;
+        Ok(Next::Over)
     }
 
     /// The hook of a repository.
@@ -65,20 +94,22 @@ impl Engine {
     }
 
     /// The app's hook works.
-    async fn note_app_proof(&self, app: &Hook, number: u64) -> Result<(), Problem> {
-        let Some(delivery) = self.find_delivery(number).await? else {
-            return Ok(());
-        };
-        let at = delivery.record.received;
+    async fn note_app_proof(&self, app: &Hook, at: Timestamp) -> Result<(), Problem> {
         let lately = app
             .verified
             .is_some_and(|known| at.since(known) < PROOF_EVERY);
-        if lately && app.state == bindery_core::hook::HookState::Verified {
+        if lately && app.state == HookState::Verified {
             return Ok(());
         }
-        self.change_hook(&app.id, |hook| note_proof(hook, at))
-            .await
-            .map(drop)
+        let proven = self
+            .change_hook(&app.id, |hook| note_proof(hook, at))
+            .await?;
+        match proven {
+            Some(hook) if hook.state == HookState::Verified && app.state != hook.state => {
+                self.look_who_may_move(&hook).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The links that an installation or a person's authorization stands behind are checked now, and so are the repositories
@@ -130,7 +161,7 @@ const fn why_ignored(told: &Delivered) -> &'static str {
     } else if told.access_changed {
         "the links that it is about are looked at"
     } else if told.repository.is_some() {
-        "no source is served by the app's webhook for this repository"
+        NOT_SERVED
     } else {
         "it tells of nothing that becomes an event"
     }

@@ -1,4 +1,8 @@
 //! Processes what waits: the deliveries of a hook one after the other, several hooks at once.
+//!
+//! What the hook of an app brings is looked at in the line of that hook only as far as it takes to know whose it is, and then
+//! waits in the line of its repository. So one repository that is slow, or that fails, holds no other one up, and what one
+//! repository is told stays in order.
 
 use std::time::Duration;
 
@@ -11,7 +15,10 @@ use bindery_core::{
 };
 use tokio::task::JoinSet;
 
-use super::{note_proof, read::Said};
+use super::{
+    note_proof,
+    read::{Read, Said},
+};
 use crate::{Engine, Versioned, records::change};
 
 /// Hooks whose deliveries are processed at once.
@@ -97,10 +104,14 @@ impl Engine {
             let wait = wait.min(LONGEST_WAIT);
             queue.hold(hook, self.now().after(wait));
             let last = failures + 1 >= TRIES;
-            match self.process_delivery(number, last).await {
-                Ok(()) => {
+            match self.process_delivery(hook, number, last).await {
+                Ok(Next::Over) => {
                     queue.done(hook, number);
                     self.close_number(number);
+                }
+                Ok(Next::With(repository)) => {
+                    queue.push(&repository, number);
+                    queue.done(hook, number);
                 }
                 Err(problem) => {
                     tracing::warn!(hook.id = %hook, number, reason = problem.reason.as_str(), error = %problem, "A delivery could not be processed; it is tried again");
@@ -110,21 +121,44 @@ impl Engine {
         }
     }
 
-    /// Processes one delivery. `last` says that nobody outside is waited for any more.
-    async fn process_delivery(&self, number: u64, last: bool) -> Result<(), Problem> {
+    /// Processes one delivery in the line of a hook. `last` says that nobody outside is waited for any more.
+    async fn process_delivery(
+        &self,
+        line: &HookId,
+        number: u64,
+        last: bool,
+    ) -> Result<Next, Problem> {
         let Some(found) = self.find_delivery(number).await? else {
-            return Ok(());
+            return Ok(Next::Over);
         };
         if found.record.state != DeliveryState::Stored {
-            return Ok(());
+            return Ok(Next::Over);
         }
-        let _turn = self.deliveries().turn(&found.record.hook).await;
-        let Some(hook) = self.find_hook(&found.record.hook).await? else {
+        let Some(hook) = self.find_hook(line).await? else {
             return self.end_without_hook(found).await;
         };
         let hook = &hook.record;
-        match self.read_delivery(hook, &found.record).await {
-            Ok(read) if hook.is_app() => self.process_for_app(hook, number, read, last).await,
+        if hook.is_app() {
+            return self.find_its_line(hook, found, last).await;
+        }
+        let _turn = self.deliveries().turn(line).await;
+        if found.record.hook != *line {
+            return self.process_by_app(hook, found, last).await;
+        }
+        let read = self.read_delivery(hook, &found.record).await;
+        let done = self.conclude_read(hook, number, read, last).await;
+        done.map(|()| Next::Over)
+    }
+
+    /// What becomes of a delivery that was read, or could not be, for the repository of a hook, whose turn must be held.
+    pub(super) async fn conclude_read(
+        &self,
+        hook: &Hook,
+        number: u64,
+        read: Result<Read, Problem>,
+        last: bool,
+    ) -> Result<(), Problem> {
+        match read {
             Ok(read) => {
                 self.look_and_conclude(hook, number, Said::about(hook, read), last)
                     .await
@@ -135,7 +169,7 @@ impl Engine {
     }
 
     /// What becomes of a delivery about the repository of a hook, whose turn must be held.
-    pub(super) async fn look_and_conclude(
+    async fn look_and_conclude(
         &self,
         hook: &Hook,
         number: u64,
@@ -161,7 +195,12 @@ impl Engine {
     }
 
     /// What can't be read, or not be confirmed, is kept for people; refs are compared in its place.
-    async fn lay_aside(&self, hook: &Hook, number: u64, problem: &Problem) -> Result<(), Problem> {
+    pub(super) async fn lay_aside(
+        &self,
+        hook: &Hook,
+        number: u64,
+        problem: &Problem,
+    ) -> Result<(), Problem> {
         for _ in 0..CONFLICTS {
             match self.write_unparsed(&hook.id, number, problem).await {
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
@@ -181,7 +220,7 @@ impl Engine {
             return Ok(());
         };
         let Some(hook) = self.find_hook(hook).await? else {
-            return self.end_without_hook(found).await;
+            return self.end_without_hook(found).await.map(drop);
         };
         let mut delivery = found.record;
         delivery.about = (delivery.hook != hook.record.id).then(|| hook.record.id.clone());
@@ -194,7 +233,10 @@ impl Engine {
         self.put_hook(&hook.record, after, hook.version, put).await
     }
 
-    async fn end_without_hook(&self, found: Versioned<Delivery>) -> Result<(), Problem> {
+    pub(super) async fn end_without_hook(
+        &self,
+        found: Versioned<Delivery>,
+    ) -> Result<Next, Problem> {
         self.end_ignored(found, "its hook is gone").await
     }
 
@@ -203,13 +245,22 @@ impl Engine {
         &self,
         found: Versioned<Delivery>,
         why: &str,
-    ) -> Result<(), Problem> {
+    ) -> Result<Next, Problem> {
         let mut delivery = found.record;
         delivery.state = DeliveryState::Ignored;
         why.clone_into(&mut delivery.message);
         self.commit(vec![put_delivery(delivery, found.version)])
-            .await
+            .await?;
+        Ok(Next::Over)
     }
+}
+
+/// Where a delivery goes from a line.
+pub(super) enum Next {
+    /// Nowhere: it is processed.
+    Over,
+    /// Into the line of this hook, whose repository it is about.
+    With(HookId),
 }
 
 /// Gives a hook back to the queue.
@@ -222,7 +273,7 @@ impl Drop for Left {
 }
 
 /// Whether waiting mends it. A plugin that died may have died of this very delivery.
-fn passes(problem: &Problem) -> bool {
+pub(super) fn passes(problem: &Problem) -> bool {
     let plugin = matches!(
         problem.reason,
         Reason::PluginCrashed | Reason::PluginTimeout | Reason::PluginFailed

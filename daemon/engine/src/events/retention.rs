@@ -5,7 +5,7 @@ use std::{sync::Mutex, time::Duration};
 use bindery_core::{
     event::EventHead,
     name::NamespaceName,
-    port::{Expect, Key, Record},
+    port::{Change, Expect, Key, Record},
     problem::{Problem, Reason},
     time::Timestamp,
 };
@@ -66,6 +66,7 @@ impl Engine {
     }
 
     async fn forget_events_of(&self, namespace: &NamespaceName) -> Result<(), Problem> {
+        while self.size_some(namespace).await? {}
         let numbers = self.event_numbers(namespace).await?;
         let end = self.first_kept(namespace, numbers).await?;
         let over = numbers.bytes > self.event_kept().now().bytes;
@@ -102,6 +103,53 @@ impl Engine {
         Ok(old.max(many).max(numbers.first))
     }
 
+    /// Adds up the sizes of events that were stored before sizes were noted, the newest first, as many as one transaction takes.
+    /// False where none is left, or an appender was faster; the next sweep goes on then.
+    async fn size_some(&self, namespace: &NamespaceName) -> Result<bool, Problem> {
+        let head = self.heads().of(namespace);
+        let _turn = head.turn().await;
+        let Some(found) = self.find_event_head(namespace).await? else {
+            return Ok(false);
+        };
+        let (before, mut numbers) = (found.record, found.record);
+        while numbers.sized_from > numbers.first && before.sized_from - numbers.sized_from < AT_ONCE
+        {
+            numbers.sized_from -= 1;
+            numbers.bytes += self.size_of(namespace, numbers.sized_from).await?;
+        }
+        if numbers == before {
+            return Ok(false);
+        }
+        self.put_numbers(namespace, found.version, numbers, [])
+            .await
+    }
+
+    /// How much an event says; 0 where it is not kept.
+    async fn size_of(&self, namespace: &NamespaceName, sequence: u64) -> Result<u64, Problem> {
+        let event = self.find_event(namespace, sequence).await?;
+        Ok(event.map_or(0, |event| event.record.size()))
+    }
+
+    /// Writes a head over the version that was read, with what else becomes true. False where another was faster.
+    async fn put_numbers(
+        &self,
+        namespace: &NamespaceName,
+        version: u64,
+        numbers: EventHead,
+        others: impl IntoIterator<Item = Change>,
+    ) -> Result<bool, Problem> {
+        let key = Key::EventHead(namespace.clone());
+        let put = change(
+            key,
+            Expect::Version(version),
+            Some(Record::EventHead(numbers)),
+        );
+        match self.commit(others.into_iter().chain([put]).collect()).await {
+            Err(problem) if problem.reason == Reason::StoreConflict => Ok(false),
+            outcome => outcome.map(|()| true),
+        }
+    }
+
     /// Forgets events before `end`, and those that are too much, as many as one transaction takes. False where nothing is left
     /// to forget, or an appender was faster; the next sweep goes on then.
     async fn forget_some(&self, namespace: &NamespaceName, end: u64) -> Result<bool, Problem> {
@@ -112,23 +160,20 @@ impl Engine {
         };
         let (before, mut numbers) = (found.record, found.record);
         while numbers.first - before.first < AT_ONCE && self.is_over(numbers, end) {
-            let event = self.find_event(namespace, numbers.first).await?;
-            let size = event.map_or(0, |event| event.record.size());
-            numbers.bytes = numbers.bytes.saturating_sub(size);
+            if numbers.first >= numbers.sized_from {
+                let size = self.size_of(namespace, numbers.first).await?;
+                numbers.bytes = numbers.bytes.saturating_sub(size);
+            }
             numbers.first += 1;
+            numbers.sized_from = numbers.sized_from.max(numbers.first);
         }
         if numbers == before {
             return Ok(false);
         }
-        let key = Key::EventHead(namespace.clone());
-        let record = Some(Record::EventHead(numbers));
-        let head = change(key, Expect::Version(found.version), record);
         let gone = |number| change(Key::Event(namespace.clone(), number), Expect::Any, None);
         let gone = (before.first..numbers.first).map(gone);
-        match self.commit(gone.chain([head]).collect()).await {
-            Err(problem) if problem.reason == Reason::StoreConflict => Ok(false),
-            outcome => outcome.map(|()| true),
-        }
+        self.put_numbers(namespace, found.version, numbers, gone)
+            .await
     }
 
     /// The oldest event must go. The newest stays, however large.

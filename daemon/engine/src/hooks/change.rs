@@ -84,9 +84,11 @@ impl Engine {
     }
 }
 
-/// One event for each source whose hook has a new state. Of a hook that goes away nobody is told.
+/// One event for each source whose hook has a new state, or has gone because the app's serves the repository. Of a hook that goes
+/// away with its sources nobody is told.
 pub(crate) fn state_events(before: &Hook, after: &Hook, now: Timestamp) -> Vec<Draft> {
-    if before.state == after.state || after.step == Some(HookStep::Delete) {
+    let moved = before.by_app && before.has_own() && !after.has_own();
+    if (before.state == after.state && !moved) || after.step == Some(HookStep::Delete) {
         return Vec::new();
     }
     let change = HookChange {

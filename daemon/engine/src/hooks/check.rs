@@ -56,6 +56,9 @@ impl Engine {
         if hook.by_app {
             return self.look_at_served(hook).await;
         }
+        if self.may_move(hook).await? {
+            return self.move_to_app(hook).await;
+        }
         let description = self.hook_description(hook).await?;
         if !description.operations.contains(&OperationKind::ListHooks) {
             let now = self.now();

@@ -8,7 +8,7 @@ use bindery_core::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::refuses;
+use super::{is_installed, refuses};
 use crate::{
     Engine,
     operation::off_topic,
@@ -62,7 +62,9 @@ impl Engine {
         let page = self
             .list_repositories(namespace, link, "", "", paging)
             .await?;
-        let able = page.items.into_iter().filter(|one| one.can_administer);
+        let installed = is_installed(&known);
+        let all = page.items.into_iter();
+        let able = all.filter(|one| one.can_administer || installed);
         let mut looks = Vec::new();
         for repository in able {
             looks.push(self.orphans_in(namespace, link, repository));

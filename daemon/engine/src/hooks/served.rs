@@ -51,8 +51,12 @@ impl Engine {
         Ok(true)
     }
 
-    /// Whether the repository is still served; if not, it gets a hook of its own.
+    /// Whether the repository is still served; if not, it gets a hook of its own. One that is left of the time before goes, or
+    /// is taken over.
     pub(super) async fn look_at_served(&self, hook: &Hook) -> Result<(), Problem> {
+        if hook.has_own() && self.served(hook).await?.is_some() {
+            return self.take_own_away(hook).await;
+        }
         if self.serve(hook).await? {
             return Ok(());
         }

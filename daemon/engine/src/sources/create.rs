@@ -150,7 +150,8 @@ impl Engine {
         let repository = self
             .repository(&new.namespace, &new.link, &new.repository)
             .await?;
-        if served.is_none() {
+        // What an installation may do is a matter of its permissions alone, which the provider judges.
+        if served.is_none() && !is_installed(&link.record) {
             administers(&link.record, &repository)?;
         }
         Ok(Ground {

@@ -120,7 +120,7 @@ impl Engine {
     /// A hook that is to stay without any source is remembered before it is forgotten.
     async fn leave_alone(&self, view: &SourceView) -> Result<(), Problem> {
         match &view.hook {
-            Some(hook) if hook.sources.len() == 1 && !hook.by_app => self.leave_hook(hook).await,
+            Some(hook) if hook.sources.len() == 1 && hook.has_own() => self.leave_hook(hook).await,
             _ => Ok(()),
         }
     }
@@ -212,7 +212,7 @@ impl Engine {
 
     /// What is said of a hook that stays because somebody asked for it.
     pub(crate) async fn kept(&self, hook: &Hook) -> (Outcome, String) {
-        if hook.by_app {
+        if !hook.has_own() {
             return absent(hook);
         }
         let action_uri = self.page_of(hook).await;
@@ -299,7 +299,7 @@ pub(crate) fn planned(view: &SourceView) -> ReceiptStep {
         .hook
         .as_ref()
         .is_some_and(|hook| hook.sources.len() > 1);
-    let by_app = view.hook.as_ref().is_some_and(|hook| hook.by_app);
+    let by_app = view.hook.as_ref().is_some_and(|hook| !hook.has_own());
     let message = if others {
         shared(full_name)
     } else if by_app {

@@ -8,14 +8,15 @@ use std::{
 
 use bindery_core::{
     delivery::DeliveryState,
-    hook::{Hook, HookSecrets, HookState},
+    event::{EventChange, HookChange},
+    hook::{Hook, HookPlace, HookSecrets, HookState},
     link::{Cause, Link, Stage},
     name::LinkId,
     port::{Clock as _, Key, Record, Vault as _},
     problem::{Reason, Who},
     provider::{
-        Call, Delivered, Failure, FailureCode, HookFacts, Input, OperationKind, Output,
-        SentDelivery,
+        Call, Delivered, Failure, FailureCode, HookFacts, Input, OperationKind, Output, Ref,
+        RefKind, SentDelivery,
     },
     receipt::Outcome,
     secret::Secret,
@@ -28,7 +29,9 @@ use bindery_engine::{
 use data_encoding::HEXLOWER;
 use ring::hmac;
 
-use crate::support::{HookForge, Hooked, World, failure, host_name, new_source, source_of};
+use crate::support::{
+    HookForge, Hooked, World, acme, failure, hook_id, host_name, new_source, source_name, source_of,
+};
 
 /// Lets what was started come to its end.
 async fn settle(world: &World) {
@@ -39,6 +42,19 @@ async fn settle(world: &World) {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Lets time pass until it is so: looks at hooks go on beside this.
+async fn until(world: &World, is: impl AsyncFn() -> bool) {
+    for _ in 0..500 {
+        settle(world).await;
+        if is().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        world.clock.advance(Duration::from_secs(660));
+    }
+    panic!("it does not become so");
 }
 
 /// What the forge knows of the app's hook.
@@ -491,4 +507,248 @@ async fn an_apps_hook_may_bring_more_than_one_repositorys() {
     }
     let more = hooked.deliver(9, "more", "ping").await;
     assert!(matches!(more, Err(Refused::TooMany(_))));
+}
+
+/// A delivery to the app's hook that proves it.
+async fn prove(world: &World) {
+    world.plugin.on("ParseDelivery", |_| {
+        Ok(Output::Delivered(Delivered {
+            ping: true,
+            ..Delivered::default()
+        }))
+    });
+    let hook = app_hook(world).await;
+    let secret = secrets(world, &hook).await.current.duplicate();
+    let body = format!("ping {}", world.clock.now().unix_ms());
+    let delivery = signed(&hook, secret.expose(), &body);
+    world.engine.take_delivery(delivery).await.expect("taken");
+    world.engine.process_deliveries().await;
+    assert_eq!(app_hook(world).await.state, HookState::Verified);
+}
+
+async fn app_hook_becomes(world: &World, state: HookState) {
+    until(world, async || app_hook(world).await.state == state).await;
+}
+
+/// A repository of an installation with a hook of its own, and the app's hook, which can't serve it yet.
+async fn with_own() -> (World, AppForge, HookForge, Link) {
+    let (world, app, hooks) = with_app().await;
+    app.change(|facts| facts.deviations = vec!["events".to_owned()]);
+    app_hook_becomes(&world, HookState::Changed).await;
+    let link = installed(&world, "l1", "42").await;
+    let view = world.connect(&link).await.expect("source");
+    assert!(!view.hook.expect("hook").by_app);
+    app.change(|facts| facts.deviations.clear());
+    app_hook_becomes(&world, HookState::Silent).await;
+    (world, app, hooks, link)
+}
+
+async fn hook_of(world: &World, link: &Link) -> Hook {
+    let view = world.engine.source(&source_of(link)).await.expect("source");
+    view.hook.expect("hook")
+}
+
+/// What `hook_changed` events say, and of which states.
+async fn hook_events(world: &World) -> Vec<HookChange> {
+    let (mut all, mut after) = (Vec::new(), 0);
+    while let Some(event) = world
+        .engine
+        .event_after(&acme(), after)
+        .await
+        .expect("read")
+    {
+        after = event.sequence;
+        if let EventChange::Hook(change) = event.change {
+            all.push(change);
+        }
+    }
+    all
+}
+
+/// A repository of installations that has a hook of its own keeps it until the app's hook has proven that it works; then the own
+/// one is taken away, and its sources are told so once.
+#[tokio::test]
+async fn a_repository_moves_to_the_apps_hook_once_that_is_proven() {
+    let (world, _, hooks, link) = with_own().await;
+    assert_eq!(hooks.urls().len(), 1);
+    assert!(!hook_of(&world, &link).await.by_app);
+    prove(&world).await;
+    until(&world, async || !hook_of(&world, &link).await.has_own()).await;
+    assert!(hook_of(&world, &link).await.reconcile_due);
+    assert_eq!(hooks.urls(), Vec::<String>::new());
+    assert_eq!(world.plugin.count(OperationKind::DeleteHook), 1);
+    let told = || async {
+        let all = hook_events(&world).await.into_iter();
+        all.filter(|change| change.message.contains("was removed at the provider"))
+            .count()
+    };
+    assert_eq!(told().await, 1);
+    // It is looked at once more, and that is all.
+    until(&world, async || {
+        hook_of(&world, &link).await.message
+            == "deliveries come through the webhook of the host's app"
+    })
+    .await;
+    assert_eq!(told().await, 1);
+    assert_eq!(world.plugin.count(OperationKind::DeleteHook), 1);
+}
+
+/// What a person's link uses as well keeps its hook: that link does not depend on an installation.
+#[tokio::test]
+async fn a_repository_of_a_person_keeps_its_own_hook() {
+    let (world, _, hooks, link) = with_own().await;
+    let person = world.bound_in(crate::support::umbrella(), Some(3600)).await;
+    world.connect(&person).await.expect("source");
+    let before = hook_of(&world, &link).await.checked;
+    prove(&world).await;
+    until(&world, async || {
+        hook_of(&world, &link).await.checked > before
+    })
+    .await;
+    assert!(!hook_of(&world, &link).await.by_app);
+    assert_eq!(hooks.urls().len(), 1);
+}
+
+/// An own hook that no link may take away stays, with the page where a person does it; it is tried again, and is a part of what
+/// disconnecting takes away.
+#[tokio::test]
+async fn an_own_hook_that_stays_is_said() {
+    let (world, _, hooks, link) = with_own().await;
+    hooks.held().refuses = Some(FailureCode::PermissionDenied);
+    prove(&world).await;
+    until(&world, async || hook_of(&world, &link).await.who.is_some()).await;
+    let hook = hook_of(&world, &link).await;
+    assert!(hook.by_app && hook.has_own());
+    assert_eq!(
+        (hook.state, hook.who),
+        (HookState::Verified, Some(Who::User))
+    );
+    assert!(
+        hook.message
+            .contains("a person removes it at https://forge.example")
+    );
+    assert_eq!(hooks.urls().len(), 1);
+    hooks.held().refuses = None;
+    let gone = world
+        .engine
+        .delete_source(&source_of(&link), Disconnect::default())
+        .await
+        .expect("gone");
+    assert_eq!(gone[0].outcome, Some(Outcome::Done));
+    assert!(hooks.urls().is_empty());
+}
+
+/// A death between the two steps of the move leaves a hook that goes by itself, and an app's hook that stops to work meanwhile
+/// leaves it to be taken over, without a second one.
+#[tokio::test]
+async fn a_move_that_was_cut_off_is_finished() {
+    let (world, app, hooks, link) = with_own().await;
+    hooks.held().refuses = Some(FailureCode::Upstream);
+    prove(&world).await;
+    until(&world, async || hook_of(&world, &link).await.by_app).await;
+    let hook = hook_of(&world, &link).await;
+    assert!(hook.has_own());
+    app.change(|facts| facts.deviations = vec!["events".to_owned()]);
+    app_hook_becomes(&world, HookState::Changed).await;
+    hooks.held().refuses = None;
+    until(&world, async || !hook_of(&world, &link).await.by_app).await;
+    assert_eq!(hooks.urls(), [world.engine.hook_url(&hook.id)]);
+    assert_eq!(world.plugin.count(OperationKind::CreateHook), 1);
+    app.change(|facts| facts.deviations.clear());
+    until(&world, async || !hook_of(&world, &link).await.has_own()).await;
+    assert!(hooks.urls().is_empty());
+}
+
+/// While both hooks deliver, each change is one event, that of the repository as a whole too.
+#[tokio::test]
+async fn two_hooks_of_one_repository_tell_once() {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    hooked
+        .change_hook(1, |hook| hook.provider_id = "7".to_owned())
+        .await;
+    let changes = [
+        format!("push {MAIN} - a"),
+        "rename acme/web".to_owned(),
+        format!("push {MAIN} a b"),
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let body = format!("repository 1\n{change}");
+        let (own, app) = (format!("own-{n}"), format!("app-{n}"));
+        hooked.deliver(1, &own, &body).await.expect("taken");
+        hooked.deliver(9, &app, &body).await.expect("taken");
+        hooked.world.engine.process_deliveries().await;
+    }
+    assert_eq!(hooked.told().await, changes);
+}
+
+/// Repository 2 with a source and without a hook of its own, beside repository 1.
+async fn two_served() -> Hooked {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    let second = source_name(&hooked.link, "web");
+    hooked.hook(2, "hmac").await;
+    hooked
+        .source(second.clone(), |source| {
+            "2".clone_into(&mut source.repository);
+            source.hook = hook_id(2);
+        })
+        .await;
+    hooked
+        .change_hook(2, |hook| {
+            hook.by_app = true;
+            hook.provider_id.clear();
+            hook.sources = vec![second];
+        })
+        .await;
+    let place = HookPlace {
+        host: host_name(),
+        repository: "2".to_owned(),
+        hook: hook_id(2),
+    };
+    let key = Key::HookPlace(host_name(), "2".to_owned());
+    hooked.world.put(key, Record::HookPlace(place)).await;
+    hooked
+}
+
+/// What can't be looked up for one repository holds up no other one that the same app's hook serves; and it comes in its order,
+/// after a restart too.
+#[tokio::test]
+async fn a_repository_that_fails_holds_no_other_up() {
+    let mut hooked = two_served().await;
+    hooked
+        .world
+        .plugin
+        .on("ListRefs", |_| Err(failure(FailureCode::Upstream)));
+    // Its commit has to be asked for.
+    let bodies = [
+        "repository 1\ntag refs/tags/v1 -".to_owned(),
+        format!("repository 1\npush {MAIN} - a"),
+        format!("repository 2\npush {MAIN} - b"),
+        format!("repository 2\npush {MAIN} b c"),
+    ];
+    for (n, body) in bodies.iter().enumerate() {
+        hooked
+            .deliver(9, &format!("id{n}"), body)
+            .await
+            .expect("taken");
+    }
+    hooked.world.engine.process_deliveries().await;
+    let second = [format!("push {MAIN} - b"), format!("push {MAIN} b c")];
+    assert_eq!(hooked.told().await, second);
+    hooked.world.restart().await;
+    hooked.world.plugin.on("ListRefs", |_| {
+        Ok(Output::Refs {
+            items: vec![Ref {
+                name: "v1".to_owned(),
+                kind: RefKind::Tag,
+                commit: "d".to_owned(),
+                protected: false,
+            }],
+            next_cursor: String::new(),
+        })
+    });
+    hooked.world.engine.process_deliveries().await;
+    let first = ["tag refs/tags/v1 d".to_owned(), format!("push {MAIN} - a")];
+    assert_eq!(hooked.told().await, [second, first].concat());
 }

@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bindery_core::{
-    event::{AccessChange, Event, EventChange, EventOrigin},
+    event::{AccessChange, Event, EventChange, EventHead, EventOrigin},
     name::{ConsumerId, NamespaceName},
+    port::{Key, Record},
     problem::Reason,
     time::Timestamp,
 };
@@ -110,7 +111,7 @@ async fn a_failed_write_takes_no_number() {
     let conflict = world
         .engine
         .append_events(vec![draft(acme(), Timestamp::default())], |_| {
-            let key = bindery_core::port::Key::Namespace(acme());
+            let key = Key::Namespace(acme());
             let expect = bindery_core::port::Expect::Absent;
             vec![bindery_core::port::Change {
                 key,
@@ -293,6 +294,45 @@ async fn events_that_say_too_much_are_forgotten() {
     let head = world.engine.event_numbers(&acme()).await.expect("head");
     assert_eq!((head.first, head.last, head.bytes), (503, 503, one));
     assert_eq!(numbers(&world.engine, 502).await, [503]);
+}
+
+/// Events whose sizes were not noted when they were stored are counted by the next sweep, however many there are, and go by size
+/// like others.
+#[tokio::test]
+async fn events_from_before_sizes_were_noted_are_counted() {
+    let world = World::new().await;
+    append(&world, 500).await;
+    let noted = world.engine.event_numbers(&acme()).await.expect("head");
+    let one = noted.bytes / 500;
+    let before = EventHead {
+        bytes: 0,
+        sized_from: noted.last + 1,
+        ..noted
+    };
+    let key = Key::EventHead(acme());
+    world.put(key, Record::EventHead(before)).await;
+    append(&world, 3).await;
+    let numbers = || async { world.engine.event_numbers(&acme()).await.expect("head") };
+    assert_eq!(numbers().await.bytes, 3 * one);
+    world.engine.sweep().await.expect("swept");
+    let head = numbers().await;
+    assert_eq!((head.first, head.sized_from, head.bytes), (1, 1, 503 * one));
+    let retention = EventRetention {
+        bytes: 10 * one,
+        ..EventRetention::default()
+    };
+    let before = EventHead {
+        last: 503,
+        sized_from: 504,
+        ..before
+    };
+    world
+        .put(Key::EventHead(acme()), Record::EventHead(before))
+        .await;
+    world.engine.set_event_retention(retention);
+    world.engine.sweep().await.expect("swept");
+    let head = numbers().await;
+    assert_eq!((head.first, head.last, head.bytes), (494, 503, 10 * one));
 }
 
 /// A consumer that never acknowledged starts again where it started first, so that nothing that was sent is lost.

@@ -60,11 +60,7 @@ fn write_happening(happening: &Happening) -> Change {
             before: deleted.before.clone(),
         }),
         Happening::RepositoryChanged(changed) => {
-            Change::RepositoryChanged(disk::RepositoryChanged {
-                kind: write_kind(changed.kind).into(),
-                before: changed.before.clone(),
-                after: changed.after.clone(),
-            })
+            Change::RepositoryChanged(write_repository(changed))
         }
     }
 }
@@ -146,7 +142,15 @@ fn read_deleted(message: disk::RefDeleted) -> RefDeleted {
     }
 }
 
-fn read_repository(message: disk::RepositoryChanged) -> Result<RepositoryChanged, Unreadable> {
+pub(super) fn write_repository(changed: &RepositoryChanged) -> disk::RepositoryChanged {
+    disk::RepositoryChanged {
+        kind: write_kind(changed.kind).into(),
+        before: changed.before.clone(),
+        after: changed.after.clone(),
+    }
+}
+
+pub(super) fn read_repository(message: disk::RepositoryChanged) -> Result<RepositoryChanged, Unreadable> {
     Ok(RepositoryChanged {
         kind: read_kind(message.kind)?,
         before: message.before,

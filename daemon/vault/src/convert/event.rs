@@ -71,14 +71,22 @@ impl Stored for EventHead {
             first: self.first,
             last: self.last,
             bytes: self.bytes,
+            sized_from: self.sized_from,
         }
     }
 
     fn read(message: disk::EventHead) -> Result<Self, Unreadable> {
+        // One from before it was noted says nothing about sizes that can be relied on.
+        let sized = message.sized_from > 0;
         Ok(Self {
             first: message.first,
             last: message.last,
-            bytes: message.bytes,
+            bytes: if sized { message.bytes } else { 0 },
+            sized_from: if sized {
+                message.sized_from
+            } else {
+                message.last + 1
+            },
         })
     }
 }

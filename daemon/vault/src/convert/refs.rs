@@ -3,7 +3,10 @@
 use bindery_core::hook::{KnownRef, KnownRefs};
 use bindery_store_proto::v1 as disk;
 
-use super::{Stored, Unreadable};
+use super::{
+    Stored, Unreadable,
+    change::{read_repository, write_repository},
+};
 
 impl Stored for KnownRefs {
     type Message = disk::KnownRefs;
@@ -21,6 +24,7 @@ impl Stored for KnownRefs {
                 .map(|(name, one)| (name.clone(), known(one)))
                 .collect(),
             complete: self.complete,
+            changed: self.changed.as_ref().map(write_repository),
         }
     }
 
@@ -34,6 +38,7 @@ impl Stored for KnownRefs {
         Ok(Self {
             refs: refs.map(|(name, one)| (name, known(one))).collect(),
             complete: message.complete,
+            changed: message.changed.map(read_repository).transpose()?,
         })
     }
 }

@@ -184,6 +184,7 @@ fn known_refs(count: usize) -> KnownRefs {
     KnownRefs {
         refs: (0..count).map(one).collect(),
         complete: true,
+        changed: None,
     }
 }
 

@@ -43,7 +43,7 @@ fn events_are_written_whole() {
         assert_eq!(fields(&change), (1..=count).collect(), "change {number}");
     }
     assert_full(&consumer(), 7);
-    assert_full(&head(), 3);
+    assert_full(&head(), 4);
     let message = event(push()).write();
     assert_eq!(
         fields(&message.actor.unwrap().encode_to_vec()),
@@ -53,6 +53,20 @@ fn events_are_written_whole() {
         panic!("a push was written");
     };
     assert_eq!(fields(&push.commits[0].encode_to_vec()), (1..=6).collect());
+}
+
+/// A head from before it was noted whose sizes are counted has counted none.
+#[test]
+fn a_head_without_sizes_has_counted_none() {
+    let old = disk::EventHead {
+        first: 3,
+        last: 9,
+        bytes: 300,
+        sized_from: 0,
+    };
+    let read = EventHead::read(old).unwrap();
+    assert_eq!((read.bytes, read.sized_from), (0, 10));
+    assert_eq!((read.first, read.last), (3, 9));
 }
 
 fn part(change: &disk::event::Change) -> Vec<u8> {
@@ -175,7 +189,7 @@ pub(super) fn samples() -> Vec<Record> {
     all.extend([
         Record::Event(least_event()),
         Record::EventHead(head()),
-        Record::EventHead(EventHead::default()),
+        Record::EventHead(EventHead::EMPTY),
         Record::Consumer(consumer()),
         Record::Consumer(Consumer {
             acknowledged: None,
@@ -307,6 +321,7 @@ fn head() -> EventHead {
         first: 1,
         last: 2,
         bytes: 300,
+        sized_from: 1,
     }
 }
 

@@ -4,6 +4,7 @@ use bindery_core::{
     hook::{HookState, HookStep, KnownRef},
     name::RotationId,
     problem::{Reason, Who},
+    provider::{RepositoryChange, RepositoryChanged},
     rotation::{HookRotationReport, RotationOutcome},
 };
 
@@ -26,7 +27,7 @@ fn hooks_are_written_whole() {
     assert_full(&full_hook(), 26);
     assert_full(&full_secrets(), 4);
     assert_full(&place(), 3);
-    assert_full(&refs(), 2);
+    assert_full(&refs(), 3);
     assert_full(&rotation(), 7);
     let message = full_hook().write();
     assert_eq!(
@@ -216,6 +217,11 @@ fn refs() -> KnownRefs {
     KnownRefs {
         refs: [(text("refs/heads/main"), known)].into(),
         complete: true,
+        changed: Some(RepositoryChanged {
+            kind: RepositoryChange::Renamed,
+            before: text("acme/api"),
+            after: text("acme/web"),
+        }),
     }
 }
 
