@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bindery_core::{name::NamespaceName, problem::Problem};
+use bindery_core::{name::NamespaceName, problem::Problem, trigger::OPERATOR};
 use bindery_engine::{Engine, RequestKey};
 use bindery_proto::v1::ErrorReason;
 use prost::Message;
@@ -82,6 +82,14 @@ impl Call {
         all.retain(|name| self.has_right(action, name));
         all.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         Ok(all)
+    }
+
+    /// All names of the caller that a rule may have, for a judgement when the caller is gone.
+    pub(crate) fn names(&self) -> Vec<String> {
+        if self.caller.omnipotent() {
+            return vec![OPERATOR.to_owned()];
+        }
+        self.caller.principals().to_vec()
     }
 
     /// Whether the caller has a right in a namespace.

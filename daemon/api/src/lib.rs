@@ -127,6 +127,7 @@ impl Api {
         audit: Arc<dyn Audit>,
         metrics: &mut prometheus_client::registry::Registry,
     ) -> Self {
+        engine.set_rights(Arc::new(policy.clone()));
         Self {
             inner: Arc::new(Inner {
                 engine,

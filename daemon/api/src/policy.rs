@@ -27,6 +27,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use bindery_core::{name::NamespaceName, port::Rights, trigger::OPERATOR};
 use thiserror::Error;
 
 use crate::peer::Caller;
@@ -182,8 +183,13 @@ impl Policy {
         action: Action,
         namespace: Option<&str>,
     ) -> Verdict {
+        self.judge_names(caller.principals(), action, namespace)
+    }
+
+    /// As [`Self::judge`], of a caller who is not there at the moment.
+    fn judge_names(&self, names: &[String], action: Action, namespace: Option<&str>) -> Verdict {
         let mut verdict = Verdict::Unknown;
-        for rule in self.rules_of(caller, namespace) {
+        for rule in self.rules_of(names, namespace) {
             if rule.actions.contains(&action) {
                 return Verdict::Allowed;
             }
@@ -202,7 +208,7 @@ impl Policy {
     ) -> bool {
         caller.omnipotent()
             || self
-                .rules_of(caller, Some(namespace))
+                .rules_of(caller.principals(), Some(namespace))
                 .filter(|rule| rule.actions.contains(&action))
                 .any(|rule| match (&rule.repositories, full_name) {
                     (None, _) => true,
@@ -213,7 +219,7 @@ impl Policy {
 
     fn rules_of<'a>(
         &'a self,
-        caller: &'a Caller,
+        principals: &'a [String],
         namespace: Option<&'a str>,
     ) -> impl Iterator<Item = &'a Rule> {
         self.rules.iter().filter(move |rule| {
@@ -225,11 +231,7 @@ impl Policy {
             // A right on the daemon says nothing about a namespace.
             let local =
                 namespace.is_none() || rule.actions.iter().any(|action| !action.is_global());
-            here && local
-                && caller
-                    .principals()
-                    .iter()
-                    .any(|name| names(&rule.principals, name))
+            here && local && principals.iter().any(|name| names(&rule.principals, name))
         })
     }
 
@@ -253,6 +255,15 @@ impl Policy {
 #[derive(Clone, Debug)]
 pub struct PolicyHandle {
     inner: Arc<Inner>,
+}
+
+impl Rights for PolicyHandle {
+    fn may_see_payloads(&self, names: &[String], namespace: &NamespaceName) -> bool {
+        let policy = self.current();
+        let namespace = Some(namespace.as_str());
+        names.iter().any(|name| name == OPERATOR)
+            || policy.judge_names(names, Action::EventPayload, namespace) == Verdict::Allowed
+    }
 }
 
 #[derive(Debug)]

@@ -50,6 +50,12 @@ pub trait Entropy: Send + Sync + 'static {
     fn fill(&self, buffer: &mut [u8]);
 }
 
+/// What the policy says of people who are not there at the moment.
+pub trait Rights: Send + Sync + 'static {
+    /// Whether one of these names may see what providers delivered to a namespace. Asked anew each time: policies change.
+    fn may_see_payloads(&self, names: &[String], namespace: &NamespaceName) -> bool;
+}
+
 // ---- vault ----------------------------------------------------------------------------------------------------------
 
 /// Names one record by what the reader asks for. All of it goes into the associated data of the sealed record, so a

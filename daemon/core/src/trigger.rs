@@ -170,6 +170,9 @@ pub struct Subscription {
     pub filter: String,
     /// Deliveries carry the provider's body.
     pub include_payload: bool,
+    /// All names of who asked for that, as the policy has them, or [`OPERATOR`]. Without a name that has the right at the moment of
+    /// a delivery it carries no body.
+    pub payload_for: Vec<String>,
     /// Nothing is delivered; events wait.
     pub paused: bool,
     /// When its secret was made.
@@ -193,6 +196,9 @@ pub struct Subscription {
     /// When it was last changed.
     pub updated: Timestamp,
 }
+
+/// Stands for whoever asks on the admin surface, where no policy applies. No principal has this form.
+pub const OPERATOR: &str = "operator";
 
 /// An event on its way to a subscription after a first failure.
 #[derive(Clone, Debug, Eq, PartialEq)]

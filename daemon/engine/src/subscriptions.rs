@@ -22,11 +22,15 @@ mod read;
 mod replay;
 mod sign;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bindery_core::{
     name::{NamespaceName, SubscriptionId},
-    port::{Key, Record},
+    port::{Key, Record, Rights},
     problem::Problem,
     secret::Secret,
     time::Timestamp,
@@ -40,6 +44,7 @@ pub use self::{
     replay::{Replay, Replayed},
     sign::signature,
 };
+use crate::{Engine, flight::lock};
 
 /// Time before each attempt, from the one before on. A failure of the last makes a dead letter.
 pub const SCHEDULE: [Duration; 8] = [
@@ -52,6 +57,22 @@ pub const SCHEDULE: [Duration; 8] = [
     Duration::from_secs(6 * 3600),
     Duration::from_secs(24 * 3600),
 ];
+
+/// Who is asked whether somebody may still see what providers delivered. Without one nobody may.
+#[derive(Default)]
+pub(crate) struct Judge(Mutex<Option<Arc<dyn Rights>>>);
+
+impl Engine {
+    /// Sets who is asked, before each delivery of a subscription, whether those who asked for providers' bodies may see them.
+    pub fn set_rights(&self, rights: Arc<dyn Rights>) {
+        *lock(&self.subscriptions().judge.0) = Some(rights);
+    }
+
+    pub(crate) fn may_see_payloads(&self, names: &[String], namespace: &NamespaceName) -> bool {
+        let judge = lock(&self.subscriptions().judge.0).clone();
+        judge.is_some_and(|judge| judge.may_see_payloads(names, namespace))
+    }
+}
 
 /// How long a replaced secret signs too, where nobody says otherwise.
 pub const OVERLAP: Duration = Duration::from_secs(3600);
@@ -77,6 +98,7 @@ pub(crate) struct Subscriptions {
     stirred: Notify,
     /// Namespaces that may have some, so that an event costs nothing in those that have none; `None` until somebody looked.
     places: AsyncMutex<Option<BTreeSet<NamespaceName>>>,
+    judge: Judge,
 }
 
 impl Subscriptions {

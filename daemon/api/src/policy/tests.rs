@@ -168,3 +168,25 @@ fn the_sample_tells_every_right() {
         .collect();
     assert!(untold.is_empty(), "not in the sample: {untold:?}");
 }
+
+/// G1: who is not there at the moment is judged by the policy of the moment, by each of the names that were noted; what was asked
+/// for on the admin surface is no matter of the policy.
+#[test]
+fn g1_absent_callers_are_judged_anew() {
+    let with = |actions: &str| {
+        let text = format!(
+            "[[allow]]\nprincipals = [\"gid:100\"]\nnamespaces = [\"acme\"]\nactions = [{actions}]\n"
+        );
+        PolicyHandle::parse(&text).expect("policy")
+    };
+    let names = ["uid:1000".to_owned(), "gid:100".to_owned()];
+    let space = |name| NamespaceName::parse(name).expect("name");
+    let right = with("\"event\", \"event:payload\"");
+    assert!(right.may_see_payloads(&names, &space("acme")));
+    assert!(!right.may_see_payloads(&names[..1], &space("acme")));
+    assert!(!right.may_see_payloads(&names, &space("globex")));
+    assert!(!right.may_see_payloads(&[], &space("acme")));
+    let ended = with("\"event\"");
+    assert!(!ended.may_see_payloads(&names, &space("acme")));
+    assert!(ended.may_see_payloads(&[OPERATOR.to_owned()], &space("acme")));
+}

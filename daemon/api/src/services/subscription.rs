@@ -48,6 +48,10 @@ pub(super) async fn create(
         endpoint_uri: given.endpoint_uri,
         filter: given.filter,
         include_payload: given.include_payload,
+        payload_for: match given.include_payload {
+            true => call.names(),
+            false => Vec::new(),
+        },
         paused: given.paused,
         validate_only: request.validate_only,
     };
@@ -98,10 +102,11 @@ pub(super) async fn update(
         endpoint_uri: mask.pick("endpoint_uri", given.endpoint_uri),
         filter: mask.pick("filter", given.filter),
         include_payload: mask.pick("include_payload", given.include_payload),
+        payload_for: None,
         paused: mask.pick("paused", given.paused),
         validate_only: request.validate_only,
     };
-    may_redirect(&call, &namespace, &id, &wanted).await?;
+    let wanted = answered_for(&call, &namespace, &id, wanted).await?;
     let updated = call
         .engine()
         .update_subscription(&namespace, &id, &wanted, expect, key.as_ref())
@@ -109,19 +114,32 @@ pub(super) async fn update(
     Ok(convert_in::subscription(updated?))
 }
 
-/// Who asks for the provider's bodies, or has them sent elsewhere, needs the right to see them.
-async fn may_redirect(
+/// Who asks for the provider's bodies, or has them sent elsewhere, needs the right to see them, and answers for it from then on.
+async fn answered_for(
     call: &Call,
     namespace: &bindery_core::name::NamespaceName,
     id: &bindery_core::name::SubscriptionId,
-    wanted: &SubscriptionChange,
-) -> Result<(), Failure> {
+    wanted: SubscriptionChange,
+) -> Result<SubscriptionChange, Failure> {
     let now = call.engine().subscription(namespace, id).await?;
     let payload = wanted.include_payload.unwrap_or(now.include_payload);
     let touched = wanted.include_payload.is_some()
         || wanted.endpoint_uri.is_some()
         || wanted.filter.is_some();
-    event::may_see_payloads(call, namespace, payload && touched)
+    if wanted.include_payload == Some(false) {
+        return Ok(SubscriptionChange {
+            payload_for: Some(Vec::new()),
+            ..wanted
+        });
+    }
+    if !payload || !touched {
+        return Ok(wanted);
+    }
+    event::may_see_payloads(call, namespace, true)?;
+    Ok(SubscriptionChange {
+        payload_for: Some(call.names()),
+        ..wanted
+    })
 }
 
 fn is_set(given: &wire::Subscription, path: &str) -> bool {

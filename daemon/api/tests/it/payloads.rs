@@ -1,5 +1,6 @@
 //! The bodies of providers: who may see them.
 
+use bindery_core::name::{NamespaceName, SubscriptionId};
 use bindery_proto::v1::{
     self as wire, event_service_client::EventServiceClient,
     source_service_client::SourceServiceClient,
@@ -163,4 +164,42 @@ async fn g1_a_watch_with_bodies_ends_with_its_right() {
     let deadline = std::time::Duration::from_secs(60);
     let end = tokio::time::timeout(deadline, end).await.expect("ended");
     assert_eq!(reason(&end), "PERMISSION_DENIED");
+}
+
+/// G1: who asks for bodies answers for it, and so does who has them sent elsewhere; who changes anything else does not.
+#[tokio::test]
+async fn g1_a_subscription_knows_who_asked_for_bodies() {
+    let (world, _sources) = world().await;
+    let (namespace, id) = (
+        NamespaceName::parse("acme").expect("name"),
+        SubscriptionId::parse("registry").expect("name"),
+    );
+    let asked = async || {
+        let found = world.engine.subscription(&namespace, &id).await;
+        found.expect("subscription").payload_for
+    };
+    let change = async |role: &str, path: &str, include_payload| {
+        let mut client = EventServiceClient::new(world.caller(role).await);
+        let request = wire::UpdateSubscriptionRequest {
+            subscription: Some(wire::Subscription {
+                name: REGISTRY.into(),
+                display_name: format!("by {role}"),
+                include_payload,
+                ..Default::default()
+            }),
+            update_mask: Some(FieldMask {
+                paths: vec![path.into()],
+            }),
+            ..Default::default()
+        };
+        client.update_subscription(request).await.expect("changed");
+    };
+    assert_eq!(asked().await, Vec::<String>::new());
+    change("owner", "include_payload", true).await;
+    let owner = ["spiffe://test.example/owner"];
+    assert_eq!(asked().await, owner);
+    change("registry", "display_name", false).await;
+    assert_eq!(asked().await, owner);
+    change("registry", "include_payload", false).await;
+    assert_eq!(asked().await, Vec::<String>::new());
 }

@@ -8,7 +8,11 @@ use bindery_core::{
     trigger::{Outgoing, Subscription},
 };
 
-use super::{Name, SCHEDULE, absent, body, outgoing_key, sign};
+use super::{
+    Name, SCHEDULE, absent,
+    body::{self, Payload},
+    outgoing_key, sign,
+};
 use crate::{Engine, Versioned, records::change};
 
 /// What an endpoint said.
@@ -33,11 +37,8 @@ impl Engine {
         subscription: &Subscription,
         event: &Event,
     ) -> Result<Outcome, Problem> {
-        let payload = match subscription.include_payload {
-            true => Some(self.event_payload(event).await?),
-            false => None,
-        };
-        let body = body::render(event, payload.as_deref());
+        let payload = self.payload_for(name, subscription, event).await?;
+        let body = body::render(event, &payload);
         let secrets = self.find_subscription_secret(&name.0, &name.1).await?;
         let secrets = secrets.ok_or_else(|| absent(name))?.record;
         let (now, id) = (self.now(), webhook_id(event));
@@ -56,6 +57,30 @@ impl Engine {
             body: &body,
         };
         Ok(outcome(self.ports().egress.post(post).await))
+    }
+
+    /// What a delivery carries of the provider's body. The right to it may have ended since it was asked for.
+    async fn payload_for(
+        &self,
+        name: &Name,
+        subscription: &Subscription,
+        event: &Event,
+    ) -> Result<Payload, Problem> {
+        if !subscription.include_payload {
+            return Ok(Payload::Unasked);
+        }
+        if self.may_see_payloads(&subscription.payload_for, &name.0) {
+            return Ok(Payload::Body(self.event_payload(event).await?));
+        }
+        if subscription.failure != WITHHELD {
+            let now = self.now();
+            self.note(name, None, |subscription| {
+                subscription.failed = Some(now);
+                WITHHELD.clone_into(&mut subscription.failure);
+            })
+            .await?;
+        }
+        Ok(Payload::Withheld)
     }
 
     /// Writes what came of the first attempt for an event.
@@ -123,6 +148,9 @@ impl Engine {
         self.note(name, aside, write).await.map(drop)
     }
 }
+
+/// What a subscription says whose deliveries carry no body any more.
+const WITHHELD: &str = "deliveries carry no payload, since nobody who asked for it has the right `event:payload` any more; whoever has it sets `include_payload` again";
 
 /// The same for every attempt and every subscription. Names have dots, and an id must have none.
 fn webhook_id(event: &Event) -> String {

@@ -10,11 +10,26 @@ use bindery_core::{
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-/// The body of a delivery. `payload` is the provider's body, where the subscription asks for it.
-pub(super) fn render(event: &Event, payload: Option<&[u8]>) -> Vec<u8> {
+/// What a delivery carries of the provider's body.
+pub(super) enum Payload {
+    /// It is not asked for.
+    Unasked,
+    /// All of it; empty where there is none.
+    Body(Vec<u8>),
+    /// It was asked for by somebody who has no right to it any more.
+    Withheld,
+}
+
+/// The body of a delivery.
+pub(super) fn render(event: &Event, payload: &Payload) -> Vec<u8> {
     let mut data = data(event);
-    if let Some(payload) = payload {
-        data["payload"] = json!(BASE64.encode(payload));
+    match payload {
+        Payload::Unasked => {}
+        Payload::Body(body) => data["payload"] = json!(BASE64.encode(body)),
+        Payload::Withheld => {
+            data["payload"] = json!("");
+            data["payload_withheld"] = json!(true);
+        }
     }
     let whole = json!({
         "type": event.change.kind(),

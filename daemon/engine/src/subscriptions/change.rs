@@ -31,6 +31,8 @@ pub struct SubscriptionChange {
     pub filter: Option<String>,
     /// Deliveries carry the provider's body.
     pub include_payload: Option<bool>,
+    /// All names of who answers from now on for that deliveries carry it.
+    pub payload_for: Option<Vec<String>>,
     /// Nothing is delivered.
     pub paused: Option<bool>,
     /// Everything is checked, and nothing is changed.
@@ -51,6 +53,7 @@ impl SubscriptionChange {
             self.include_payload.as_ref(),
             &mut subscription.include_payload,
         );
+        put(self.payload_for.as_ref(), &mut subscription.payload_for);
         put(self.paused.as_ref(), &mut subscription.paused);
     }
 }

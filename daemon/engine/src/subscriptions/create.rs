@@ -31,6 +31,8 @@ pub struct NewSubscription {
     pub filter: String,
     /// Deliveries carry the provider's body.
     pub include_payload: bool,
+    /// All names of who asks, as the policy has them: deliveries carry a body as long as one of them has the right to it.
+    pub payload_for: Vec<String>,
     /// Nothing is delivered at first.
     pub paused: bool,
     /// Everything is checked, and nothing is made.
@@ -110,6 +112,7 @@ impl Engine {
             endpoint_uri: new.endpoint_uri.clone(),
             filter: new.filter.clone(),
             include_payload: new.include_payload,
+            payload_for: new.payload_for.clone(),
             paused: new.paused,
             secret_created: now,
             previous_secret_until: None,

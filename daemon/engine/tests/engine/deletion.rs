@@ -62,6 +62,7 @@ fn subscription(namespace: NamespaceName) -> NewSubscription {
         endpoint_uri: "https://registry.example/events".to_owned(),
         filter: String::new(),
         include_payload: false,
+        payload_for: Vec::new(),
         paused: false,
         validate_only: false,
     }

@@ -1,10 +1,15 @@
 //! Subscriptions: posted, signed, tried again by the published schedule, dead in the end, and replayed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bindery_core::{
     event::{AccessChange, Event, EventChange, EventOrigin},
-    name::{LinkId, SubscriptionId},
+    name::{LinkId, NamespaceName, SubscriptionId},
+    port::Rights,
     problem::{Problem, Reason},
     provider::{Happening, Push},
     time::Timestamp,
@@ -16,7 +21,9 @@ use bindery_engine::{
     subscriptions::{NewSubscription, Replay, SCHEDULE, Signing, SubscriptionChange, signature},
 };
 
-use crate::support::{World, acme, host_name};
+use data_encoding::BASE64;
+
+use crate::support::{Hooked, World, acme, host_name};
 
 fn registry() -> SubscriptionId {
     SubscriptionId::parse("registry").expect("name")
@@ -30,6 +37,7 @@ fn wanted() -> NewSubscription {
         endpoint_uri: "https://registry.example/events".to_owned(),
         filter: String::new(),
         include_payload: false,
+        payload_for: Vec::new(),
         paused: false,
         validate_only: false,
     }
@@ -478,4 +486,91 @@ async fn a_namespace_with_its_first_subscription_is_looked_at() {
     world.restart().await;
     append(&world, lost()).await;
     assert_eq!(delivered(&world).await, [3]);
+}
+
+/// Who may see bodies, until that ends.
+#[derive(Default)]
+struct Policy(Mutex<BTreeSet<String>>);
+
+impl Rights for Policy {
+    fn may_see_payloads(&self, names: &[String], namespace: &NamespaceName) -> bool {
+        let allowed = self.0.lock().expect("lock");
+        *namespace == acme() && names.iter().any(|name| allowed.contains(name))
+    }
+}
+
+/// G1: bodies that providers delivered are posted as long as one of those who asked for them may see them; events are posted all
+/// the same, say that a body is withheld, and the subscription says what to do.
+#[tokio::test]
+async fn g1_bodies_are_posted_as_long_as_their_right_lasts() {
+    let hooked = Hooked::new().await;
+    let (world, policy) = (&hooked.world, Arc::new(Policy::default()));
+    world.engine.set_rights(policy.clone());
+    let allow = |names: &[&str]| {
+        *policy.0.lock().expect("lock") = names.iter().map(|&name| name.to_owned()).collect();
+    };
+    let asked = |names: &[&str]| {
+        names
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let new = NewSubscription {
+        include_payload: true,
+        payload_for: asked(&["uid:1000", "gid:100"]),
+        filter: "change = push".to_owned(),
+        ..wanted()
+    };
+    subscribed(world, new).await;
+    let mut commits = 0..;
+    let mut post = async || {
+        let n = commits.next().unwrap_or(0);
+        let body = format!("push refs/heads/b{n} - c{n}");
+        hooked.happen(&format!("id{n}"), &body).await;
+        world.engine.deliver_due().await.expect("delivered");
+        let posted = world.forge.registry.take();
+        assert_eq!(posted.len(), 1, "{n}");
+        let data = posted[0].json()["data"].clone();
+        let whole = data["payload"] == BASE64.encode(body.as_bytes());
+        (
+            whole,
+            data["payload_withheld"] == true,
+            data["payload"].clone(),
+        )
+    };
+    allow(&["gid:100"]);
+    assert!(matches!(post().await, (true, false, _)));
+    allow(&["uid:7"]);
+    let (whole, withheld, shown) = post().await;
+    assert!(!whole && withheld && shown == "");
+    assert!(read(world).await.failure.contains("event:payload"));
+    // Somebody who may has it sent on.
+    let change = SubscriptionChange {
+        include_payload: Some(true),
+        payload_for: Some(asked(&["uid:7"])),
+        ..SubscriptionChange::default()
+    };
+    world
+        .engine
+        .update_subscription(&acme(), &registry(), &change, None, None)
+        .await
+        .expect("changed");
+    assert!(matches!(post().await, (true, false, _)));
+}
+
+/// G1: a subscription from before it was noted who asked for bodies carries none.
+#[tokio::test]
+async fn g1_nobody_asked_is_nobody_with_a_right() {
+    let hooked = Hooked::new().await;
+    let world = &hooked.world;
+    let new = NewSubscription {
+        include_payload: true,
+        filter: "change = push".to_owned(),
+        ..wanted()
+    };
+    subscribed(world, new).await;
+    hooked.happen("id1", "push refs/heads/main - a").await;
+    world.engine.deliver_due().await.expect("delivered");
+    let posted = world.forge.registry.take();
+    assert_eq!(posted[0].json()["data"]["payload_withheld"], true);
 }

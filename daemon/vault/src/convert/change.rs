@@ -150,7 +150,9 @@ pub(super) fn write_repository(changed: &RepositoryChanged) -> disk::RepositoryC
     }
 }
 
-pub(super) fn read_repository(message: disk::RepositoryChanged) -> Result<RepositoryChanged, Unreadable> {
+pub(super) fn read_repository(
+    message: disk::RepositoryChanged,
+) -> Result<RepositoryChanged, Unreadable> {
     Ok(RepositoryChanged {
         kind: read_kind(message.kind)?,
         before: message.before,

@@ -1321,6 +1321,9 @@ pub struct KnownRefs {
     /// All refs were seen once.
     #[prost(bool, tag = "2")]
     pub complete: bool,
+    /// The last change of the repository as a whole that was told; absent before the first.
+    #[prost(message, optional, tag = "3")]
+    pub changed: ::core::option::Option<RepositoryChanged>,
 }
 /// What is known of one ref.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1678,9 +1681,12 @@ pub struct EventHead {
     /// The newest; 0 while there is none.
     #[prost(uint64, tag = "2")]
     pub last: u64,
-    /// How much all that are kept say together, in bytes.
+    /// How much those from `sized_from` on say together, in bytes.
     #[prost(uint64, tag = "3")]
     pub bytes: u64,
+    /// The oldest whose size is in `bytes`; 0 where it was not noted, and `bytes` says nothing.
+    #[prost(uint64, tag = "4")]
+    pub sized_from: u64,
 }
 /// One who follows the events of a namespace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1842,6 +1848,9 @@ pub struct Subscription {
     /// When it was last changed.
     #[prost(uint64, tag = "17")]
     pub updated_ms: u64,
+    /// All names of who asked for the provider's body.
+    #[prost(string, repeated, tag = "18")]
+    pub payload_for: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An event on its way to a subscription after a first failure.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -10,7 +10,7 @@ fn triggers_are_written_whole() {
     assert_full(&full_trigger(), 12);
     assert_full(&place(), 3);
     assert_full(&full_secret(), 4);
-    assert_full(&full_subscription(), 17);
+    assert_full(&full_subscription(), 18);
     assert_full(&outgoing(), 8);
 }
 
@@ -116,6 +116,7 @@ fn full_subscription() -> Subscription {
         endpoint_uri: text("https://registry.example/events"),
         filter: text("type = push"),
         include_payload: true,
+        payload_for: vec![text("uid:1000"), text("gid:100")],
         paused: true,
         secret_created: at(1),
         previous_secret_until: Some(at(2)),
