@@ -115,7 +115,7 @@ fn nothing_that_the_daemon_writes_is_executable() -> Result<()> {
             .any(|root| path.starts_with(root));
         assert!(system, "{path} in ExecPaths= is not the system's");
     }
-    // The reload runs outside of the sandbox, in which `kill` is not executable.
+    // The reload runs outside of the sandbox, in which the shell is not executable.
     assert!(
         unit.value("ExecReload")
             .is_some_and(|command| command.starts_with('+'))
@@ -308,7 +308,7 @@ impl Installed {
                 root.units().join(path.file_name().unwrap_or_default()),
             )?;
         }
-        for program in ["usr/lib/bindery/binderyd", "bin/kill"] {
+        for program in ["usr/lib/bindery/binderyd", "bin/sh"] {
             let program = root.0.path().join(program);
             fs::create_dir_all(program.parent().unwrap_or(&program))?;
             fs::copy("/bin/true", program)?;
