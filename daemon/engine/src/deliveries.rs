@@ -46,7 +46,7 @@ use self::queue::Queue;
 use crate::flight::lock;
 
 pub use self::list::ListedDeliveries;
-pub(crate) use self::{draft::Told, hint::GONE};
+pub(crate) use self::{draft::Told, hint::GONE, turn::Changes};
 
 /// Places that are kept although nobody holds them; more are given up.
 const IDLE_PLACES: usize = 1024;

@@ -13,6 +13,7 @@
 //! | `away` | takes a hook away |
 //! | `judge` | what is to be said of a hook, from what the provider shows and what came in |
 //! | `check` | compares a hook with what the provider has, and puts right what is safe |
+//! | `repository` | a repository that has another path, or is gone |
 //! | `verify` | the same at once, with a ping; repair |
 //! | `rotate` | gives many hooks new secrets |
 //! | `orphans` | finds hooks of ours that belong to no source |
@@ -26,6 +27,7 @@ mod check;
 mod judge;
 mod moved;
 mod orphans;
+mod repository;
 mod rotate;
 mod served;
 mod settle;
@@ -48,6 +50,7 @@ use bindery_core::{
     problem::{Problem, Reason},
     provider::{HookSupport, SignatureKind},
     secret::Secret,
+    time::Timestamp,
 };
 use data_encoding::{BASE64, HEXLOWER};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch as tell};
@@ -56,6 +59,8 @@ pub(crate) use self::{
     act::{Through, refuses},
     away::{Gone, absent, forgotten},
     change::state_events,
+    judge::UNTOLD,
+    repository::{is_known_gone, put_name},
     served::{is_installed, put_served},
     settle::by_id,
 };
@@ -83,6 +88,8 @@ pub(crate) struct Hooks {
     places: Mutex<HashMap<At, Arc<AsyncMutex<()>>>>,
     /// When each hook is looked at next.
     schedule: Schedule<HookId>,
+    /// Since when the provider does not know the repositories of hooks.
+    missed: Mutex<HashMap<HookId, Timestamp>>,
     /// A hook was written.
     stirred: tell::Sender<()>,
     /// Rotations that are not finished.
@@ -100,6 +107,7 @@ impl Default for Hooks {
         Self {
             places: Mutex::default(),
             schedule: Schedule::default(),
+            missed: Mutex::default(),
             stirred: tell::Sender::new(()),
             rotations: Mutex::default(),
             rotating: Mutex::default(),

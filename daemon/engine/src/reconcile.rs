@@ -8,10 +8,12 @@
 //! |---|---|
 //! | `missed` | asks the provider for deliveries that failed |
 //! | `compare` | compares refs |
+//! | `silence` | a hook that nothing comes from although refs change |
 //! | `watch` | when each hook is due |
 
 mod compare;
 mod missed;
+mod silence;
 mod watch;
 
 use std::{collections::HashMap, sync::Mutex};
@@ -37,10 +39,13 @@ pub struct CaughtUp {
     pub events: Vec<(NamespaceName, u64)>,
 }
 
-/// Hooks that could not be looked at, and when they are again.
+/// What is known of comparisons beside the records.
 #[derive(Default)]
 pub(crate) struct Comparisons {
+    /// Hooks that could not be looked at, and when they are again.
     held: Mutex<HashMap<HookId, Timestamp>>,
+    /// Hooks that did not tell of a change, for as long as their deliveries may be on their way.
+    doubts: Mutex<HashMap<HookId, silence::Doubt>>,
 }
 
 impl Engine {

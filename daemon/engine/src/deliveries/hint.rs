@@ -12,7 +12,7 @@ use crate::Engine;
 
 /// What is said of the hook of a repository that its provider says is gone.
 pub(crate) const GONE: &str =
-    "the provider says that the repository was deleted; disconnect its source";
+    "the repository is gone: deleted at the provider, or hidden from all links of its sources; disconnect them";
 
 /// What is to be looked at.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

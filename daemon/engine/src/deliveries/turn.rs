@@ -7,7 +7,7 @@ use bindery_core::{
     name::HookId,
     port::{Change, Expect, Key, Record},
     problem::Problem,
-    provider::{DeliveredRepository, Happening},
+    provider::{DeliveredRepository, Happening, RepositoryChange, RepositoryChanged},
     refs::{admit, compare},
     source::Source,
     time::Timestamp,
@@ -19,7 +19,11 @@ use super::{
     process::{note_delivery, put_delivery},
     read::Said,
 };
-use crate::{Engine, Versioned, hooks::state_events, records::change};
+use crate::{
+    Engine, Versioned,
+    hooks::{is_known_gone, put_name, state_events},
+    records::change,
+};
 
 /// What is to be written at once.
 pub(crate) struct Changes {
@@ -240,7 +244,7 @@ fn decide(changes: &mut Changes, delivery: &Delivery, said: &Said, now: Timestam
         return "no source acts on it: their links, or the host, are disabled or unlinked";
     }
     changes.after.reconcile_due |= said.delivered.truncated;
-    note_name(changes, said);
+    note_name(changes, delivery, said, now);
     let known_only = tell(changes, delivery, said);
     tell_differences(changes, said, now);
     if said.delivered.ping {
@@ -264,11 +268,16 @@ fn tell(changes: &mut Changes, delivery: &Delivery, said: &Said) -> bool {
         if !delivery.events.is_empty() && matches!(happening, Happening::RepositoryChanged(_)) {
             continue;
         }
+        let hook = &changes.before.record;
+        if is_known(hook, happening) {
+            continue;
+        }
+        let told = with_path(happening, hook);
         let admission = admit(&mut changes.known, happening);
         changes.after.reconcile_due |= admission.wants_comparison();
         if admission.is_told() {
             changes.told.push(Told {
-                happening: happening.clone(),
+                happening: told,
                 origin: if delivery.redelivered {
                     EventOrigin::Redelivery
                 } else {
@@ -295,11 +304,53 @@ fn tell_differences(changes: &mut Changes, said: &Said, now: Timestamp) {
     }
 }
 
-/// The repository may have a new path. What no signature covers says nothing of it.
-fn note_name(changes: &mut Changes, said: &Said) {
+/// The repository may have a new path. What no signature covers says nothing of it, nor does what was sent long ago.
+fn note_name(changes: &mut Changes, delivery: &Delivery, said: &Said, now: Timestamp) {
     let named = said.delivered.repository.as_ref();
     let told = |one: &&DeliveredRepository| !said.weak && !one.full_name.is_empty();
-    if let Some(named) = named.filter(told) {
+    let Some(named) = named.filter(told) else {
+        return;
+    };
+    if said.delivered.happenings.iter().any(|one| moved(one).is_some()) {
         changes.after.full_name.clone_from(&named.full_name);
+    } else if !delivery.redelivered && delivery.number >= changes.before.record.deliveries.1 {
+        put_name(changes, &named.full_name, now);
     }
+}
+
+/// A rename or a transfer.
+fn moved(happening: &Happening) -> Option<&RepositoryChanged> {
+    match happening {
+        Happening::RepositoryChanged(changed)
+            if matches!(
+                changed.kind,
+                RepositoryChange::Renamed | RepositoryChange::Transferred
+            ) =>
+        {
+            Some(changed)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a look at the provider, or another delivery, told it before.
+fn is_known(hook: &Hook, happening: &Happening) -> bool {
+    let Happening::RepositoryChanged(changed) = happening else {
+        return false;
+    };
+    match moved(happening) {
+        Some(moved) => !moved.after.is_empty() && moved.after == hook.full_name,
+        None => changed.kind == RepositoryChange::Deleted && is_known_gone(hook),
+    }
+}
+
+/// Not every provider tells the path that a repository had.
+fn with_path(happening: &Happening, hook: &Hook) -> Happening {
+    let mut happening = happening.clone();
+    if let Happening::RepositoryChanged(changed) = &mut happening
+        && changed.before.is_empty()
+    {
+        changed.before.clone_from(&hook.full_name);
+    }
+    happening
 }

@@ -4,20 +4,19 @@
 use bindery_core::{
     hook::{Hook, HookState, HookStep},
     name::HookId,
-    port::{Change, Expect, Key, Record},
     problem::{Problem, Reason, Who},
     provider::{HookFacts, Input, OperationKind, Output},
-    source::SourceName,
 };
 
 use super::{
     OVERLAP, Through,
     away::somebody,
+    is_known_gone,
     judge::{Finding, deviation, standing},
     refuses,
     settle::by_id,
 };
-use crate::{Engine, Versioned, deliveries::GONE, records::change};
+use crate::{Engine, Versioned, deliveries::GONE};
 
 impl Engine {
     /// Compares a hook with what the provider has, notes what is so, and puts right what is safe.
@@ -38,7 +37,11 @@ impl Engine {
         };
         match self.look_at(&hook).await {
             // It is said in the hook's state.
-            Err(problem) if refuses(&problem) => self.note_forbidden(&hook, &problem).await,
+            Err(problem) if refuses(&problem) => {
+                self.note_forbidden(&hook, &problem).await?;
+                self.look_again_soon(&hook, &problem);
+                Ok(())
+            }
             outcome => outcome,
         }
     }
@@ -52,7 +55,9 @@ impl Engine {
         }
         self.drop_old_secret(hook).await?;
         self.learn_print(hook).await?;
-        self.follow_name(hook).await?;
+        if !self.follow_name(hook).await? {
+            return Ok(());
+        }
         if hook.by_app {
             return self.look_at_served(hook).await;
         }
@@ -172,63 +177,36 @@ impl Engine {
         .map(drop)
     }
 
-    /// A repository that was renamed keeps its id: its hook and its sources follow the name.
-    async fn follow_name(&self, hook: &Hook) -> Result<(), Problem> {
+    /// A repository that was renamed keeps its id: its hook and its sources follow the name. Says whether it is there at all.
+    async fn follow_name(&self, hook: &Hook) -> Result<bool, Problem> {
         let input = Input::GetRepository {
             repository: by_id(hook),
         };
-        let outcome = self.act(hook, Through::Sources, &input, None).await?;
+        let outcome = match self.act(hook, Through::Sources, &input, None).await {
+            Err(problem) if problem.reason == Reason::ProviderNotFound => {
+                return match self.is_gone(hook).await? {
+                    true => Ok(false),
+                    false => Err(problem),
+                };
+            }
+            outcome => outcome?,
+        };
+        self.is_there(hook);
         let Output::Repository(repository) = outcome.last else {
-            return Ok(());
+            return Ok(true);
         };
         if repository.full_name == hook.full_name || repository.full_name.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        self.rename_hook(&hook.id, &repository.full_name).await
-    }
-
-    /// Writes the new name of a repository into its hook and its sources.
-    pub(crate) async fn rename_hook(&self, id: &HookId, full_name: &str) -> Result<(), Problem> {
-        let renamed = self
-            .change_hook(id, |hook| full_name.clone_into(&mut hook.full_name))
-            .await?;
-        for source in renamed.iter().flat_map(|hook| &hook.sources) {
-            if let Some(put) = self.renamed_source(source, full_name).await? {
-                // One who was faster read the new name as well, or the next look sets it.
-                let _ = self.commit(vec![put]).await;
-            }
-        }
-        Ok(())
-    }
-
-    async fn renamed_source(
-        &self,
-        name: &SourceName,
-        full_name: &str,
-    ) -> Result<Option<Change>, Problem> {
-        let Some(Versioned {
-            mut record,
-            version,
-        }) = self.find_source(name).await?
-        else {
-            return Ok(None);
-        };
-        full_name.clone_into(&mut record.full_name);
-        let key = Key::Source(
-            name.namespace.clone(),
-            name.link.clone(),
-            name.source.clone(),
-        );
-        let put = Some(Record::Source(record));
-        Ok(Some(change(key, Expect::Version(version), put)))
+        let renamed = self.rename_hook(&hook.id, &repository.full_name).await;
+        renamed.map(|()| true)
     }
 }
 
 /// What is said of a hook that no link may see. Many providers don't tell what is hidden from what is not there, but one that
 /// said so before is believed now.
 fn unseen(hook: &Hook, problem: &Problem) -> Finding {
-    let deleted = hook.state == HookState::Missing && hook.message == GONE;
-    if deleted && problem.reason == Reason::ProviderNotFound {
+    if is_known_gone(hook) && problem.reason == Reason::ProviderNotFound {
         return Finding::new(HookState::Missing, GONE, Some(Who::User));
     }
     let message = format!("the webhook can't be looked after: {}", problem.message);

@@ -48,6 +48,9 @@ pub(super) fn deviation(hook: &Hook, facts: &HookFacts, url: &str) -> Option<Str
     (!all.is_empty()).then(|| all.join(", "))
 }
 
+/// What is said of a hook that is there as it should be, while refs change that no delivery tells of.
+pub(crate) const UNTOLD: &str = "refs changed that no delivery told of; look at the provider's list of its deliveries, and see to it that the organization approved the app: some providers send nothing until then, and say nothing";
+
 /// What is to be said of a hook that is there as it should be.
 pub(super) fn standing(hook: &Hook, facts: &HookFacts) -> Finding {
     if facts.disabled {
@@ -67,6 +70,10 @@ pub(super) fn standing(hook: &Hook, facts: &HookFacts) -> Finding {
             &facts.message,
         );
         return Finding::new(HookState::Silent, message, Some(Who::HostOperator));
+    }
+    if hook.state == HookState::Silent && hook.message == UNTOLD {
+        // Until the next delivery.
+        return Finding::new(HookState::Silent, UNTOLD, Some(Who::User));
     }
     if hook.verified.is_some() {
         return Finding::new(HookState::Verified, "", None);

@@ -81,7 +81,8 @@ impl Engine {
         }
         let now = self.now();
         let found = compare(&mut changes.known, refs);
-        let mut changed = found.len();
+        let (before, untold) = (changes.before.record.clone(), found.len());
+        let mut changed = untold;
         changes.told = found.into_iter().map(|one| Told::found(one, now)).collect();
         for source in std::mem::take(&mut changes.behind) {
             let missed = self.missed_by(&source.record, refs, now).await?;
@@ -92,6 +93,7 @@ impl Engine {
         changes.after.reconciled = Some(now);
         changes.after.reconcile_due = false;
         let events = self.write_changes(changes, |_| Vec::new()).await?;
+        self.doubt(&before, untold, now);
         Ok(CaughtUp {
             changed_refs: changed,
             events,

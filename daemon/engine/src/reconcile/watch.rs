@@ -55,6 +55,9 @@ impl Engine {
 
     async fn reconcile_if_due(&self, hook: Hook) {
         let now = self.now();
+        if let Err(problem) = self.judge_silence(&hook.id, now).await {
+            tracing::info!(hook.id = %hook.id, error = %problem, "That a webhook is silent could not be written down; it is tried again");
+        }
         let held = lock(&self.comparisons().held).get(&hook.id).copied();
         if held.is_some_and(|until| now < until) || !self.is_due(&hook, now).await {
             return;

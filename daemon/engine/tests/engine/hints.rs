@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bindery_core::{
-    event::{AccessChange, EventChange},
+    event::{AccessChange, EventChange, EventOrigin},
     hook::HookState,
     link::{Cause, Stage},
     port::{Clock as _, Key, Record},
     problem::{Reason, Who},
     provider::{
-        Failure, FailureCode, OperationKind, Organization, OrganizationAccess, Output, Repository,
+        Failure, FailureCode, Happening, OperationKind, Organization, OrganizationAccess, Output,
+        Repository, RepositoryChange, RepositoryChanged,
     },
 };
 use bindery_engine::links::LinkChange;
@@ -173,6 +174,146 @@ async fn a_rename_is_followed_at_once() {
     assert_eq!(hooked.told().await, ["rename acme/api9"]);
 }
 
+/// What changed about the repository as a whole, and how that became known.
+async fn repository_changes(hooked: &Hooked) -> Vec<(EventOrigin, RepositoryChanged)> {
+    let events = hooked.events_of(&acme()).await.into_iter();
+    let changes = events.filter_map(|event| match event.change {
+        EventChange::Provider(Happening::RepositoryChanged(change)) => Some((event.origin, change)),
+        _ => None,
+    });
+    changes.collect()
+}
+
+fn changed(kind: RepositoryChange, before: &str, after: &str) -> RepositoryChanged {
+    RepositoryChanged {
+        kind,
+        before: before.to_owned(),
+        after: after.to_owned(),
+    }
+}
+
+/// Most providers deliver nothing for a rename or a transfer: what a look at the provider finds is told, once, also when
+/// a delivery tells it afterwards.
+#[tokio::test]
+async fn a_move_without_a_delivery_is_told_once() {
+    let hooked = Hooked::new().await;
+    let world = &hooked.world;
+    for name in ["acme/api9", "other/api9"] {
+        world
+            .plugin
+            .on("GetRepository", move |_| Ok(repository(name)));
+        for _ in 0..2 {
+            world.clock.advance(Duration::from_secs(60));
+            hooked.change_hook(1, |hook| hook.checked = None).await;
+            world.engine.schedule_hooks().await.expect("scheduled");
+            settle(&hooked).await;
+            assert_eq!(source_name(&hooked).await, name);
+        }
+        let id = format!("late-{name}");
+        hooked.happen(&id, &format!("rename {name}")).await;
+    }
+    let told = repository_changes(&hooked).await;
+    let expected = [
+        changed(RepositoryChange::Renamed, "acme/api1", "acme/api9"),
+        changed(RepositoryChange::Transferred, "acme/api9", "other/api9"),
+    ];
+    assert_eq!(told, expected.map(|one| (EventOrigin::Reconciliation, one)));
+}
+
+/// The new path of a repository stands in every delivery: the first one tells the move, where none is about it. One that is
+/// sent again later does not take the name back.
+#[tokio::test]
+async fn a_move_shows_in_the_next_delivery() {
+    let hooked = Hooked::new().await;
+    hooked.happen("id1", "tag refs/tags/v1 a").await;
+    for id in ["id2", "id3"] {
+        let body = format!("named acme/api9\ntag refs/tags/{id} a");
+        hooked.happen(id, &body).await;
+    }
+    let retried = hooked.world.engine.retry_delivery(&hooked.source, 1, None);
+    retried.await.expect("retried");
+    let moved = changed(RepositoryChange::Renamed, "acme/api1", "acme/api9");
+    assert_eq!(
+        repository_changes(&hooked).await,
+        [(EventOrigin::Reconciliation, moved)]
+    );
+    let told = hooked.told().await;
+    assert_eq!((told.len(), told[1].as_str()), (4, "rename acme/api9"));
+    assert_eq!(hooked.read_hook(1).await.full_name, "acme/api9");
+}
+
+/// A delivery that does not tell the path before (Bitbucket Cloud's transfers) gets it from what is known.
+#[tokio::test]
+async fn trap_4_a_transfer_tells_the_path_before() {
+    let hooked = Hooked::new().await;
+    hooked.happen("id1", "transfer other/api1").await;
+    let moved = changed(RepositoryChange::Transferred, "acme/api1", "other/api1");
+    assert_eq!(
+        repository_changes(&hooked).await,
+        [(EventOrigin::Delivery, moved)]
+    );
+}
+
+/// Many providers deliver nothing for a deletion: a repository that the provider does not know at two looks is told, once.
+#[tokio::test]
+async fn a_deletion_without_a_delivery_is_told_once() {
+    let hooked = Hooked::new().await;
+    let world = &hooked.world;
+    let gone = |_: &_| Err(failure(FailureCode::NotFound));
+    world.plugin.on("GetRepository", gone);
+    hooked.change_hook(1, |hook| hook.checked = None).await;
+    world.engine.schedule_hooks().await.expect("scheduled");
+    settle(&hooked).await;
+    assert!(repository_changes(&hooked).await.is_empty());
+    assert_eq!(hooked.read_hook(1).await.state, HookState::Forbidden);
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(6 * 3600));
+        settle(&hooked).await;
+    }
+    let hook = hooked.read_hook(1).await;
+    assert_eq!(
+        (hook.state, hook.who),
+        (HookState::Missing, Some(Who::User))
+    );
+    hooked.happen("late", "deleted").await;
+    let deleted = changed(RepositoryChange::Deleted, "acme/api1", "");
+    assert_eq!(
+        repository_changes(&hooked).await,
+        [(EventOrigin::Reconciliation, deleted)]
+    );
+}
+
+/// One bad answer is no deletion, and neither is a deletion that a delivery told.
+#[tokio::test]
+async fn a_deletion_is_not_made_up() {
+    let hooked = Hooked::new().await;
+    let world = &hooked.world;
+    let gone = |_: &_| Err(failure(FailureCode::NotFound));
+    for _ in 0..2 {
+        world.plugin.on("GetRepository", gone);
+        hooked.change_hook(1, |hook| hook.checked = None).await;
+        world.engine.schedule_hooks().await.expect("scheduled");
+        settle(&hooked).await;
+        world
+            .plugin
+            .on("GetRepository", |_| Ok(repository("acme/api1")));
+        world.clock.advance(Duration::from_secs(3600));
+        settle(&hooked).await;
+    }
+    assert!(repository_changes(&hooked).await.is_empty());
+    hooked.happen("id1", "deleted").await;
+    world.plugin.on("GetRepository", gone);
+    for _ in 0..3 {
+        world.clock.advance(Duration::from_secs(6 * 3600));
+        settle(&hooked).await;
+    }
+    let deleted = changed(RepositoryChange::Deleted, "acme/api1", "");
+    assert_eq!(
+        repository_changes(&hooked).await,
+        [(EventOrigin::Delivery, deleted)]
+    );
+}
+
 /// A delivery whose signature does not cover its body renames nothing, but the provider is asked.
 #[tokio::test]
 async fn a_name_that_nobody_signed_is_looked_up() {
@@ -181,9 +322,9 @@ async fn a_name_that_nobody_signed_is_looked_up() {
     hooked
         .change_hook(1, |hook| "time".clone_into(&mut hook.scheme))
         .await;
-    for (name, told, expected) in [
-        ("acme/api1", "acme/evil", "acme/api1"),
-        ("acme/api9", "acme/api9", "acme/api9"),
+    for (name, told, expected, events) in [
+        ("acme/api1", "acme/evil", "acme/api1", 0),
+        ("acme/api9", "acme/api9", "acme/api9", 1),
     ] {
         world
             .plugin
@@ -195,7 +336,10 @@ async fn a_name_that_nobody_signed_is_looked_up() {
         world.engine.process_deliveries().await;
         settle(&hooked).await;
         assert_eq!(source_name(&hooked).await, expected);
-        assert!(hooked.told().await.is_empty());
+        let looked_up = repository_changes(&hooked).await;
+        assert_eq!(looked_up.len(), events);
+        let by_look = |(origin, _): &(EventOrigin, _)| *origin == EventOrigin::Reconciliation;
+        assert!(looked_up.iter().all(by_look));
     }
 }
 

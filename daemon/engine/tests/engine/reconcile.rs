@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bindery_core::{
     event::EventOrigin,
+    hook::HookState,
     port::{Clock as _, Key, Record},
     provider::{FailureCode, OperationKind, SentDelivery},
     time::Timestamp,
@@ -216,4 +217,52 @@ async fn a_repeated_request_asks_nobody() {
     hooked.remote(&[(MAIN, "d")]);
     assert_eq!(catch_up().await, first);
     assert_eq!(hooked.world.plugin.count(OperationKind::ListRefs), asked);
+}
+
+/// A hook that was verified once and tells nothing any more is silent, in words, and not for ever verified (PROVIDERS §2: GitHub
+/// keeps deliveries back until an organization approves the app). A delivery that was on its way is no silence, a known gap
+/// neither, and the next delivery ends it.
+#[tokio::test]
+async fn trap_2_a_hook_that_tells_nothing_is_silent() {
+    let hooked = Hooked::new().await;
+    let engine = &hooked.world.engine;
+    let state = async || {
+        let hook = hooked.read_hook(1).await;
+        (hook.state, hook.message)
+    };
+    let later = async || {
+        hooked.world.clock.advance(Duration::from_secs(60));
+        engine.reconcile_due().await.expect("looked");
+    };
+    let compare = async || {
+        let caught = engine.catch_up(&hooked.source, None, None).await;
+        caught.expect("caught up").changed_refs
+    };
+    let verified = (HookState::Verified, String::new());
+    hooked.happen("id1", &format!("push {MAIN} - a")).await;
+    hooked.remote(&[(MAIN, "b")]);
+    assert_eq!(compare().await, 1);
+    hooked.happen("id2", &format!("push {MAIN} a b")).await;
+    later().await;
+    assert_eq!(state().await, verified, "it was on its way");
+    let many = [(MAIN, "b"), (V1, "b"), ("refs/tags/v2", "b")];
+    let more = [("refs/tags/v3", "b"), ("refs/tags/v4", "b")];
+    hooked.remote(&[&many[..], &more[..]].concat());
+    assert_eq!(compare().await, 4);
+    later().await;
+    assert_eq!(state().await, verified, "many at once are told nowhere");
+    hooked.happen("id3", "truncated").await;
+    hooked.remote(&[&many[..], &more[..1]].concat());
+    assert_eq!(compare().await, 1);
+    later().await;
+    assert_eq!(state().await, verified, "it was known to be cut short");
+    hooked.remote(&many);
+    assert_eq!(compare().await, 1);
+    assert_eq!(state().await, verified);
+    later().await;
+    let (silent, words) = state().await;
+    assert_eq!(silent, HookState::Silent);
+    assert!(words.contains("no delivery told"), "{words}");
+    hooked.happen("id4", &format!("push {MAIN} b c")).await;
+    assert_eq!(state().await, verified);
 }

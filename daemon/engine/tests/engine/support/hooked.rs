@@ -370,7 +370,7 @@ fn support() -> HookSupport {
 }
 
 /// Bodies of this forge are lines: `push {ref} {before} {after} [message]`, `tag {ref} {commit}`, `delete {ref} {commit}`,
-/// `rename {name}`, `deleted`, `access`, `installation {id}`, `revoked {user}`, `ping`, `truncated`, `repository {id}`; `-` is nothing. Anything else it can't read.
+/// `rename {name}`, `transfer {name}`, `named {name}`, `deleted`, `access`, `installation {id}`, `revoked {user}`, `ping`, `truncated`, `repository {id}`; `-` is nothing. Anything else it can't read.
 fn parse(call: &Call) -> Result<Output, Failure> {
     let Input::ParseDelivery { body, .. } = &call.input else {
         return Err(failure(FailureCode::Protocol));
@@ -427,6 +427,17 @@ fn parse_line(delivered: &mut Delivered, words: &[&str]) -> bool {
                 before: "acme/api1".to_owned(),
                 after: word(1),
             })
+        }
+        "transfer" => Happening::RepositoryChanged(RepositoryChanged {
+            kind: RepositoryChange::Transferred,
+            before: String::new(),
+            after: word(1),
+        }),
+        "named" => {
+            if let Some(repository) = &mut delivered.repository {
+                repository.full_name = word(1);
+            }
+            return true;
         }
         "deleted" => Happening::RepositoryChanged(RepositoryChanged {
             kind: RepositoryChange::Deleted,

@@ -41,7 +41,7 @@ fn update() -> v1::UpdateHook {
 fn hook(more: Value) -> Value {
     let mut hook = json!({
         "type": "webhook_subscription", "uuid": "{h-1}", "url": OURS, "description": "Bindery", "active": true,
-        "events": ["repo:updated", "repo:push", "repo:transfer"], "secret_set": true, "skip_cert_verification": false,
+        "events": ["repo:updated", "repo:push", "repo:deleted", "repo:transfer"], "secret_set": true, "skip_cert_verification": false,
     });
     for (name, value) in more.as_object().expect("members") {
         hook[name] = value.clone();
@@ -65,7 +65,7 @@ fn trap_4_a_hook_is_signed() {
     assert_eq!(
         run.requests[1].body,
         format!(
-            r#"{{"description":"Bindery","url":"{OURS}","active":true,"skip_cert_verification":false,"events":["repo:push","repo:transfer","repo:updated"],"secret":<secret:hook_secret json>}}"#
+            r#"{{"description":"Bindery","url":"{OURS}","active":true,"skip_cert_verification":false,"events":["repo:deleted","repo:push","repo:transfer","repo:updated"],"secret":<secret:hook_secret json>}}"#
         )
     );
     let facts = run.hook();
