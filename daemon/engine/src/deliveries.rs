@@ -15,12 +15,14 @@
 //! | `draft` | events for the sources of a hook |
 //! | `list` | deliveries for people: list, get, process again |
 //! | `minute` | how often sources triggered lately, after a restart |
-//! | `forget` | what is old |
+//! | `kept` | how much the deliveries take that are kept |
+//! | `forget` | what is old, or too much |
 
 mod app;
 mod draft;
 mod forget;
 mod hint;
+mod kept;
 mod list;
 mod minute;
 mod process;
@@ -42,7 +44,7 @@ use bindery_core::{
 };
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use self::queue::Queue;
+use self::{forget::Walk, kept::Kept, queue::Queue};
 use crate::flight::lock;
 
 pub use self::list::ListedDeliveries;
@@ -57,6 +59,10 @@ pub(crate) struct Deliveries {
     queue: Queue,
     /// One at a time decides what of a repository is new.
     turns: Mutex<HashMap<HookId, Arc<AsyncMutex<()>>>>,
+    /// What those take that are kept.
+    kept: Mutex<Kept>,
+    /// How far what is old was gone through.
+    walk: Mutex<Walk>,
     /// When sources triggered lately.
     minutes: Mutex<HashMap<SourceName, LastMinute>>,
 }

@@ -58,6 +58,8 @@ pub struct Limits {
     pub waiting: usize,
     /// How long a delivery is kept, and known by its id and body.
     pub kept: Duration,
+    /// How many bytes all deliveries that are kept may take; the oldest are forgotten sooner.
+    pub kept_bytes: u64,
 }
 
 impl Default for Limits {
@@ -69,6 +71,7 @@ impl Default for Limits {
             in_all: 500,
             waiting: 10_000,
             kept: Duration::from_secs(7 * 86_400),
+            kept_bytes: 1 << 30,
         }
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn hooks(raw: &raw::Hooks, errors: &mut Vec<String>) -> Hooks {
         ),
         ("max_waiting", raw.max_waiting),
         ("keep_days", u32::from(raw.keep_days)),
+        ("keep_mib", raw.keep_mib),
     ];
     at_least_one("hooks", &least, errors);
     let most = LONGEST_BODY >> 20;
@@ -43,6 +44,7 @@ pub(super) fn hooks(raw: &raw::Hooks, errors: &mut Vec<String>) -> Hooks {
             in_all: raw.deliveries_per_second_in_all,
             waiting: usize::try_from(raw.max_waiting).unwrap_or(usize::MAX),
             kept: days(raw.keep_days),
+            kept_bytes: mebibytes(u64::from(raw.keep_mib)),
         },
         check_interval: minutes(raw.check_interval_minutes),
         reconcile_interval: minutes(raw.reconcile_interval_minutes),

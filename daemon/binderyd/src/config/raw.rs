@@ -188,6 +188,7 @@ pub(crate) struct Hooks {
     pub(crate) deliveries_per_second_in_all: u32,
     pub(crate) max_waiting: u32,
     pub(crate) keep_days: u16,
+    pub(crate) keep_mib: u32,
     pub(crate) check_interval_minutes: u32,
     pub(crate) reconcile_interval_minutes: u32,
 }
@@ -204,6 +205,7 @@ impl Default for Hooks {
             deliveries_per_second_in_all: limits.in_all,
             max_waiting: u32::try_from(limits.waiting).unwrap_or(u32::MAX),
             keep_days: u16::try_from(limits.kept.as_secs() / 86_400).unwrap_or(u16::MAX),
+            keep_mib: u32::try_from(limits.kept_bytes >> 20).unwrap_or(u32::MAX),
             check_interval_minutes: check.unwrap_or(u32::MAX),
             reconcile_interval_minutes: reconcile.unwrap_or(u32::MAX),
         }

@@ -17,13 +17,19 @@ fn b3_unknown_keys_are_errors() {
 #[test]
 fn limits_of_webhooks_are_read() {
     let text = format!(
-        "{LEAST}[hooks]\nmax_body_mib = 2\nkeep_days = 1\nreconcile_interval_minutes = 0\n"
+        "{LEAST}[hooks]\nmax_body_mib = 2\nkeep_days = 1\nkeep_mib = 3\nreconcile_interval_minutes = 0\n"
     );
     let hooks = Config::parse(&text).expect("parses").hooks;
     assert_eq!(hooks.limits.body_bytes, 2 << 20);
     assert_eq!(hooks.limits.kept, Duration::from_secs(86_400));
+    assert_eq!(hooks.limits.kept_bytes, 3 << 20);
     assert_eq!(hooks.reconcile_interval, Duration::ZERO);
-    for wrong in ["max_body_mib = 0", "max_body_mib = 9", "max_waiting = 0"] {
+    for wrong in [
+        "max_body_mib = 0",
+        "max_body_mib = 9",
+        "max_waiting = 0",
+        "keep_mib = 0",
+    ] {
         assert!(
             Config::parse(&format!("{LEAST}[hooks]\n{wrong}\n")).is_err(),
             "{wrong}"

@@ -1,4 +1,7 @@
-//! Deliveries are forgotten after a while, and with each the marks that it was known by.
+//! Deliveries are forgotten after a while, or sooner where they take too much, the oldest first, and with each the marks that it
+//! was known by. One that waits to be processed is not, and holds no other one up.
+
+use std::collections::BTreeSet;
 
 use bindery_core::{
     delivery::{Delivery, DeliveryState},
@@ -6,7 +9,8 @@ use bindery_core::{
     problem::Problem,
 };
 
-use crate::{Engine, Versioned, records::change};
+use super::kept::size;
+use crate::{Engine, Versioned, flight::lock, records::change};
 
 /// Deliveries that one commit removes.
 const BATCH: usize = 64;
@@ -14,34 +18,102 @@ const BATCH: usize = 64;
 /// Numbers that one sweep looks at.
 const LOOKED_AT: u64 = 32_768;
 
+/// How far deliveries were gone through since the start.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// All before it are forgotten, but for those that wait.
+    next: u64,
+    waiting: BTreeSet<u64>,
+}
+
+/// What is to become of a delivery.
+enum Fate {
+    Kept,
+    Waits,
+    Forgotten(Vec<Change>, u64),
+}
+
 impl Engine {
-    /// Removes deliveries that are older than they are kept, and writes down how far deliveries are processed.
+    /// Removes deliveries that are older than they are kept, or too much, and writes down how far deliveries are processed.
     pub(crate) async fn forget_deliveries(&self) -> Result<(), Problem> {
         let (head, next) = self.delivery_numbers().await?;
-        let first = self.remove_old(head.first.max(1), next).await?;
+        let (first, own) = (head.first.max(1), self.first_own_number().await?);
+        self.count_kept(first, own).await?;
+        let (begin, waiting) = {
+            let walk = lock(&self.deliveries().walk);
+            (walk.next.max(first), walk.waiting.clone())
+        };
+        self.forget_numbers(waiting.into_iter(), own).await?;
+        let end = next.min(begin + LOOKED_AT);
+        let stop = self.forget_numbers(begin..end, own).await?;
+        let first = {
+            let mut walk = lock(&self.deliveries().walk);
+            walk.next = stop.unwrap_or(end).max(begin);
+            walk.waiting.first().copied().unwrap_or(walk.next)
+        };
         self.write_delivery_head(first).await
     }
 
-    /// Removes from `first` on. Returns the first number that is kept.
-    async fn remove_old(&self, first: u64, next: u64) -> Result<u64, Problem> {
-        let (now, kept) = (self.now(), self.intake_limits().kept);
-        let end = next.min(first + LOOKED_AT);
-        let mut batch = Vec::new();
-        for number in first..end {
-            if let Some(found) = self.find_delivery(number).await? {
-                let waits = found.record.state == DeliveryState::Stored;
-                if waits || now.since(found.record.received) < kept {
-                    self.commit(batch).await?;
-                    return Ok(number);
+    /// Goes through deliveries up to the first that is kept, which is returned.
+    async fn forget_numbers(
+        &self,
+        numbers: impl Iterator<Item = u64>,
+        own: u64,
+    ) -> Result<Option<u64>, Problem> {
+        let (mut batch, mut removed, mut stop) = (Vec::new(), Vec::new(), None);
+        for number in numbers {
+            let freed = removed.iter().map(|(_, size)| size).sum();
+            match self.fate_of(number, freed).await? {
+                Fate::Kept => {
+                    stop = Some(number);
+                    break;
                 }
-                batch.extend(removal(found));
+                Fate::Waits => {
+                    lock(&self.deliveries().walk).waiting.insert(number);
+                }
+                Fate::Forgotten(changes, size) => {
+                    batch.extend(changes);
+                    removed.push((number, size));
+                }
             }
             if batch.len() >= BATCH {
-                self.commit(std::mem::take(&mut batch)).await?;
+                self.forget_batch(std::mem::take(&mut batch), &mut removed, own)
+                    .await?;
             }
         }
+        self.forget_batch(batch, &mut removed, own).await?;
+        Ok(stop)
+    }
+
+    async fn forget_batch(
+        &self,
+        batch: Vec<Change>,
+        removed: &mut Vec<(u64, u64)>,
+        own: u64,
+    ) -> Result<(), Problem> {
         self.commit(batch).await?;
-        Ok(end)
+        for (number, size) in removed.drain(..) {
+            self.deliveries().forgot(number, size, own);
+            lock(&self.deliveries().walk).waiting.remove(&number);
+        }
+        Ok(())
+    }
+
+    /// What is to become of a delivery, once `freed` bytes are gone.
+    async fn fate_of(&self, number: u64, freed: u64) -> Result<Fate, Problem> {
+        let Some(found) = self.find_delivery(number).await? else {
+            return Ok(Fate::Forgotten(Vec::new(), 0));
+        };
+        if found.record.state == DeliveryState::Stored {
+            return Ok(Fate::Waits);
+        }
+        let limits = self.intake_limits();
+        let old = self.now().since(found.record.received) >= limits.kept;
+        if !old && !self.deliveries().is_over(&limits, freed) {
+            return Ok(Fate::Kept);
+        }
+        let size = size(&found.record);
+        Ok(Fate::Forgotten(removal(found), size))
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Numbers {
 
 struct Counter {
     next: u64,
+    /// The first number that this daemon gives out since its start.
+    own: u64,
     head: DeliveryHead,
     expect: Expect,
 }
@@ -65,6 +67,12 @@ impl Engine {
         Ok((counter.head, counter.next))
     }
 
+    /// The first number that was given out since the start.
+    pub(crate) async fn first_own_number(&self) -> Result<u64, Problem> {
+        let mut counter = self.intake().numbers.counter.lock().await;
+        Ok(self.counter(&mut counter).await?.own)
+    }
+
     /// Writes down up to where all deliveries are processed, and from where on they are kept.
     pub(crate) async fn write_delivery_head(&self, first: u64) -> Result<(), Problem> {
         let numbers = &self.intake().numbers;
@@ -94,8 +102,10 @@ impl Engine {
             Some(Versioned { record, version }) => (record, Expect::Version(version)),
             None => (DeliveryHead::default(), Expect::Absent),
         };
+        let next = head.reserved.max(1);
         Ok(counter.insert(Counter {
-            next: head.reserved.max(1),
+            next,
+            own: next,
             head,
             expect,
         }))

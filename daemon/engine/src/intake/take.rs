@@ -73,7 +73,7 @@ impl Engine {
         if let Err(wait) = self.intake().rates.take(&proven.hook.id, &limits, now) {
             return self.too_many(&proven, wait).await;
         }
-        if self.deliveries().waiting() >= limits.waiting {
+        if self.deliveries().waiting() >= limits.waiting || self.deliveries().is_full(&limits) {
             return Err(Refused::Full(FULL_WAIT));
         }
         if matches!(self.health(), VaultHealth::ReadOnly | VaultHealth::Sealed) {
@@ -217,6 +217,7 @@ impl Engine {
             let number = self.next_number().await?;
             match self.store_as(&proven, number).await {
                 Ok(()) => {
+                    self.deliveries().keeps(&proven.delivery);
                     self.deliveries().push(&proven.hook.id, number);
                     return Ok(Taken::Stored(number));
                 }
@@ -259,7 +260,10 @@ impl Engine {
         problem: Problem,
     ) -> Result<Taken, Problem> {
         match self.find_delivery(number).await {
-            Ok(Some(_)) => self.deliveries().push(&proven.hook.id, number),
+            Ok(Some(_)) => {
+                self.deliveries().keeps(&proven.delivery);
+                self.deliveries().push(&proven.hook.id, number);
+            }
             Ok(None) => self.close_number(number),
             Err(_) => {}
         }

@@ -6,11 +6,12 @@ use bindery_core::{
     delivery::{Delivery, DeliveryState},
     hook::HookState,
     port::{Clock as _, Key, Record},
+    provider::{FailureCode, Output},
 };
 use bindery_engine::intake::{Limits, Refused, Taken};
 use bindery_store::{Call, Fault};
 
-use crate::support::{Hooked, incoming, signed, weakly_signed};
+use crate::support::{Hooked, failure, incoming, signed, weakly_signed};
 
 const MAIN: &str = "refs/heads/main";
 
@@ -254,4 +255,89 @@ async fn old_deliveries_are_forgotten() {
     assert!(matches!(again, Ok(Taken::Stored(_))), "{again:?}");
     hooked.world.engine.process_deliveries().await;
     assert_eq!(hooked.told().await.len(), 1, "its refs are known still");
+}
+
+/// One that was never processed, as a store that failed leaves it behind.
+async fn stick(hooked: &Hooked, number: u64) {
+    let mut stuck = delivery(hooked, number).await.expect("kept");
+    stuck.state = DeliveryState::Stored;
+    let key = Key::Delivery(number);
+    hooked.world.put(key, Record::Delivery(stuck)).await;
+}
+
+/// A delivery that waits for ever holds up no other one that is old; when it is processed it goes as well.
+#[tokio::test]
+async fn one_that_waits_holds_up_no_old_ones() {
+    let hooked = Hooked::new().await;
+    hooked.hook(2, "hmac").await;
+    let away = |_: &_| Err(failure(FailureCode::Upstream));
+    hooked.world.plugin.on("ListRefs", away);
+    for (n, hook, commit) in [(1, 1, "a"), (2, 2, "-"), (3, 1, "a")] {
+        let body = format!("tag refs/tags/v{n} {commit}");
+        let taken = hooked.deliver(hook, &format!("id{n}"), &body).await;
+        assert_eq!(taken, Ok(Taken::Stored(n)));
+        hooked.world.engine.process_deliveries().await;
+    }
+    hooked.world.clock.advance(Limits::default().kept);
+    hooked.world.engine.sweep().await.expect("sweep");
+    let there = async |n| delivery(&hooked, n).await.is_some();
+    assert_eq!(
+        (there(1).await, there(2).await, there(3).await),
+        (false, true, false)
+    );
+    hooked.world.plugin.on("ListRefs", |_| {
+        Ok(Output::Refs {
+            items: Vec::new(),
+            next_cursor: String::new(),
+        })
+    });
+    hooked.world.engine.process_deliveries().await;
+    hooked.world.engine.sweep().await.expect("sweep");
+    assert!(delivery(&hooked, 2).await.is_none());
+}
+
+/// Deliveries that take too much are forgotten sooner, the oldest first, also those from before a restart; but not one that
+/// waits. Where those that wait take it all, nothing more is taken.
+#[tokio::test]
+async fn deliveries_are_kept_by_bytes() {
+    let mut hooked = Hooked::new().await;
+    let message = "m".repeat(8 << 10);
+    let push = |n: usize| format!("push refs/heads/b{n} - a {message}");
+    for n in 1..=9 {
+        hooked.happen(&format!("id{n}"), &push(n)).await;
+    }
+    stick(&hooked, 1).await;
+    let keep = |bytes| Limits {
+        kept_bytes: bytes,
+        ..Limits::default()
+    };
+    let there = async |hooked: &Hooked| {
+        let mut there = Vec::new();
+        for n in 1..=9 {
+            there.extend(delivery(hooked, n).await.map(|found| found.number));
+        }
+        there
+    };
+    for (restart, bytes, left) in [
+        (false, 70_000, vec![1, 4, 5, 6, 7, 8, 9]),
+        (true, 40_000, vec![1, 7, 8, 9]),
+    ] {
+        if restart {
+            let engine = hooked.world.engine.clone();
+            hooked.world.restart().await;
+            drop(engine);
+            stick(&hooked, 1).await;
+        }
+        hooked.world.engine.set_intake_limits(keep(bytes));
+        for _ in 0..2 {
+            hooked.world.engine.sweep().await.expect("sweep");
+        }
+        assert_eq!(there(&hooked).await, left);
+    }
+    hooked.world.engine.set_intake_limits(keep(20_000));
+    let full = hooked.deliver(1, "id10", &push(10)).await;
+    assert!(matches!(full, Err(Refused::Full(_))), "{full:?}");
+    hooked.world.engine.sweep().await.expect("sweep");
+    let taken = hooked.deliver(1, "id10", &push(10)).await;
+    assert!(matches!(taken, Ok(Taken::Stored(_))), "{taken:?}");
 }
