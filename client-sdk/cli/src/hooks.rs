@@ -24,6 +24,9 @@ const MOST: usize = 1_000;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Find hooks that point at this Bindery and belong to no source
+    ///
+    /// They are known by the public URL that the daemon has now. Remove them before the URL changes: those that were left
+    /// behind under a former one are not found.
     #[command(after_help = "Examples:\n  bindery hooks orphans acme\n  \
         bindery hooks orphans acme --remove")]
     Orphans(Orphans),

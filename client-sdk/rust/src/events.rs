@@ -74,7 +74,7 @@ impl ReplayRequest {
         self
     }
 
-    /// Up to events that were received before this time; consumers get all that follow.
+    /// Up to events that were received before this time; for a subscription only, since consumers get all that follow.
     pub fn until(mut self, time: SystemTime) -> Self {
         self.0.until_time = Some(time.into());
         self

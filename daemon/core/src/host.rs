@@ -71,6 +71,15 @@ pub struct Host {
     pub updated: Timestamp,
 }
 
+/// Ports for `http` below [`HTTP_FROM`] that need no entry, as the reference registry allows them.
+pub const HTTP_PORTS: [u16; 9] = [80, 21, 443, 70, 210, 280, 488, 591, 777];
+
+/// First port from which on `http` needs no entry.
+pub const HTTP_FROM: u16 = 1025;
+
+/// Port of `https` that needs no entry.
+pub const HTTPS_PORT: u16 = 443;
+
 /// What applies on every leg to a host: token endpoint, API, git, hooks.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct HostNetwork {

@@ -48,4 +48,6 @@ pub enum RotationOutcome {
     Done(Timestamp),
     /// It keeps its old secret.
     Failed(Reason),
+    /// It needs none: the webhook of the host's app serves its repository, or it is gone by now.
+    Skipped,
 }

@@ -4,15 +4,12 @@ use std::net::IpAddr;
 
 use bindery_core::{
     exchange::Reach,
-    host::HostNetwork,
+    host::{HTTP_FROM, HTTP_PORTS, HTTPS_PORT, HostNetwork},
     problem::{Problem, Reason, Who},
 };
 use url::{Host as UrlHost, Url};
 
 use crate::{address::AddressRule, failure, tls};
-
-/// Ports for `http` below 1024, as the reference registry allows them. Everything from 1025 on is allowed as well.
-pub(crate) const HTTP_PORTS: [u16; 9] = [80, 21, 443, 70, 210, 280, 488, 591, 777];
 
 /// Checks all URLs, the CA bundle, the client certificate and the proxy of a host.
 pub(crate) fn admit(reach: Reach<'_>) -> Result<(), Problem> {
@@ -118,8 +115,8 @@ fn plaintext(url: &Url, network: &HostNetwork) -> Result<(), Problem> {
 fn port(url: &Url, network: &HostNetwork) -> Result<(), Problem> {
     let port = url.port_or_known_default().unwrap_or_default();
     let usual = match url.scheme() {
-        "https" => port == 443,
-        _ => HTTP_PORTS.contains(&port) || port > 1024,
+        "https" => port == HTTPS_PORT,
+        _ => HTTP_PORTS.contains(&port) || port >= HTTP_FROM,
     };
     if usual || network.extra_ports.contains(&port) {
         return Ok(());

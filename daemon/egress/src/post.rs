@@ -2,19 +2,14 @@
 
 use bindery_core::{
     exchange::Post,
-    host::HostNetwork,
+    host::{HTTP_PORTS, HostNetwork},
     problem::{Problem, Reason, Who},
 };
 use reqwest::{Client, Request};
 use tokio::time::timeout;
 use url::Url;
 
-use crate::{
-    Limits, Registries,
-    clients::Clients,
-    failure,
-    policy::{self, HTTP_PORTS},
-};
+use crate::{Limits, Registries, clients::Clients, failure, policy};
 
 /// The rules as a host would have them: `http` is allowed, since the body is signed.
 pub(crate) fn network(registries: &Registries) -> HostNetwork {

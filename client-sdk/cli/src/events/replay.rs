@@ -36,7 +36,7 @@ pub(crate) struct Span {
     /// From the event with this number on
     #[arg(long, value_name = "NUMBER")]
     from: Option<i64>,
-    /// Up to when
+    /// Up to when; for a subscription only, since a consumer gets all that follow
     #[arg(long, value_name = "TIME", value_parser = moment::past)]
     until: Option<SystemTime>,
     /// Count the events, and send nothing

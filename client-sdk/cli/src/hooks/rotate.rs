@@ -125,7 +125,7 @@ async fn until_done(
         if rotation.state() != State::Running {
             return Ok(rotation);
         }
-        let dealt_with = rotation.done_count + rotation.failed_count;
+        let dealt_with = rotation.done_count + rotation.failed_count + rotation.skipped_count;
         if said != Some(dealt_with) {
             session.say(&format!("{dealt_with} of {} hooks", rotation.total_count));
             said = Some(dealt_with);
@@ -157,7 +157,8 @@ async fn reported(
 
 impl Record for HookRotation {
     const MESSAGE: &'static str = "bindery.v1.HookRotation";
-    const COLUMNS: &'static [&'static str] = &["ROTATION", "STATE", "HOOKS", "DONE", "FAILED"];
+    const COLUMNS: &'static [&'static str] =
+        &["ROTATION", "STATE", "HOOKS", "DONE", "SKIPPED", "FAILED"];
 
     fn name(&self) -> &str {
         &self.name
@@ -169,6 +170,7 @@ impl Record for HookRotation {
             state(self.state()),
             self.total_count.to_string().into(),
             self.done_count.to_string().into(),
+            self.skipped_count.to_string().into(),
             self.failed_count.to_string().into(),
         ]
     }

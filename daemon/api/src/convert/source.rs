@@ -235,6 +235,7 @@ pub(crate) fn rotation(name: String, parts: &[HookRotation]) -> wire::HookRotati
         total_count: count(|_| true),
         done_count: count(|one| matches!(one.outcome, Some(RotationOutcome::Done(_)))),
         failed_count: failed,
+        skipped_count: count(|one| one.outcome == Some(RotationOutcome::Skipped)),
         overlap: first.and_then(|part| part.overlap.try_into().ok()),
         actor: first.map(|part| common::principal(&part.actor)),
         create_time: first.map(|part| time(part.created)),
@@ -252,6 +253,7 @@ pub(crate) fn report(report: HookRotationReport) -> wire::HookRotationReport {
             reason.as_str(),
             None,
         ),
+        Some(RotationOutcome::Skipped) => (hook_rotation::State::Skipped, "", None),
     };
     wire::HookRotationReport {
         source: report.source.to_string(),

@@ -217,6 +217,7 @@ async fn replay(
         }
     };
     let consumer = consumer::id(id)?;
+    fits_consumer(&request)?;
     call.engine().consumer(&namespace, &consumer).await?;
     let first = replay_from(&call, &request, &namespace).await?;
     let replayed = match request.validate_only {
@@ -231,6 +232,19 @@ async fn replay(
         }
     };
     Ok(convert::event::replayed(replayed))
+}
+
+/// A consumer's place is one number: it can't be given a part of what follows.
+fn fits_consumer(request: &wire::ReplayEventsRequest) -> Result<(), Failure> {
+    if request.until_time.is_some() {
+        let why = "is for subscriptions; a consumer gets all events that follow, so leave it out";
+        return Err(fields::wrong("until_time", why));
+    }
+    if request.missing_only {
+        let why = "is for subscriptions; a consumer gets all events that follow, so leave it out";
+        return Err(fields::wrong("missing_only", why));
+    }
+    Ok(())
 }
 
 async fn replay_to_subscription(

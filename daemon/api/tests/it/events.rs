@@ -422,3 +422,48 @@ async fn a_repeated_replay_answers_the_same() {
     let refused = client.replay_events(other).await.expect_err("another one");
     assert_eq!(reason(&refused), "REQUEST_ID_REUSED");
 }
+
+/// The place of a consumer is one number: what would send it a part of what follows is refused with its field, and nothing is
+/// set back.
+#[tokio::test]
+async fn a_consumer_is_sent_no_part() {
+    let world = World::new().await;
+    put(&world, 1, 5).await;
+    let mut client = client(&world).await;
+    drop(watch(&mut client, watching("builder")).await);
+    acknowledge(&mut client, 5).await;
+    let all = wire::ReplayEventsRequest {
+        parent: ACME.into(),
+        target: Some(wire::replay_events_request::Target::ConsumerId(
+            "builder".into(),
+        )),
+        since_sequence: 2,
+        ..Default::default()
+    };
+    for preview in [true, false] {
+        let until = wire::ReplayEventsRequest {
+            until_time: Some(prost_types::Timestamp {
+                seconds: 1,
+                nanos: 0,
+            }),
+            validate_only: preview,
+            ..all.clone()
+        };
+        let missing = wire::ReplayEventsRequest {
+            missing_only: true,
+            validate_only: preview,
+            ..all.clone()
+        };
+        for (request, field) in [(until, "until_time"), (missing, "missing_only")] {
+            let refused = client.replay_events(request).await.expect_err("refused");
+            assert_eq!(reason(&refused), "INVALID_ARGUMENT");
+            assert!(refused.message().contains(field), "{}", refused.message());
+        }
+    }
+    let builder = ConsumerId::parse("builder").expect("id");
+    let acme = NamespaceName::parse("acme").expect("name");
+    let now = world.engine.consumer(&acme, &builder).await;
+    assert_eq!(now.expect("consumer").backlog, 0);
+    let replayed = client.replay_events(all).await.expect("replay");
+    assert_eq!(replayed.into_inner().event_count, 4);
+}

@@ -11,8 +11,7 @@ use bindery_core::{
 use crate::Engine;
 
 /// What is said of the hook of a repository that its provider says is gone.
-pub(crate) const GONE: &str =
-    "the repository is gone: deleted at the provider, or hidden from all links of its sources; disconnect them";
+pub(crate) const GONE: &str = "the repository is gone: deleted at the provider, or hidden from all links of its sources; disconnect them";
 
 /// What is to be looked at.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

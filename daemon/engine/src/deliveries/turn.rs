@@ -311,7 +311,12 @@ fn note_name(changes: &mut Changes, delivery: &Delivery, said: &Said, now: Times
     let Some(named) = named.filter(told) else {
         return;
     };
-    if said.delivered.happenings.iter().any(|one| moved(one).is_some()) {
+    if said
+        .delivered
+        .happenings
+        .iter()
+        .any(|one| moved(one).is_some())
+    {
         changes.after.full_name.clone_from(&named.full_name);
     } else if !delivery.redelivered && delivery.number >= changes.before.record.deliveries.1 {
         put_name(changes, &named.full_name, now);

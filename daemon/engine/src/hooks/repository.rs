@@ -108,11 +108,7 @@ impl Engine {
         self.try_to_tell(id, &alter).await
     }
 
-    async fn try_to_tell(
-        &self,
-        id: &HookId,
-        alter: impl Fn(&mut Changes),
-    ) -> Result<(), Problem> {
+    async fn try_to_tell(&self, id: &HookId, alter: impl Fn(&mut Changes)) -> Result<(), Problem> {
         let Some(mut changes) = self.changes(id).await? else {
             return Ok(());
         };

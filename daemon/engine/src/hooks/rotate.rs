@@ -147,17 +147,26 @@ impl Engine {
             .ok_or_else(|| Problem::not_found(format!("namespaces/{namespace}/hookRotations/{id}")))
     }
 
-    /// Goes on with rotations that are not finished. Part of the sweep.
+    /// Goes on with rotations that are not finished. Part of the sweep, which does not wait: a large one takes hours.
     pub(crate) async fn resume_rotations(&self) -> Result<(), Problem> {
         if !self.hooks().rotations_known.load(Ordering::SeqCst) {
             self.find_rotations().await?;
         }
         let open: Vec<_> = lock(&self.hooks().rotations).iter().cloned().collect();
-        stream::iter(open)
-            .for_each_concurrent(IN_FLIGHT, |whose| async move {
-                self.go_on_with(&whose).await;
-            })
-            .await;
+        if open.is_empty() {
+            return Ok(());
+        }
+        let engine = self.clone();
+        tokio::spawn(async move {
+            // One that somebody goes on with already is left to them.
+            let each = |whose| {
+                let engine = &engine;
+                async move { engine.go_on_with(&whose).await }
+            };
+            stream::iter(open)
+                .for_each_concurrent(IN_FLIGHT, each)
+                .await;
+        });
         Ok(())
     }
 
@@ -255,14 +264,14 @@ impl Engine {
             && hook.record.by_app
         {
             let message = "its deliveries are signed with the secret of the app, which the host's operator changes";
-            return Turn::Over(RotationOutcome::Done(self.now()), message.to_owned());
+            return Turn::Over(RotationOutcome::Skipped, message.to_owned());
         }
         match self.give_secret(id, rotation).await {
             Ok(Some(until)) => Turn::Over(RotationOutcome::Done(until), String::new()),
-            Ok(None) => Turn::Over(
-                RotationOutcome::Done(self.now()),
-                "the webhook is gone by now".to_owned(),
-            ),
+            Ok(None) => {
+                let message = "the webhook is gone by now, or is being taken away";
+                Turn::Over(RotationOutcome::Skipped, message.to_owned())
+            }
             Err(problem) => {
                 let late = self.now().since(rotation.created) >= PATIENCE;
                 if late || refuses(&problem) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bindery_core::{
     hook::HookSecrets,
     link::Link,
-    port::{Key, Record, Vault},
+    port::{Change, Expect, Key, Record, Vault},
     provider::FailureCode,
     rotation::{HookRotation, RotationOutcome},
 };
@@ -162,4 +162,61 @@ async fn a_failure_is_told_and_costs_no_delivery() {
     assert_eq!(secrets(&world, &link).await.current.expose(), old);
     let view = world.engine.source(&source_of(&link)).await;
     assert!(view.is_ok());
+}
+
+/// A hook that needs no new secret is none that has one: its repository is served by the app's webhook, or it is gone.
+#[tokio::test]
+async fn what_needs_no_secret_is_not_done() {
+    let world = World::new().await;
+    let _forge = world.hooks();
+    let link = world.bound(Some(36_000)).await;
+    world.connect(&link).await.expect("source");
+    let (wanted, old) = (asked(&world).await, secrets(&world, &link).await);
+    let mut hook = hook_of(&world, &link).await;
+    let key = Key::Hook(hook.id.clone());
+    hook.by_app = true;
+    world.put(key.clone(), Record::Hook(hook)).await;
+    let begun = world.engine.rotate_hook_secrets(wanted.clone()).await;
+    let served = ended(&world, &begun.expect("rotation")[0]).await;
+    assert_eq!(served.hooks[0].outcome, Some(RotationOutcome::Skipped));
+    assert!(served.hooks[0].message.contains("the app"));
+    let now = secrets(&world, &link).await;
+    assert_eq!(now.current.expose(), old.current.expose());
+    let remove = Change {
+        key,
+        expect: Expect::Any,
+        write: None,
+    };
+    world.vault.commit(vec![remove]).await.expect("removed");
+    let begun = world.engine.rotate_hook_secrets(wanted).await;
+    let gone = ended(&world, &begun.expect("rotation")[0]).await;
+    assert_eq!(gone.hooks[0].outcome, Some(RotationOutcome::Skipped));
+}
+
+/// A rotation that was cut off goes on beside the sweep, which does not wait for a provider that takes its time.
+#[tokio::test]
+async fn a_rotation_holds_up_no_sweep() {
+    let mut world = World::new().await;
+    let forge = world.hooks();
+    let link = world.bound(Some(36_000)).await;
+    world.connect(&link).await.expect("source");
+    forge.held().refuses = Some(FailureCode::Transport);
+    let begun = world.engine.rotate_hook_secrets(asked(&world).await).await;
+    let begun = begun.expect("rotation").remove(0);
+    for _ in 0..2000 {
+        tokio::task::yield_now().await;
+    }
+    world.restart().await;
+    forge.held().refuses = None;
+    world.plugin.hold();
+    let swept = tokio::time::timeout(Duration::from_secs(20), world.engine.sweep()).await;
+    swept.expect("the sweep ends").expect("sweep");
+    let waits = world.engine.rotation(&acme(), &begun.id).await;
+    assert!(waits.expect("rotation").finished.is_none());
+    world.plugin.release();
+    let done = ended(&world, &begun).await;
+    assert!(matches!(
+        done.hooks[0].outcome,
+        Some(RotationOutcome::Done(_))
+    ));
 }

@@ -49,6 +49,7 @@ fn write_report(report: &HookRotationReport) -> disk::HookRotationReport {
         Some(RotationOutcome::Failed(reason)) => {
             (disk::RotationOutcome::Failed, 0, reason.as_str())
         }
+        Some(RotationOutcome::Skipped) => (disk::RotationOutcome::Skipped, 0, ""),
     };
     disk::HookRotationReport {
         hook: report.hook.to_string(),
@@ -79,6 +80,7 @@ fn read_outcome(message: &disk::HookRotationReport) -> Result<Option<RotationOut
         Ok(disk::RotationOutcome::Failed) => {
             Some(RotationOutcome::Failed(read_reason(&message.reason)?))
         }
+        Ok(disk::RotationOutcome::Skipped) => Some(RotationOutcome::Skipped),
         Err(_) => return Err(Unreadable("outcome of a rotation")),
     })
 }

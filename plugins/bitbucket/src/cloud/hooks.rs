@@ -20,12 +20,7 @@ use crate::{
 };
 
 /// What a hook is told of, in the order of the alphabet.
-const EVENTS: [&str; 4] = [
-    "repo:deleted",
-    "repo:push",
-    "repo:transfer",
-    "repo:updated",
-];
+const EVENTS: [&str; 4] = ["repo:deleted", "repo:push", "repo:transfer", "repo:updated"];
 
 /// Hooks of a page.
 const PAGE_SIZE: u32 = 100;

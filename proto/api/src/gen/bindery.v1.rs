@@ -1613,7 +1613,9 @@ pub struct Source {
     /// that is marked as held back.
     #[prost(uint32, tag = "6")]
     pub max_triggers_per_minute: u32,
-    /// Emits events also for commits whose message says `\[skip ci\]` or `\[ci skip\]`.
+    /// Emits events also for commits whose message says `\[skip ci\]` or `\[ci skip\]`. Where no message is told
+    /// the mark can't be seen, and the event triggers: changes that comparing refs found, tags without a
+    /// message, and pushes of Bitbucket Data Center whose delivery names no commits.
     #[prost(bool, tag = "7")]
     pub ignore_skip_marks: bool,
     /// True where no event of it triggers; the hook stays.
@@ -2002,7 +2004,7 @@ pub struct HookRotation {
     /// How many hooks it concerns.
     #[prost(int32, tag = "3")]
     pub total_count: i32,
-    /// How many have their new secret.
+    /// How many have their new secret; those that `skipped_count` counts are not among them.
     #[prost(int32, tag = "4")]
     pub done_count: i32,
     /// How many could not get it; the old secret goes on working for them.
@@ -2020,6 +2022,9 @@ pub struct HookRotation {
     /// When the last hook was dealt with; absent while it runs.
     #[prost(message, optional, tag = "9")]
     pub finish_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many need none: the webhook of the host's app serves their repository, or they are gone by now.
+    #[prost(int32, tag = "10")]
+    pub skipped_count: i32,
 }
 /// Nested message and enum types in `HookRotation`.
 pub mod hook_rotation {
@@ -2041,10 +2046,12 @@ pub mod hook_rotation {
         Unspecified = 0,
         /// Hooks are being changed.
         Running = 1,
-        /// All hooks have their new secret.
+        /// All hooks have their new secret, but for those that need none.
         Done = 2,
         /// It ended, and some hooks could not be changed.
         DoneWithFailures = 3,
+        /// Of one hook: it needs no new secret, for the reason in its message.
+        Skipped = 4,
     }
     impl State {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -2057,6 +2064,7 @@ pub mod hook_rotation {
                 Self::Running => "STATE_RUNNING",
                 Self::Done => "STATE_DONE",
                 Self::DoneWithFailures => "STATE_DONE_WITH_FAILURES",
+                Self::Skipped => "STATE_SKIPPED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2066,6 +2074,7 @@ pub mod hook_rotation {
                 "STATE_RUNNING" => Some(Self::Running),
                 "STATE_DONE" => Some(Self::Done),
                 "STATE_DONE_WITH_FAILURES" => Some(Self::DoneWithFailures),
+                "STATE_SKIPPED" => Some(Self::Skipped),
                 _ => None,
             }
         }
@@ -2411,7 +2420,8 @@ pub mod repository_change {
         Renamed = 1,
         /// It has a new owner.
         Transferred = 2,
-        /// It was deleted.
+        /// It was deleted. With origin `RECONCILIATION`: the provider did not know it at two looks in a row,
+        /// whichever link of its sources asked, so it was deleted or is hidden from all of them.
         Deleted = 3,
         /// It was archived.
         Archived = 4,
@@ -2771,14 +2781,14 @@ pub struct ReplayEventsRequest {
     /// From events that were received at this time on. Either this or `since_sequence` is required.
     #[prost(message, optional, tag = "4")]
     pub since_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// Up to events that were received before this time; absent means up to now. Consumers always get all
-    /// that follow.
+    /// For a subscription: up to events that were received before this time; absent means up to now. For a
+    /// consumer it is refused: it always gets all that follow.
     #[prost(message, optional, tag = "5")]
     pub until_time: ::core::option::Option<::prost_types::Timestamp>,
     /// From this event on.
     #[prost(int64, tag = "6")]
     pub since_sequence: i64,
-    /// For a subscription: only events that its endpoint did not accept.
+    /// For a subscription: only events that its endpoint did not accept. For a consumer it is refused.
     #[prost(bool, tag = "7")]
     pub missing_only: bool,
     /// A UUID; a repetition within an hour returns the first answer instead of acting twice.
@@ -12200,7 +12210,8 @@ pub mod source_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Looks through the repositories of the links for hooks that point at this Bindery and belong to no
-        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
+        /// source. They are known by the public URL that the daemon has now: hooks that were left behind under a
+        /// former one are not found. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         pub async fn list_orphan_hooks(
             &mut self,
             request: impl tonic::IntoRequest<super::ListOrphanHooksRequest>,
@@ -12367,7 +12378,8 @@ pub mod source_service_server {
             request: tonic::Request<super::RetryDeliveryRequest>,
         ) -> std::result::Result<tonic::Response<super::Delivery>, tonic::Status>;
         /// Looks through the repositories of the links for hooks that point at this Bindery and belong to no
-        /// source. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
+        /// source. They are known by the public URL that the daemon has now: hooks that were left behind under a
+        /// former one are not found. Errors: `NOT_FOUND`, `PAGE_SIZE_INVALID`, `INVALID_PAGE_TOKEN`.
         async fn list_orphan_hooks(
             &self,
             request: tonic::Request<super::ListOrphanHooksRequest>,

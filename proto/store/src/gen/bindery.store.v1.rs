@@ -2946,6 +2946,8 @@ pub enum RotationOutcome {
     Done = 1,
     /// It keeps its old secret.
     Failed = 2,
+    /// It needs no new secret.
+    Skipped = 3,
 }
 impl RotationOutcome {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2957,6 +2959,7 @@ impl RotationOutcome {
             Self::Unspecified => "ROTATION_OUTCOME_UNSPECIFIED",
             Self::Done => "ROTATION_OUTCOME_DONE",
             Self::Failed => "ROTATION_OUTCOME_FAILED",
+            Self::Skipped => "ROTATION_OUTCOME_SKIPPED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2965,6 +2968,7 @@ impl RotationOutcome {
             "ROTATION_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
             "ROTATION_OUTCOME_DONE" => Some(Self::Done),
             "ROTATION_OUTCOME_FAILED" => Some(Self::Failed),
+            "ROTATION_OUTCOME_SKIPPED" => Some(Self::Skipped),
             _ => None,
         }
     }

@@ -2,19 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use bindery_core::host::HostNetwork;
+use bindery_core::host::{HTTP_FROM, HTTP_PORTS, HTTPS_PORT, HostNetwork};
 use bindery_proto::v1::host as part;
 
 use crate::fields::Fields;
-
-/// Ports of `http` below 1025 that need no entry; from there on all are open.
-const HTTP_PORTS: [u16; 9] = [80, 21, 443, 70, 210, 280, 488, 591, 777];
-
-/// First port from which on `http` needs no entry.
-const HTTP_FROM: u16 = 1025;
-
-/// Port of `https` that needs no entry.
-const HTTPS_PORT: u16 = 443;
 
 /// Additional ports that a host may have.
 const MOST_PORTS: usize = 256;

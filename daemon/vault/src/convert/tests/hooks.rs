@@ -229,6 +229,7 @@ fn rotation() -> HookRotation {
     let outcomes = [
         Some(RotationOutcome::Done(at(4))),
         Some(RotationOutcome::Failed(Reason::ProviderDenied)),
+        Some(RotationOutcome::Skipped),
         None,
     ];
     HookRotation {
