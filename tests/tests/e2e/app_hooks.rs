@@ -367,6 +367,44 @@ async fn what_an_apps_hook_missed_comes_once() -> Result<()> {
     Ok(())
 }
 
+/// A repository that had a hook of its own before the app's was set up has none once the app's has brought something; its source
+/// is told so, and of each push once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_moves_to_the_apps_hook() -> Result<()> {
+    let app = AppWorld::with_hooks().await?;
+    let (_, _, sources) = connect(&app, &["octo/hello"]).await?;
+    let own = |app: &AppWorld| app.world.forge.standin.hooks("octo/hello").len();
+    ensure!(own(&app) == 1, "it has no hook of its own");
+    let led = Led::of(app).await?;
+    led.standin().add_tag("octo/hello", "v1", false)?;
+    let gone = async {
+        while own(&led.app) > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let gone = tokio::time::timeout(PATIENCE, gone).await;
+    gone.context("its own hook stays")?;
+    led.standin().add_tag("octo/hello", "v2", false)?;
+    let told = led.tags_until("mark").await?;
+    let tags: Vec<_> = told.iter().map(|(tag, _)| tag.as_str()).collect();
+    ensure!(
+        tags == ["refs/tags/v1", "refs/tags/v2", "refs/tags/mark"],
+        "{told:?}"
+    );
+    let client = &led.app.world.client;
+    let events = client.list_events(NAMESPACE, EventQuery::default()).all();
+    let events = events.await?;
+    let receipts = events.iter().filter_map(|event| match &event.change {
+        Some(Change::HookChanged(change)) => change.hook.as_ref(),
+        _ => None,
+    });
+    let receipts = receipts.filter(|hook| hook.message.contains("was removed at the provider"));
+    ensure!(receipts.count() == 1, "it is not told once");
+    let hook = client.get_source(&sources[0].name).await?.hook;
+    ensure!(hook.is_some_and(|hook| hook.by_app && hook.state() == hook::State::Verified));
+    Ok(())
+}
+
 /// An app whose hook is not active has none that could be set: that is said with what to do, and sources have hooks of their
 /// own where the installation may make them.
 #[tokio::test(flavor = "multi_thread")]

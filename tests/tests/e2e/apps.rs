@@ -23,8 +23,21 @@ pub(crate) struct AppWorld {
     pub(crate) app: RegisteredApp,
 }
 
+/// What the app may do.
+const PERMISSIONS: [&str; 2] = ["contents:write", "members:read"];
+
 impl AppWorld {
     pub(crate) async fn new(policy: Option<&str>) -> Result<Self> {
+        Self::allowed(policy, &PERMISSIONS).await
+    }
+
+    /// An app that may make webhooks of repositories too.
+    pub(crate) async fn with_hooks() -> Result<Self> {
+        let [contents, members] = PERMISSIONS;
+        Self::allowed(None, &[contents, members, "repository_hooks:write"]).await
+    }
+
+    async fn allowed(policy: Option<&str>, permissions: &[&str]) -> Result<Self> {
         let forge = GitHubForge::start(false, None).await?;
         let options = Options {
             plugins: vec![Plugin::GitHub],
@@ -36,8 +49,7 @@ impl AppWorld {
         github.add_repo("octo", "other", true, &[("README.md", "other\n")])?;
         let known = world.client.get_host("hosts/forge").await?;
         let callback = known.oauth_client.context("no OAuth client")?.redirect_uri;
-        let permissions = ["contents:write", "members:read"];
-        let app = github.add_github_app("Binder", "octo", &callback, &permissions)?;
+        let app = github.add_github_app("Binder", "octo", &callback, permissions)?;
         let update = Host {
             name: known.name,
             app: Some(host::App {
