@@ -58,6 +58,8 @@ mod policies;
 mod process;
 #[path = "e2e/production.rs"]
 mod production;
+#[path = "e2e/providers.rs"]
+mod providers;
 #[path = "e2e/reauthorize.rs"]
 mod reauthorize;
 #[path = "e2e/residue.rs"]

@@ -46,6 +46,14 @@ impl Call<'_> {
                 let all = self.installations(|one| one.app == app.id);
                 Ok(self.page(path, all))
             }
+            (&Method::GET, ["installation-requests"]) => {
+                let world = self.inner.world();
+                let all = world.asked_for.iter().filter(|one| one.app == app.id);
+                let all = all.map(|one| app_json::asked_for(self.inner, &world, one));
+                let all = all.collect();
+                drop(world);
+                Ok(self.page("/app/installation-requests", all))
+            }
             (_, ["installations", id, rest @ ..]) => {
                 let installation = self.installation_of(&app, id)?;
                 self.about_installation(&app, &installation, rest)

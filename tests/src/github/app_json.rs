@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::apps::{GitHubApp, Installation};
+use super::apps::{AskedFor, GitHubApp, Installation};
 use super::world::World;
 use super::{ApiPlace, Inner, json};
 
@@ -45,6 +45,16 @@ pub(super) fn installation(inner: &Inner, world: &World, one: &Installation) -> 
         "created_at": json::time(one.created), "updated_at": json::time(one.created),
         "single_file_name": null, "has_multiple_single_files": false, "single_file_paths": [],
         "suspended_by": null, "suspended_at": one.suspended.map(json::time),
+    })
+}
+
+/// What a member asked the owners of an organization for
+pub(super) fn asked_for(inner: &Inner, world: &World, one: &AskedFor) -> Value {
+    json!({
+        "id": one.id, "node_id": json::node_id("IntegrationInstallationRequest", one.id),
+        "account": json::account_of(inner, world, &one.account),
+        "requester": json::account_of(inner, world, &one.requester),
+        "created_at": json::time(one.created),
     })
 }
 

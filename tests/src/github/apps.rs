@@ -47,6 +47,16 @@ pub(super) struct GitHubApp {
     pub(super) created: i64,
 }
 
+/// What a member asked the owners of an organization for
+#[derive(Clone, Debug)]
+pub(super) struct AskedFor {
+    pub(super) id: u64,
+    pub(super) app: u64,
+    pub(super) account: String,
+    pub(super) requester: String,
+    pub(super) created: i64,
+}
+
 /// An app on an account
 #[derive(Clone, Debug)]
 pub(super) struct Installation {
@@ -121,6 +131,12 @@ impl GitHub {
             .context("there is no such app or account")
     }
 
+    /// Ask the owners of an organization to install an app, as a member would
+    pub fn ask_to_install(&self, app_id: u64, account: &str, login: &str) {
+        let now = self.inner.now();
+        self.inner.world().ask_for(app_id, account, login, now);
+    }
+
     /// Suspend an installation, as an owner of the account would, or end that
     pub fn suspend_installation(&self, id: u64, suspended: bool) -> anyhow::Result<()> {
         let now = self.inner.now();
@@ -153,6 +169,17 @@ impl GitHub {
 }
 
 impl World {
+    pub(super) fn ask_for(&mut self, app: u64, account: &str, requester: &str, created: i64) {
+        let id = self.id();
+        self.asked_for.push(AskedFor {
+            id,
+            app,
+            account: account.to_owned(),
+            requester: requester.to_owned(),
+            created,
+        });
+    }
+
     pub(super) fn github_app(&self, id: u64) -> Option<&GitHubApp> {
         self.github_apps.iter().find(|app| app.id == id)
     }

@@ -73,6 +73,7 @@ impl Asked {
         let mut world = inner.world();
         let mut pairs = vec![("code", code(&mut world, app, login, now))];
         if !world.owns(login, account) {
+            world.ask_for(app.id, account, login, now);
             pairs.push(("setup_action", "request".to_owned()));
             return self.back(&world, app, &pairs);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use bindery_twins::hooks::{Hooks, Rules};
 use bindery_twins::world::Ref;
 
-use super::apps::{GitHubApp, Installation};
+use super::apps::{AskedFor, GitHubApp, Installation};
 use super::device::Device;
 use super::knobs::{Fault, Logged};
 use super::mint::Mint;
@@ -24,6 +24,8 @@ pub(super) struct World {
     pub(super) apps: Vec<App>,
     pub(super) github_apps: Vec<GitHubApp>,
     pub(super) installations: Vec<Installation>,
+    /// What members asked the owners of their organizations to install
+    pub(super) asked_for: Vec<AskedFor>,
     pub(super) devices: Vec<Device>,
     /// Client ids of apps that may not use the device flow
     pub(super) no_devices: BTreeSet<String>,
@@ -186,6 +188,7 @@ impl World {
             apps: Vec::new(),
             github_apps: Vec::new(),
             installations: Vec::new(),
+            asked_for: Vec::new(),
             devices: Vec::new(),
             no_devices: BTreeSet::new(),
             suspended: BTreeSet::new(),

@@ -1,7 +1,10 @@
 //! Links by an installation of the host's app: who may make one, and on whose installation.
 
 use anyhow::{Context, Result, ensure};
-use bindery_client::{Error, proto::v1::observed_state::Stage};
+use bindery_client::{
+    Error,
+    proto::v1::{WhoMustAct, observed_state::Stage, organization::AccessState},
+};
 use bindery_tests::github::{OrgOptions, Permission, Person, Role};
 
 use crate::{
@@ -125,6 +128,40 @@ async fn refuses(app: &AppWorld, mallory: &Person, victim: u64) -> Result<()> {
     ensure!(
         people.iter().all(|token| token.login != "mallory"),
         "the person's own token was kept"
+    );
+    Ok(())
+}
+
+/// An organization whose owners were asked for the app is told as one where that is pending, and by whom: a person's own link
+/// shows it, although the provider tells the app alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_that_was_asked_is_pending() -> Result<()> {
+    let mut app = AppWorld::new(None).await?;
+    let standin = &app.world.forge.standin;
+    standin.add_org("big", OrgOptions::default());
+    standin.add_member("big", "octo", Role::Member)?;
+    let link = app.world.link_with_organizations().await?;
+    let access = |app: &AppWorld| app.world.client.list_organizations(&link).all();
+    let found = access(&app).await?;
+    ensure!(found.len() == 1, "{found:?}");
+    ensure!(found[0].access() == AccessState::NotInstalled, "{found:?}");
+    let standin = &app.world.forge.standin;
+    standin.ask_to_install(app.app.app_id, "big", "octo");
+    let found = access(&app).await?;
+    ensure!(
+        found[0].access() == AccessState::RequestPending,
+        "{found:?}"
+    );
+    ensure!(found[0].message.contains("octo"), "{found:?}");
+    ensure!(
+        found[0].who_must_act() == WhoMustAct::OrganizationOwner,
+        "{found:?}"
+    );
+    ensure!(
+        found[0]
+            .action_uri
+            .ends_with("/organizations/big/settings/installations"),
+        "{found:?}"
     );
     Ok(())
 }

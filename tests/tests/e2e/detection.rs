@@ -1,8 +1,10 @@
 //! What others did at the forge: seen by a check, and shown in the link.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use bindery_client::proto::v1::{
-    CheckLinkResponse, Namespace, ObservedState, namespace,
+    CheckLinkResponse, Namespace, ObservedState, Severity, namespace,
     observed_state::{Cause, Stage},
 };
 use bindery_tests::{
@@ -14,6 +16,9 @@ use crate::{
     apps::{AppWorld, for_hello},
     world::World,
 };
+
+/// How long is waited for what the daemon does by itself.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type GitHubWorld = World<GitHubForge>;
 
@@ -108,6 +113,38 @@ async fn a_lost_organization_is_seen() -> Result<()> {
     let (checked, _) = check(&world, &link).await?;
     let message = found(&checked, "ORGANIZATION_LOST")?;
     ensure!(message.contains("acme"), "{message}");
+    Ok(())
+}
+
+/// What a check by the daemon itself found is in the link, although it works and nobody called `CheckLink`: a call that does
+/// not find a repository which a credential was given for has it look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_repository_shows_in_the_link_by_itself() -> Result<()> {
+    let app = AppWorld::new(None).await?;
+    let installation = app.install()?;
+    let link = app.bind("namespaces/acme", installation).await?.name;
+    let client = &app.world.client;
+    client.read_credential(&for_hello(&link)).await?;
+    ensure!(app.world.get(&link).await?.findings.is_empty(), "too early");
+    app.world.forge.standin.delete_repo("octo/hello")?;
+    let hello = format!("{link}/repositories/octo%2Fhello");
+    ensure!(client.get_repository(hello).await.is_err(), "still there");
+    let started = Instant::now();
+    let shown = loop {
+        let shown = app.world.get(&link).await?;
+        if !shown.findings.is_empty() {
+            break shown;
+        }
+        ensure!(started.elapsed() < PATIENCE, "nothing shows: {shown:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let finding = &shown.findings[0];
+    ensure!(finding.reason == "REPOSITORY_LOST", "{finding:?}");
+    ensure!(finding.severity() == Severity::Error, "{finding:?}");
+    ensure!(finding.message.contains("octo/hello"), "{finding:?}");
+    let observed = shown.observed.context("no state")?;
+    ensure!(observed.stage() == Stage::Bound, "{observed:?}");
+    ensure!(shown.check_time.is_some(), "not checked");
     Ok(())
 }
 
