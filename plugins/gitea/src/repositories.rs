@@ -1,6 +1,6 @@
 //! Repositories
 
-use bindery_plugin_sdk::{Cx, Failure, Response, Result, Url, v1};
+use bindery_plugin_sdk::{Cx, Failure, Response, Result, Url, calendar::unix_ms, v1};
 use serde::Deserialize;
 
 use crate::{
@@ -22,8 +22,16 @@ struct Repository {
     empty: bool,
     #[serde(default)]
     private: bool,
+    /// Public, but of an owner that hides from all but its members.
+    #[serde(default)]
+    internal: bool,
     #[serde(default)]
     archived: bool,
+    #[serde(default)]
+    ssh_url: String,
+    #[serde(default)]
+    fork: bool,
+    updated_at: Option<String>,
     permissions: Option<Permissions>,
 }
 
@@ -52,11 +60,18 @@ impl From<Repository> for v1::Repository {
                 found.default_branch
             },
             description: found.description,
-            private: found.private,
+            private: found.private || found.internal,
             archived: found.archived,
             can_read: may.pull || may.push || may.admin,
             can_write: (may.push || may.admin) && !found.archived,
             can_administer: may.admin,
+            // The name is what is in the path; there is no other.
+            display_name: String::new(),
+            ssh_uri: found.ssh_url,
+            fork: found.fork,
+            updated_unix_ms: found.updated_at.as_deref().map_or(0, unix_ms),
+            // A limited owner is seen by all who sign in, but that is not told.
+            internal: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `path` is what is in URLs; `name` is for people, and may be Chinese. `html_url` is the clone URL.
 
-use bindery_plugin_sdk::{Cx, Failure, Result, v1};
+use bindery_plugin_sdk::{Cx, Failure, Result, calendar::unix_ms, v1};
 use serde::Deserialize;
 
 use crate::{
@@ -33,6 +33,11 @@ struct Repository {
     internal: bool,
     #[serde(default)]
     empty_repo: bool,
+    #[serde(default)]
+    ssh_url: Option<String>,
+    #[serde(default)]
+    fork: bool,
+    updated_at: Option<String>,
     status: Option<String>,
     permission: Option<Permission>,
 }
@@ -87,6 +92,11 @@ impl From<Repository> for v1::Repository {
             can_read: may.pull || may.push || may.admin,
             can_write: (may.push || may.admin) && !archived,
             can_administer: may.admin,
+            display_name: found.name,
+            ssh_uri: found.ssh_url.unwrap_or_default(),
+            fork: found.fork,
+            updated_unix_ms: found.updated_at.as_deref().map_or(0, unix_ms),
+            internal: found.internal && !found.private,
         }
     }
 }

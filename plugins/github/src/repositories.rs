@@ -2,7 +2,7 @@
 
 mod app;
 
-use bindery_plugin_sdk::{Cx, Failure, Response, Result, Url, v1};
+use bindery_plugin_sdk::{Cx, Failure, Response, Result, Url, calendar::unix_ms, v1};
 use serde::Deserialize;
 
 use crate::{
@@ -26,6 +26,13 @@ struct Repository {
     archived: bool,
     #[serde(default)]
     disabled: bool,
+    #[serde(default)]
+    ssh_url: String,
+    #[serde(default)]
+    fork: bool,
+    #[serde(default)]
+    visibility: String,
+    updated_at: Option<String>,
     permissions: Option<Permissions>,
 }
 
@@ -59,6 +66,13 @@ impl From<Repository> for v1::Repository {
             can_read: (may.pull || may.push || may.admin) && !found.disabled,
             can_write: (may.push || may.admin) && !found.archived && !found.disabled,
             can_administer: may.admin,
+            // The name is what is in the path; there is no other.
+            display_name: String::new(),
+            ssh_uri: found.ssh_url,
+            fork: found.fork,
+            updated_unix_ms: found.updated_at.as_deref().map_or(0, unix_ms),
+            // For the members of an enterprise.
+            internal: found.visibility == "internal",
         }
     }
 }

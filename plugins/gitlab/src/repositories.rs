@@ -1,7 +1,7 @@
 //! Projects
 
-use bindery_plugin_sdk::{Cx, Response, Result, Url, v1};
-use serde::Deserialize;
+use bindery_plugin_sdk::{Cx, Response, Result, Url, calendar::unix_ms, v1};
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     call,
@@ -28,6 +28,10 @@ struct Found {
     path: String,
     path_with_namespace: String,
     http_url_to_repo: Option<String>,
+    ssh_url_to_repo: Option<String>,
+    /// Where it was forked from; only forks have it.
+    forked_from_project: Option<IgnoredAny>,
+    last_activity_at: Option<String>,
     #[serde(default)]
     web_url: String,
     /// Left out where the identity may not read the code.
@@ -136,6 +140,11 @@ impl Found {
             description: self.description.unwrap_or_default(),
             private: self.visibility != "public",
             archived: self.archived,
+            display_name: self.name,
+            ssh_uri: self.ssh_url_to_repo.unwrap_or_default(),
+            fork: self.forked_from_project.is_some(),
+            updated_unix_ms: self.last_activity_at.as_deref().map_or(0, unix_ms),
+            internal: self.visibility == "internal",
         }
     }
 }

@@ -153,6 +153,11 @@ fn repository(one: &v1::Repository) -> Value {
         "can_read": one.can_read,
         "can_write": one.can_write,
         "can_administer": one.can_administer,
+        "display_name": one.display_name,
+        "ssh_uri": one.ssh_uri,
+        "fork": one.fork,
+        "updated_unix_ms": one.updated_unix_ms,
+        "internal": one.internal,
     }))
 }
 

@@ -189,7 +189,7 @@ fn observed(link: &Link, missing: &[String]) -> wire::ObservedState {
 
 /// A link that works, but not for all that it is meant for.
 fn lacking(shown: wire::ObservedState, missing: &[String]) -> wire::ObservedState {
-    let cause = self::cause(Cause::ScopeMissing);
+    let cause = cause(Cause::ScopeMissing);
     wire::ObservedState {
         cause: cause.into(),
         message: format!(

@@ -17,10 +17,10 @@ pub(crate) fn repository(link: &str, seen: Repository) -> wire::Repository {
         (_, _, true) => repository::Access::Read,
         _ => repository::Access::None,
     };
-    let visibility = if seen.private {
-        repository::Visibility::Private
-    } else {
-        repository::Visibility::Public
+    let visibility = match (seen.internal, seen.private) {
+        (true, _) => repository::Visibility::Internal,
+        (_, true) => repository::Visibility::Private,
+        _ => repository::Visibility::Public,
     };
     wire::Repository {
         name: format!("{link}/repositories/{}", encoded(&seen.stable_id)),
@@ -34,7 +34,10 @@ pub(crate) fn repository(link: &str, seen: Repository) -> wire::Repository {
         archived: seen.archived,
         access: access.into(),
         can_add_hook: answer(seen.can_administer).into(),
-        ..wire::Repository::default()
+        display_name: seen.display_name,
+        ssh_uri: seen.ssh_uri,
+        fork: seen.fork,
+        update_time: seen.updated.map(common::time),
     }
 }
 
@@ -111,6 +114,33 @@ pub(crate) fn organization(link: &Link, seen: Organization) -> wire::Organizatio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a provider tells beside the path is there: the name for people, the place over SSH, whether it is a fork, and when it
+    /// changed. Who sees it is told in three steps.
+    #[test]
+    fn repositories_are_told_whole() {
+        let seen = |private, internal| Repository {
+            stable_id: "7".into(),
+            display_name: "接口".into(),
+            ssh_uri: "git@forge.example:acme/api.git".into(),
+            fork: true,
+            updated: Some(bindery_core::time::Timestamp::from_unix_ms(7_000)),
+            private,
+            internal,
+            ..Repository::default()
+        };
+        let told = repository("namespaces/acme/links/l", seen(true, true));
+        assert_eq!(told.display_name, "接口");
+        assert_eq!(told.ssh_uri, "git@forge.example:acme/api.git");
+        assert!(told.fork);
+        assert_eq!(told.update_time.map(|time| time.seconds), Some(7));
+        let visible = |private, internal| {
+            repository("namespaces/acme/links/l", seen(private, internal)).visibility()
+        };
+        assert_eq!(visible(true, true), repository::Visibility::Internal);
+        assert_eq!(visible(true, false), repository::Visibility::Private);
+        assert_eq!(visible(false, false), repository::Visibility::Public);
+    }
 
     /// Refs get their full names; what is no kind is told apart from "all".
     #[test]

@@ -357,6 +357,11 @@ fn repository(name: &str) -> Repository {
         can_read: true,
         can_write: true,
         can_administer: false,
+        display_name: "The built one".into(),
+        ssh_uri: format!("git@forge.example:acme/{name}.git"),
+        fork: true,
+        updated: Some(bindery_core::time::Timestamp::from_unix_ms(7_000)),
+        internal: true,
     }
 }
 

@@ -171,7 +171,7 @@ pub enum OrganizationAccess {
 }
 
 /// A repository.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Repository {
     /// Id that survives renames.
     pub stable_id: String,
@@ -195,6 +195,16 @@ pub struct Repository {
     pub can_write: bool,
     /// The identity may create webhooks.
     pub can_administer: bool,
+    /// Name for people, where the provider has one beside the path; may be empty.
+    pub display_name: String,
+    /// Clone URL over SSH; empty where there is none.
+    pub ssh_uri: String,
+    /// A fork of another repository.
+    pub fork: bool,
+    /// When it was last changed, by the provider's clock; `None` where it does not tell.
+    pub updated: Option<Timestamp>,
+    /// Seen by everybody who is signed in, and by nobody else; it is `private` as well.
+    pub internal: bool,
 }
 
 /// Which refs.

@@ -104,6 +104,7 @@ fn repository(name: &str) -> Repository {
         can_read: true,
         can_write: true,
         can_administer: false,
+        ..Repository::default()
     }
 }
 

@@ -41,6 +41,7 @@ fn repository(name: &str) -> Output {
         can_read: true,
         can_write: true,
         can_administer: true,
+        ..Repository::default()
     })
 }
 

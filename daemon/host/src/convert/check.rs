@@ -90,6 +90,22 @@ pub(crate) fn optional_uri(field: &'static str, value: String) -> Checked<String
     }
 }
 
+/// A clone URL over SSH, as a URL or as `user@host:path`. What is neither is left out: a server's odd setting is no reason to
+/// show no repository.
+pub(crate) fn ssh_uri(value: String) -> String {
+    let plain = value
+        .bytes()
+        .all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c));
+    let short = value.split_once(':').is_some_and(|(place, path)| {
+        let user = place.split_once('@').is_some_and(|(user, host)| {
+            !user.is_empty() && !user.starts_with('-') && !host.is_empty() && !host.contains('/')
+        });
+        user && !path.is_empty() && !path.starts_with("//")
+    });
+    let good = plain && value.len() <= URI && (value.starts_with("ssh://") || short);
+    if good { value } else { String::new() }
+}
+
 /// A URL template over `{web}`, `{api}`, `{client_id}` and `{app_slug}`, or nothing.
 pub(crate) fn template(field: &'static str, value: String) -> Checked<String> {
     if value.is_empty() {
@@ -167,4 +183,35 @@ pub(crate) fn commit(field: &'static str, value: String) -> Checked<String> {
     let hex = matches!(value.len(), 40 | 64) && value.bytes().all(|c| c.is_ascii_hexdigit());
     hex.then_some(value)
         .ok_or_else(|| invalid(field, "is not a commit id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clone URL over SSH is a URL or `user@host:path`; what could be an option of ssh or no place at all is left out.
+    #[test]
+    fn ssh_places_are_places() {
+        for good in [
+            "git@forge.example:acme/api.git",
+            "git@forge.example:~ada/api.git",
+            "ssh://git@forge.example:2222/acme/api.git",
+        ] {
+            assert_eq!(ssh_uri(good.to_owned()), good);
+        }
+        let long = format!("ssh://{}", "a".repeat(URI));
+        for wrong in [
+            "",
+            "https://forge.example/acme/api.git",
+            "-oProxyCommand=x@forge.example:a",
+            "forge.example:acme/api.git",
+            "git@:a",
+            "git@forge.example:",
+            "git@forge.example:a b",
+            "ssh://forge.example/`x`",
+            long.as_str(),
+        ] {
+            assert_eq!(ssh_uri(wrong.to_owned()), "", "{wrong}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use bindery_plugin_proto::v1::{self, output};
 use super::{
     check::{
         Checked, at_most, commit, full_name, invalid, name, names, optional_name, optional_uri,
-        prose, uri,
+        prose, ssh_uri, uri, when_ms,
     },
     delivery,
 };
@@ -170,6 +170,11 @@ fn repository(raw: v1::Repository) -> Checked<Repository> {
         can_read: raw.can_read,
         can_write: raw.can_write,
         can_administer: raw.can_administer,
+        display_name: prose(&raw.display_name),
+        ssh_uri: ssh_uri(raw.ssh_uri),
+        fork: raw.fork,
+        updated: when_ms("repository.updated_unix_ms", raw.updated_unix_ms)?,
+        internal: raw.internal && raw.private,
     })
 }
 

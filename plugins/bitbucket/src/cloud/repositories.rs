@@ -2,8 +2,8 @@
 //!
 //! A cursor is the workspace and the query of its page: `acme:page=2&pagelen=100`; without a query it is the first page.
 
-use bindery_plugin_sdk::{Cx, Failure, Response, Result, Url, v1};
-use serde::Deserialize;
+use bindery_plugin_sdk::{Cx, Failure, Response, Result, Url, calendar::unix_ms, v1};
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     call, organizations,
@@ -17,6 +17,12 @@ use crate::common::{foreign_cursor, is_enough, page_size, split, without_user};
 struct Repository {
     uuid: String,
     full_name: String,
+    /// For people; the path has a slug of it.
+    #[serde(default)]
+    name: String,
+    /// What it was forked from.
+    parent: Option<IgnoredAny>,
+    updated_on: Option<String>,
     #[serde(default)]
     description: Option<String>,
     #[serde(default)]
@@ -52,6 +58,8 @@ impl Repository {
         let (workspace, name) = split(&self.full_name)
             .map_err(|_| Failure::malformed("a repository's full name has no workspace"))?;
         let clone = self.links.clone.iter().find(|link| link.name == "https");
+        let over_ssh = self.links.clone.iter().find(|link| link.name == "ssh");
+        let ssh_uri = over_ssh.map_or_else(String::new, |link| link.href.clone());
         let page = self.links.html.map(|link| link.href);
         Ok(v1::Repository {
             clone_uri: match clone {
@@ -74,6 +82,11 @@ impl Repository {
             can_write: rights.write,
             can_administer: rights.administer,
             full_name: self.full_name,
+            display_name: self.name,
+            ssh_uri,
+            fork: self.parent.is_some(),
+            updated_unix_ms: self.updated_on.as_deref().map_or(0, unix_ms),
+            internal: false,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! A cursor is the number of the first item. Lists leave out the default branch: it takes a request for each repository.
 
 use bindery_plugin_sdk::{Cx, Failure, Result, Url, v1};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     call,
@@ -21,6 +21,8 @@ struct Repository {
     #[serde(default)]
     description: String,
     project: Project,
+    /// What it was forked from.
+    origin: Option<IgnoredAny>,
     #[serde(default)]
     public: bool,
     #[serde(default)]
@@ -62,6 +64,8 @@ impl Repository {
     }
 
     fn into_message(self, cx: &Cx, rights: Rights, branch: String) -> Result<v1::Repository> {
+        let over_ssh = self.links.clone.iter().find(|link| link.name == "ssh");
+        let ssh_uri = over_ssh.map_or_else(String::new, |link| link.href.clone());
         let clone = self.links.clone.iter();
         let clone = clone.filter(|link| matches!(link.name.as_str(), "http" | "https"));
         Ok(v1::Repository {
@@ -79,6 +83,12 @@ impl Repository {
             can_write: rights.write && !self.archived,
             can_administer: rights.administer,
             description: self.description,
+            display_name: self.name,
+            ssh_uri,
+            fork: self.origin.is_some(),
+            // It does not tell.
+            updated_unix_ms: 0,
+            internal: false,
         })
     }
 

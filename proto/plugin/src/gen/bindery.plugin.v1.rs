@@ -874,6 +874,21 @@ pub struct Repository {
     /// The identity may create webhooks on it (the token's scopes are another question).
     #[prost(bool, tag = "11")]
     pub can_administer: bool,
+    /// Name for people, where the provider has one beside the path; may be empty.
+    #[prost(string, tag = "12")]
+    pub display_name: ::prost::alloc::string::String,
+    /// Clone URL over SSH, `ssh://git@host/path` or `git@host:path`; empty where there is none. What is neither is left out.
+    #[prost(string, tag = "13")]
+    pub ssh_uri: ::prost::alloc::string::String,
+    /// A fork of another repository.
+    #[prost(bool, tag = "14")]
+    pub fork: bool,
+    /// When it was last changed, in milliseconds of Unix time; 0 where the provider does not tell.
+    #[prost(uint64, tag = "15")]
+    pub updated_unix_ms: u64,
+    /// Seen by everybody who is signed in, and by nobody else; `private` is set as well.
+    #[prost(bool, tag = "16")]
+    pub internal: bool,
 }
 /// A page of refs.
 #[derive(Clone, PartialEq, ::prost::Message)]

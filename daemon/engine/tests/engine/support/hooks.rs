@@ -140,6 +140,7 @@ impl Held {
             can_read: true,
             can_write: true,
             can_administer: true,
+            ..Repository::default()
         }
     }
 }
