@@ -68,6 +68,8 @@ fn code(reason: Reason) -> v1::Code {
         Reason::ProviderRateLimited => v1::Code::RateLimited,
         Reason::RequestNotAllowed | Reason::OriginNotAllowed => v1::Code::RequestNotAllowed,
         Reason::HostAnswerUnusable => v1::Code::Upstream,
+        // Such as a JWT of an app that has no key here.
+        Reason::ProviderUnsupported => v1::Code::Unsupported,
         reason => match reason.kind() {
             Kind::InvalidInput => v1::Code::InvalidArgument,
             Kind::NotFound => v1::Code::NotFound,
@@ -76,5 +78,18 @@ fn code(reason: Reason) -> v1::Code {
             Kind::Denied => v1::Code::PermissionDenied,
             _ => v1::Code::Transport,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plugin tells what can't be had here from what could not be reached.
+    #[test]
+    fn what_is_not_there_is_no_broken_line() {
+        assert_eq!(code(Reason::ProviderUnsupported), v1::Code::Unsupported);
+        assert_eq!(code(Reason::HostUnreachable), v1::Code::Transport);
+        assert_eq!(code(Reason::ProviderRateLimited), v1::Code::RateLimited);
     }
 }

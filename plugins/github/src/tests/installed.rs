@@ -125,6 +125,23 @@ fn what_owners_were_asked_for_is_pending() {
     assert_eq!(told[0], (Access::NotInstalled, owner, bare.to_owned()));
     let pending = "octocat asked for the app, and no owner has decided yet";
     assert_eq!(told[1], (Access::RequestPending, owner, pending.to_owned()));
+    let limited = Reply::status(429).header("retry-after", "60");
+    let ended = app_user()
+        .credential(v1::Credential {
+            auth_kind: v1::AuthKind::OauthCode.into(),
+            token_kind: "app_user".to_owned(),
+            app_id: "77".to_owned(),
+            ..v1::Credential::default()
+        })
+        .on(
+            "SIGN_JWT",
+            "app_private_key",
+            Reply::result(effect_result::Kind::Signed(true)),
+        )
+        .on("GET", &api(MINE), list(&[]))
+        .on("GET", &requests, limited)
+        .run(v1::ListOrganizations::default());
+    assert_eq!(ended.failure().code(), Code::RateLimited);
     let unknown = Reply::json(404, r#"{"message":"Not Found"}"#);
     let told = run(vec![(&requests, unknown)]);
     assert_eq!(told[1], (Access::NotInstalled, owner, bare.to_owned()));

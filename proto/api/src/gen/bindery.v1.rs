@@ -10647,7 +10647,7 @@ pub mod repository {
         Unspecified = 0,
         /// Everybody.
         Public = 1,
-        /// Everybody who is signed in at the host.
+        /// Everybody who is signed in at the host, or belongs to the enterprise of the owner.
         Internal = 2,
         /// Only who was given access.
         Private = 3,
