@@ -2,12 +2,14 @@
 //!
 //! For contracts about what is left behind: what a forge says of itself is compared with what the daemon says of it.
 
+mod changing;
 mod standin;
 mod twins;
 
 use anyhow::{Result, bail};
 use bindery_client::Token;
 
+pub use self::changing::Changing;
 use crate::forge::Forge;
 
 /// A token that a person made for a link that reads code and manages webhooks.

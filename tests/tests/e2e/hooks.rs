@@ -2,15 +2,21 @@
 
 #[path = "hooks/expected.rs"]
 mod expected;
+#[path = "hooks/in_place.rs"]
+mod in_place;
+#[path = "hooks/registry.rs"]
+mod registry;
+#[path = "hooks/rotating.rs"]
+mod rotating;
 #[path = "hooks/working_copy.rs"]
 mod working_copy;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::slice;
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::{
-    EventWatch, LinkRequest, RotationRequest, SourceRequest, UnlinkRequest,
-    proto::v1::{Event, Permission, Source, hook},
+    SourceRequest, UnlinkRequest,
+    proto::v1::{Source, hook},
 };
 use bindery_tests::{
     forge::GiteaForge,
@@ -18,20 +24,19 @@ use bindery_tests::{
 };
 
 use self::{
-    expected::{Seen, deleted, ends, pushed, seen, tagged},
+    expected::{annotated, deleted, pushed, tagged},
+    registry::{Registry, linked},
+    rotating::rotate,
     working_copy::WorkingCopy,
 };
 use crate::world::World;
 
-/// Nothing here takes longer, or it hangs.
-const PATIENCE: Duration = Duration::from_secs(150);
-
-/// A registry that watches one repository.
+/// A registry that watches one repository of a real Gitea.
 struct Watched {
     world: World<GiteaForge>,
     link: String,
     source: Source,
-    watch: EventWatch,
+    registry: Registry,
     copy: WorkingCopy,
 }
 
@@ -43,64 +48,25 @@ impl Watched {
             return Ok(None);
         }
         let mut world = World::new(GiteaForge::start(3600, true).await?).await?;
-        let link = linked(&mut world).await?;
+        let link = linked(&mut world, "namespaces/acme").await?;
         let request = SourceRequest::new(&link, "octo/hello");
         let source = world.client.create_source(request).await?;
-        let watch = world
-            .client
-            .events("namespaces/acme")
-            .consumer("builder")
-            .oldest()
-            .watch();
+        let registry = Registry::of(&world.client, "namespaces/acme");
         let copy = WorkingCopy::of(&world.forge, "octo/hello").await?;
         Ok(Some(Self {
             world,
             link,
             source,
-            watch,
+            registry,
             copy,
         }))
     }
 
-    /// The next events that are about refs, each acknowledged.
-    async fn next(&mut self, count: usize) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        while events.len() < count {
-            let event = tokio::time::timeout(PATIENCE, self.watch.next())
-                .await
-                .with_context(|| format!("only {:?} of {count} came", seen(&events)))??;
-            self.watch.ack(&event).await?;
-            if Seen::of(&event).is_some() {
-                events.push(event);
-            }
-        }
-        Ok(events)
-    }
-
-    /// Exactly these come, in this order, and nothing else before the mark that follows them.
-    async fn expect(&mut self, wanted: &[Seen]) -> Result<()> {
-        let events = self.next(wanted.len()).await?;
-        ensure!(
-            seen(&events) == wanted,
-            "{:#?} came instead of {wanted:#?}",
-            seen(&events)
-        );
-        Ok(())
-    }
-
-    /// The last commit comes, and none twice. Gitea replaces a hook to give it a new secret, and drops what it had not
-    /// delivered to the old one: those pushes are found by comparing refs, and come as one.
-    async fn expect_up_to(&mut self, last: &str) -> Result<usize> {
-        let mut came = Vec::new();
-        loop {
-            came.extend(seen(&self.next(1).await?));
-            let ends = ends(&came);
-            let different: BTreeSet<_> = ends.iter().collect();
-            ensure!(different.len() == ends.len(), "some came twice: {came:#?}");
-            if ends.iter().any(|end| end == last) {
-                return Ok(came.len());
-            }
-        }
+    /// A commit on `main` is pushed; says where it was before and after.
+    async fn push(&self, text: &str) -> Result<(String, String)> {
+        let commits = self.copy.commit("main", text).await?;
+        self.copy.push(&["main"]).await?;
+        Ok(commits)
     }
 
     async fn hooks_at_the_forge(&self) -> Result<usize> {
@@ -112,15 +78,6 @@ impl Watched {
     }
 }
 
-async fn linked(world: &mut World<GiteaForge>) -> Result<String> {
-    let request = LinkRequest::oauth("namespaces/acme", "hosts/forge")
-        .permissions([Permission::ReadCode, Permission::Webhooks]);
-    let created = world.client.create_link(request).await?;
-    let told = created.authorization.context("no authorization")?;
-    world.person_links(&told.authorization_uri).await?;
-    Ok(created.link.context("no link")?.name)
-}
-
 /// Branches, light and annotated tags, deletions and many refs at once: the exact list of events. The hook proves itself by its
 /// first delivery, serves a second registry, and is gone after the unlinks.
 #[tokio::test(flavor = "multi_thread")]
@@ -130,9 +87,9 @@ async fn pushes_become_events_and_unlinking_leaves_nothing() -> Result<()> {
     };
     ensure!(watched.hooks_at_the_forge().await? == 1, "not one hook");
 
-    let (before, first) = watched.copy.commit("main", "one").await?;
-    watched.copy.push(&["main"]).await?;
-    watched.expect(&[pushed("main", &before, &first)]).await?;
+    let (before, first) = watched.push("one").await?;
+    let registry = &mut watched.registry;
+    registry.expect(&[pushed("main", &before, &first)]).await?;
     let source = watched
         .world
         .client
@@ -141,23 +98,7 @@ async fn pushes_become_events_and_unlinking_leaves_nothing() -> Result<()> {
     let hook = source.hook.context("no hook")?;
     ensure!(hook.state() == hook::State::Verified, "{hook:?}");
 
-    watched.copy.git(&["tag", "light"]).await?;
-    watched
-        .copy
-        .git(&["tag", "-a", "v1.0", "-m", "first"])
-        .await?;
-    watched.copy.git(&["branch", "topic"]).await?;
-    watched.copy.push(&["light"]).await?;
-    watched.expect(&[tagged("light", &first)]).await?;
-    watched.copy.push(&["v1.0"]).await?;
-    watched.expect(&[tagged("v1.0", &first)]).await?;
-    watched.copy.push(&["topic"]).await?;
-    watched.expect(&[pushed("topic", "", &first)]).await?;
-    watched.copy.push(&[":light"]).await?;
-    watched.expect(&[deleted("refs/tags/light")]).await?;
-    watched.copy.push(&[":topic"]).await?;
-    watched.expect(&[deleted("refs/heads/topic")]).await?;
-
+    one_by_one(&mut watched, &first).await?;
     many_at_once(&mut watched, &first).await?;
     second_registry(&mut watched).await?;
     let receipt = watched
@@ -173,52 +114,81 @@ async fn pushes_become_events_and_unlinking_leaves_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Eight branches in one push: the events of all, whatever the order in which the forge delivers them.
-async fn many_at_once(watched: &mut Watched, commit: &str) -> Result<()> {
-    let names: Vec<String> = (0..8).map(|n| format!("many-{n}")).collect();
-    for name in &names {
-        watched.copy.git(&["branch", name, commit]).await?;
+/// A push for each.
+async fn one_by_one(watched: &mut Watched, commit: &str) -> Result<()> {
+    let (copy, registry) = (&watched.copy, &mut watched.registry);
+    copy.git(&["tag", "light"]).await?;
+    copy.git(&["tag", "-a", "v1.0", "-m", "first"]).await?;
+    copy.git(&["branch", "topic"]).await?;
+    let steps = [
+        ("light", tagged("light", commit)),
+        ("v1.0", annotated("v1.0", commit)),
+        ("topic", pushed("topic", "", commit)),
+        (":light", deleted("refs/tags/light")),
+        (":v1.0", deleted("refs/tags/v1.0")),
+        (":topic", deleted("refs/heads/topic")),
+    ];
+    for (pushed, wanted) in steps {
+        copy.push(&[pushed]).await?;
+        registry.expect(&[wanted]).await?;
     }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    watched.copy.push(&names).await?;
-    let mut came = seen(&watched.next(names.len()).await?);
-    came.sort();
-    let mut wanted: Vec<_> = names.iter().map(|name| pushed(name, "", commit)).collect();
-    wanted.sort();
-    ensure!(came == wanted, "{came:#?}");
     Ok(())
+}
+
+/// Branches, light and annotated tags and deletions of each in one push: the events of all, whatever the order in which the
+/// forge delivers them, and then nothing but that of the next push.
+async fn many_at_once(watched: &mut Watched, commit: &str) -> Result<()> {
+    let (copy, registry) = (&watched.copy, &mut watched.registry);
+    copy.git(&["branch", "old"]).await?;
+    copy.git(&["tag", "old-light"]).await?;
+    copy.git(&["tag", "-a", "old-noted", "-m", "old"]).await?;
+    copy.push(&["old", "old-light", "old-noted"]).await?;
+    let made = vec![
+        pushed("old", "", commit),
+        tagged("old-light", commit),
+        annotated("old-noted", commit),
+    ];
+    registry.expect_all(made).await?;
+
+    let gone = [
+        "refs/heads/old",
+        "refs/tags/old-light",
+        "refs/tags/old-noted",
+    ];
+    let mut refs: Vec<_> = gone.iter().map(|name| format!(":{name}")).collect();
+    let mut wanted: Vec<_> = gone.iter().map(|name| deleted(name)).collect();
+    for n in 0..4 {
+        let [branch, light, noted] = ["many", "light", "noted"].map(|kind| format!("{kind}-{n}"));
+        copy.git(&["branch", &branch]).await?;
+        copy.git(&["tag", &light]).await?;
+        copy.git(&["tag", "-a", &noted, "-m", "many"]).await?;
+        wanted.push(pushed(&branch, "", commit));
+        wanted.push(tagged(&light, commit));
+        wanted.push(annotated(&noted, commit));
+        refs.extend([branch, light, noted]);
+    }
+    let refs: Vec<_> = refs.iter().map(String::as_str).collect();
+    copy.push(&refs).await?;
+    registry.expect_all(wanted).await?;
+    let (before, after) = watched.push("mark").await?;
+    let mark = pushed("main", &before, &after);
+    watched.registry.expect(&[mark]).await
 }
 
 /// Another namespace uses the same repository: still one hook, and both are told.
 async fn second_registry(watched: &mut Watched) -> Result<()> {
     let world = &mut watched.world;
-    let request = LinkRequest::oauth("namespaces/globex", "hosts/forge")
-        .permissions([Permission::ReadCode, Permission::Webhooks]);
-    let created = world.client.create_link(request).await?;
-    let told = created.authorization.context("no authorization")?;
-    world.person_links(&told.authorization_uri).await?;
-    let link = created.link.context("no link")?.name;
+    let link = linked(world, "namespaces/globex").await?;
     let request = SourceRequest::new(&link, "octo/hello");
     world.client.create_source(request).await?;
     ensure!(watched.hooks_at_the_forge().await? == 1, "a second hook");
 
-    let mut other = watched
-        .world
-        .client
-        .events("namespaces/globex")
-        .oldest()
-        .watch();
-    let (before, after) = watched.copy.commit("main", "two").await?;
-    watched.copy.push(&["main"]).await?;
+    let mut other = Registry::of(&watched.world.client, "namespaces/globex");
+    let (before, after) = watched.push("two").await?;
     let wanted = pushed("main", &before, &after);
-    watched.expect(std::slice::from_ref(&wanted)).await?;
-    let theirs = loop {
-        let event = tokio::time::timeout(PATIENCE, other.next()).await??;
-        if let Some(theirs) = Seen::of(&event) {
-            break theirs;
-        }
-    };
-    ensure!(theirs == wanted, "{theirs:?}");
+    let wanted = slice::from_ref(&wanted);
+    watched.registry.expect(wanted).await?;
+    other.expect(wanted).await?;
     let unlink = UnlinkRequest::new(&link);
     watched.world.client.unlink(unlink).await?;
     ensure!(
@@ -228,46 +198,60 @@ async fn second_registry(watched: &mut Watched) -> Result<()> {
     Ok(())
 }
 
-/// The daemon is away while people push, and its hook gets new secrets while they do: nothing is lost, nothing doubled.
+/// The hook gets new secrets while people push. Gitea replaces a hook to give it another secret, and drops what it had not
+/// delivered to the old one: such pushes are found by comparing refs. Each that is waited for is one event; of those that
+/// follow each other at once some may come as one, and none is lost or doubled.
 #[tokio::test(flavor = "multi_thread")]
-async fn pushes_during_a_rotation_and_a_death_come_once() -> Result<()> {
+async fn pushes_during_rotations_come_once() -> Result<()> {
     let Some(mut watched) = Watched::start().await? else {
         return Ok(());
     };
-    let mut wanted = String::new();
-    for round in 0..6 {
-        let rotation = (round % 2 == 0).then(|| {
-            let ask = RotationRequest::new("namespaces/acme");
-            ask.overlap(Duration::from_secs(3600))
-        });
-        let client = watched.world.client.clone();
-        let rotating = async {
-            match rotation {
-                Some(ask) => client.rotate_hook_secrets(ask).await.map(drop),
-                None => Ok(()),
-            }
-        };
-        let (_, after) = watched.copy.commit("main", &format!("r{round}")).await?;
-        let (pushed_it, rotated) = tokio::join!(watched.copy.push(&["main"]), rotating);
-        pushed_it?;
+    let mut head = String::new();
+    for round in 0..3 {
+        let rotating = rotate(&watched.world.client, &watched.source.name, 1);
+        let text = format!("waited {round}");
+        let (pushing, rotated) = tokio::join!(watched.push(&text), rotating);
         rotated?;
-        wanted = after;
+        let (before, after) = pushing?;
+        let wanted = pushed("main", &before, &after);
+        watched.registry.expect(&[wanted]).await?;
+        head = after;
     }
-    let came = watched.expect_up_to(&wanted).await?;
-    println!("6 pushes during 3 rotations came as {came} events");
+    let (client, source) = (watched.world.client.clone(), watched.source.name.clone());
+    let rotating = tokio::spawn(async move { rotate(&client, &source, 3).await });
+    let (mut last, mut pushes) = (head.clone(), 0);
+    while !rotating.is_finished() || pushes < 6 {
+        (_, last) = watched.push(&format!("in a row {pushes}")).await?;
+        pushes += 1;
+    }
+    rotating.await??;
+    let came = watched.registry.expect_chain(&head, &last).await?;
+    println!("{pushes} pushes during 3 rotations came as {came} events");
+    ensure!(watched.hooks_at_the_forge().await? == 1, "not one hook");
+    let (before, after) = watched.push("mark").await?;
+    let mark = pushed("main", &before, &after);
+    watched.registry.expect(&[mark]).await
+}
 
+/// The daemon is away while people push: the push is found, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_while_the_daemon_is_dead_comes_once() -> Result<()> {
+    let Some(mut watched) = Watched::start().await? else {
+        return Ok(());
+    };
+    let (before, after) = watched.push("seen").await?;
+    let seen = pushed("main", &before, &after);
+    watched.registry.expect(&[seen]).await?;
     watched.world.daemon.kill()?;
-    let (before, after) = watched.copy.commit("main", "unseen").await?;
-    watched.copy.push(&["main"]).await?;
+    let (before, after) = watched.push("unseen").await?;
     watched.world.daemon.resume().await?;
     watched.world.connect().await?;
-    let caught = watched
-        .world
-        .client
-        .catch_up_source(&watched.source.name, None);
-    caught.await?;
-    let event = watched.next(1).await?.remove(0);
-    let found = Seen::of(&event).context("not about a ref")?;
-    ensure!(found == pushed("main", &before, &after), "{found:?}");
-    Ok(())
+    let client = &watched.world.client;
+    client.catch_up_source(&watched.source.name, None).await?;
+    let unseen = pushed("main", &before, &after);
+    watched.registry.expect(&[unseen]).await?;
+    client.catch_up_source(&watched.source.name, None).await?;
+    let (before, after) = watched.push("mark").await?;
+    let mark = pushed("main", &before, &after);
+    watched.registry.expect(&[mark]).await
 }

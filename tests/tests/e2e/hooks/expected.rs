@@ -12,7 +12,11 @@ pub(super) enum Seen {
     },
     Tagged {
         reference: String,
+        /// Where it was before; empty for a new tag.
+        before: String,
         commit: String,
+        /// Whether it has an object of its own.
+        annotated: bool,
     },
     Deleted {
         reference: String,
@@ -30,6 +34,8 @@ impl Seen {
             }),
             Change::TagCreated(tag) => Some(Self::Tagged {
                 reference: tag.r#ref,
+                before: tag.before_commit_id,
+                annotated: ![&tag.commit_id, ""].contains(&tag.tag_object_id.as_str()),
                 commit: tag.commit_id,
             }),
             Change::RefDeleted(deletion) => Some(Self::Deleted {
@@ -52,24 +58,29 @@ pub(super) fn pushed(branch: &str, before: &str, after: &str) -> Seen {
     }
 }
 
+/// A new light tag.
 pub(super) fn tagged(tag: &str, commit: &str) -> Seen {
     Seen::Tagged {
         reference: format!("refs/tags/{tag}"),
+        before: String::new(),
         commit: commit.to_owned(),
+        annotated: false,
     }
 }
 
+/// A new annotated tag.
+pub(super) fn annotated(tag: &str, commit: &str) -> Seen {
+    Seen::Tagged {
+        reference: format!("refs/tags/{tag}"),
+        before: String::new(),
+        commit: commit.to_owned(),
+        annotated: true,
+    }
+}
+
+/// A branch or tag that is gone, by its full name.
 pub(super) fn deleted(reference: &str) -> Seen {
     Seen::Deleted {
         reference: reference.to_owned(),
     }
-}
-
-/// The commits that pushes led to.
-pub(super) fn ends(came: &[Seen]) -> Vec<String> {
-    let end = |seen: &Seen| match seen {
-        Seen::Pushed { after, .. } => Some(after.clone()),
-        _ => None,
-    };
-    came.iter().filter_map(end).collect()
 }
