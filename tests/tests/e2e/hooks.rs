@@ -8,6 +8,8 @@ mod in_place;
 mod registry;
 #[path = "hooks/rotating.rs"]
 mod rotating;
+#[path = "hooks/told.rs"]
+mod told;
 #[path = "hooks/working_copy.rs"]
 mod working_copy;
 

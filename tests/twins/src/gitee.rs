@@ -38,6 +38,8 @@ pub struct Gitee {
     pub pages_refs: bool,
     /// Whether ids of hooks are written as texts
     pub hook_ids_are_texts: bool,
+    /// Whether webhooks can sign; where they can't, every one sends its password
+    pub signs_webhooks: bool,
 }
 
 impl Gitee {
@@ -50,6 +52,7 @@ impl Gitee {
             root: String::new(),
             pages_refs: true,
             hook_ids_are_texts: false,
+            signs_webhooks: true,
         };
         gitee.set_web(web);
         gitee

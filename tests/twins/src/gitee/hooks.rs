@@ -55,14 +55,14 @@ impl Gitee {
                 let mut hook = Hook::new(id, repository, "", now_ms);
                 hook.creator = caller.person;
                 hook.events.insert("push_events".to_owned());
-                fill(&mut hook, &request.object())?;
+                self.fill(&mut hook, &request.object())?;
                 let answer = Response::json(201, &self.hook_value(&hook));
                 self.state.hooks.create(hook);
                 Ok(answer)
             }
             ("GET", [_], Some(hook)) => Ok(Response::json(200, &self.hook_value(&hook))),
             ("PATCH", [_], Some(mut hook)) => {
-                fill(&mut hook, &request.object())?;
+                self.fill(&mut hook, &request.object())?;
                 hook.updated = now_ms;
                 let answer = Response::json(200, &self.hook_value(&hook));
                 self.state.hooks.plant(hook);
@@ -78,6 +78,30 @@ impl Gitee {
             }
             _ => Err(self.not_found()),
         }
+    }
+
+    fn fill(&self, hook: &mut Hook, fields: &Map<String, Value>) -> Result<(), Response> {
+        if let Some(url) = text(fields, "url") {
+            url.clone_into(&mut hook.url);
+        }
+        if hook.url.is_empty() {
+            return Err(error(400, "url is missing"));
+        }
+        if fields.contains_key("password") {
+            hook.secret = text(fields, "password").map(str::to_owned);
+        }
+        if let Some(signs) = truth(fields, "encryption_type") {
+            let kind = u8::from(signs && self.signs_webhooks).into();
+            hook.extra.insert("encryption_type".to_owned(), kind);
+        }
+        for event in EVENTS {
+            match truth(fields, event) {
+                Some(true) => hook.events.insert(event.to_owned()),
+                Some(false) => hook.events.remove(event),
+                None => false,
+            };
+        }
+        Ok(())
     }
 
     fn hook_value(&self, hook: &Hook) -> Value {
@@ -228,30 +252,6 @@ impl Gitee {
 
 fn signs(hook: &Hook) -> bool {
     hook.extra.get("encryption_type").and_then(Value::as_u64) == Some(1)
-}
-
-fn fill(hook: &mut Hook, fields: &Map<String, Value>) -> Result<(), Response> {
-    if let Some(url) = text(fields, "url") {
-        url.clone_into(&mut hook.url);
-    }
-    if hook.url.is_empty() {
-        return Err(error(400, "url is missing"));
-    }
-    if fields.contains_key("password") {
-        hook.secret = text(fields, "password").map(str::to_owned);
-    }
-    if let Some(kind) = truth(fields, "encryption_type") {
-        let kind = u8::from(kind).into();
-        hook.extra.insert("encryption_type".to_owned(), kind);
-    }
-    for event in EVENTS {
-        match truth(fields, event) {
-            Some(true) => hook.events.insert(event.to_owned()),
-            Some(false) => hook.events.remove(event),
-            None => false,
-        };
-    }
-    Ok(())
 }
 
 fn commit_value(home: &str, commit: &Commit) -> Value {
