@@ -4,6 +4,8 @@
 mod expected;
 #[path = "hooks/in_place.rs"]
 mod in_place;
+#[path = "hooks/missed.rs"]
+mod missed;
 #[path = "hooks/registry.rs"]
 mod registry;
 #[path = "hooks/rotating.rs"]
