@@ -2,10 +2,14 @@
 
 #[path = "hooks/expected.rs"]
 mod expected;
+#[path = "hooks/firing.rs"]
+mod firing;
 #[path = "hooks/in_place.rs"]
 mod in_place;
 #[path = "hooks/missed.rs"]
 mod missed;
+#[path = "hooks/outgoing.rs"]
+mod outgoing;
 #[path = "hooks/registry.rs"]
 mod registry;
 #[path = "hooks/rotating.rs"]

@@ -17,7 +17,7 @@ use self::{printed::Line, row::Row, step::Step};
 use crate::world::World;
 
 #[path = "table/cli.rs"]
-mod cli;
+pub(crate) mod cli;
 #[path = "table/end.rs"]
 mod end;
 #[path = "table/git.rs"]

@@ -10,12 +10,12 @@ use bindery_tests::daemon::Daemon;
 use serde_json::Value;
 
 /// Runs a command, and returns what it prints.
-pub(super) fn run(daemon: &Daemon, arguments: &[&str]) -> Result<String> {
+pub(crate) fn run(daemon: &Daemon, arguments: &[&str]) -> Result<String> {
     printed(&mut daemon.cli(arguments))
 }
 
 /// Runs a command, and returns the API's message that it prints.
-pub(super) fn json(daemon: &Daemon, arguments: &[&str]) -> Result<Value> {
+pub(crate) fn json(daemon: &Daemon, arguments: &[&str]) -> Result<Value> {
     let text = run(daemon, &[arguments, &["-o", "json"]].concat())?;
     serde_json::from_str(&text).with_context(|| format!("{arguments:?} prints no JSON: {text}"))
 }
@@ -42,7 +42,7 @@ pub(super) fn printed(command: &mut Command) -> Result<String> {
 }
 
 /// A text in a message.
-pub(super) fn text<'a>(message: &'a Value, pointer: &str) -> Result<&'a str> {
+pub(crate) fn text<'a>(message: &'a Value, pointer: &str) -> Result<&'a str> {
     let found = message.pointer(pointer).and_then(Value::as_str);
     found.with_context(|| format!("no {pointer} in {message}"))
 }
