@@ -19,6 +19,7 @@ pub mod fixtures;
 pub mod manifest;
 pub mod openapi;
 mod run;
+pub mod schemes;
 mod show;
 
 pub use corpus::Corpus;

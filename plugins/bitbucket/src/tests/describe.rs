@@ -183,3 +183,10 @@ fn trap_5_data_center_has_pkce_and_revocation() {
         .find(|row| row.permission() == v1::Permission::ReadCode);
     assert!(read.unwrap().covered_by.contains(&"REPO_ADMIN".to_owned()));
 }
+
+/// W1: what the daemon verifies recorded and published signatures with is what it is told here.
+#[test]
+fn w1_schemes_are_those_that_signatures_were_verified_with() {
+    use testing::schemes::{described, known};
+    assert_eq!(described::<Bitbucket>(), known("bitbucket"));
+}

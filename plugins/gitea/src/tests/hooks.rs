@@ -281,3 +281,10 @@ fn trap_7_a_signature_is_bare_hex() {
     assert_eq!(support.event_header, "x-gitea-event");
     assert!(support.headers.is_empty() && !support.failures_disable && !scheme.weak);
 }
+
+/// W1: what the daemon verifies recorded and published signatures with is what it is told here.
+#[test]
+fn w1_schemes_are_those_that_signatures_were_verified_with() {
+    use testing::schemes::{described, known};
+    assert_eq!(described::<Gitea>(), known("gitea"));
+}

@@ -217,3 +217,10 @@ fn trap_6_both_schemes_are_weak() {
     assert_eq!(support.schemes[0].timestamp_header, "x-gitee-timestamp");
     assert!(support.id_headers.is_empty());
 }
+
+/// W1: what the daemon verifies recorded and published signatures with is what it is told here.
+#[test]
+fn w1_schemes_are_those_that_signatures_were_verified_with() {
+    use testing::schemes::{described, known};
+    assert_eq!(described::<Gitee>(), known("gitee"));
+}

@@ -343,3 +343,10 @@ fn an_unknown_scheme_is_refused() {
         assert_eq!(run.failure().code(), Code::InvalidArgument);
     }
 }
+
+/// W1: what the daemon verifies recorded and published signatures with is what it is told here.
+#[test]
+fn w1_schemes_are_those_that_signatures_were_verified_with() {
+    use testing::schemes::{described, known};
+    assert_eq!(described::<GitHub>(), known("github"));
+}

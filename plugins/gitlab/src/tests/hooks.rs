@@ -371,3 +371,10 @@ fn trap_3_webhooks_are_described() {
     let run = driver().run(create("hmac-sha256"));
     assert_eq!(run.failure().code(), Code::InvalidArgument);
 }
+
+/// W1: what the daemon verifies recorded and published signatures with is what it is told here.
+#[test]
+fn w1_schemes_are_those_that_signatures_were_verified_with() {
+    use testing::schemes::{described, known};
+    assert_eq!(described::<GitLab>(), known("gitlab"));
+}

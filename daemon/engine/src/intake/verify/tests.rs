@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use bindery_core::provider::SignatureScheme;
 use serde_json::Value;
@@ -25,42 +25,69 @@ fn corpus() -> Option<PathBuf> {
     folder
 }
 
-fn scheme(kind: SignatureKind, header: &str, prefix: &str, timestamp: &str) -> SignatureScheme {
+/// The schemes that plugins describe: a test of each plugin compares what it says with these.
+const SCHEMES: &str = include_str!("../../../../../plugins/sdk/src/testing/schemes.json");
+
+/// Every scheme of every provider.
+fn schemes() -> Vec<(String, SignatureScheme)> {
+    let all: BTreeMap<String, Vec<Value>> = serde_json::from_str(SCHEMES).expect("JSON");
+    let each = all.iter().flat_map(|(provider, schemes)| {
+        let known = schemes.iter().map(known);
+        known.map(|scheme| (provider.clone(), scheme))
+    });
+    each.collect()
+}
+
+fn known(scheme: &Value) -> SignatureScheme {
+    let text = |member: &str| scheme[member].as_str().expect("text").to_owned();
     SignatureScheme {
-        name: header.to_owned(),
-        kind,
-        header: header.to_owned(),
-        prefix: prefix.to_owned(),
-        timestamp_header: timestamp.to_owned(),
-        weak: false,
+        name: text("name"),
+        kind: match scheme["kind"].as_str().expect("text") {
+            "BODY_HMAC_SHA256" => SignatureKind::BodyHmacSha256,
+            "TOKEN" => SignatureKind::Token,
+            "STANDARD_WEBHOOKS" => SignatureKind::StandardWebhooks,
+            "TIMESTAMP_HMAC_SHA256" => SignatureKind::TimestampHmacSha256,
+            other => panic!("{other} is no kind of signature"),
+        },
+        header: text("header"),
+        prefix: text("prefix"),
+        timestamp_header: text("timestamp_header"),
+        weak: scheme["weak"].as_bool().expect("truth"),
     }
 }
 
+fn scheme(provider: &str, name: &str) -> SignatureScheme {
+    let mut all = schemes().into_iter();
+    let found = all.find(|(whose, scheme)| whose == provider && scheme.name == name);
+    found.expect("a known scheme").1
+}
+
 fn github() -> SignatureScheme {
-    let kind = SignatureKind::BodyHmacSha256;
-    scheme(kind, "x-hub-signature-256", "sha256=", "")
+    scheme("github", "hmac-sha256")
+}
+
+fn bitbucket() -> SignatureScheme {
+    scheme("bitbucket", "hmac-sha256")
 }
 
 fn gitea() -> SignatureScheme {
-    scheme(SignatureKind::BodyHmacSha256, "x-gitea-signature", "", "")
+    scheme("gitea", "hmac-sha256")
 }
 
 fn gitlab_token() -> SignatureScheme {
-    scheme(SignatureKind::Token, "x-gitlab-token", "", "")
+    scheme("gitlab", "token")
 }
 
 fn standard() -> SignatureScheme {
-    let kind = SignatureKind::StandardWebhooks;
-    scheme(kind, "webhook-signature", "", "webhook-timestamp")
+    scheme("gitlab", "standard-webhooks")
 }
 
 fn gitee() -> SignatureScheme {
-    let kind = SignatureKind::TimestampHmacSha256;
-    scheme(kind, "x-gitee-token", "", "x-gitee-timestamp")
+    scheme("gitee", "signature")
 }
 
 fn gitee_password() -> SignatureScheme {
-    scheme(SignatureKind::Token, "x-gitee-token", "", "")
+    scheme("gitee", "password")
 }
 
 /// A delivery that is right.
@@ -305,6 +332,12 @@ fn one_of_each() -> Vec<Right> {
             body,
         ),
         Right::new(
+            bitbucket(),
+            secret,
+            &[("x-hub-signature", &format!("sha256={}", hex(secret, body)))],
+            body,
+        ),
+        Right::new(
             gitea(),
             secret,
             &[("x-gitea-signature", &hex(secret, body))],
@@ -330,6 +363,17 @@ fn one_of_each() -> Vec<Right> {
         Right::new(gitee_password(), secret, &[("x-gitee-token", secret)], body),
     ];
     all.into_iter().map(|one| one.at(now)).collect()
+}
+
+/// The deliveries here are in the words of the providers' documentation, and every scheme that a plugin describes has one.
+#[test]
+fn each_scheme_has_a_delivery_that_holds() {
+    let all = one_of_each();
+    for (provider, scheme) in schemes() {
+        let right = all.iter().find(|right| right.scheme == scheme);
+        let right = right.unwrap_or_else(|| panic!("{provider} {}", scheme.name));
+        assert!(right.holds(), "{provider} {}", scheme.name);
+    }
 }
 
 /// W4: what proves a delivery under one scheme proves nothing under any other, the weaker ones included.
@@ -434,7 +478,10 @@ fn secrets_overlap() {
     assert_eq!(texts(now), ["current", "next"]);
     let before = Timestamp::from_unix_ms(9_999);
     assert_eq!(texts(before), ["current", "next", "previous"]);
-    let mut rotated = one_of_each().remove(3);
+    let mut rotated = one_of_each()
+        .into_iter()
+        .find(|right| right.scheme == standard())
+        .expect("one");
     let right = rotated.headers[2].1.clone();
     rotated.headers[2].1 = [b"v2,abc v1,AAAA ".as_slice(), &right].concat();
     assert!(rotated.holds());
