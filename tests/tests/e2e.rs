@@ -16,6 +16,8 @@ mod app_links;
 mod apps;
 #[path = "e2e/audit_log.rs"]
 mod audit_log;
+#[path = "e2e/backups.rs"]
+mod backups;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
 #[path = "e2e/concurrency.rs"]

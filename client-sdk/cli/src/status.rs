@@ -140,6 +140,12 @@ fn daemon(status: &Status, found: &[Plugin]) -> Vec<(&'static str, Cell)> {
         (true, true) => Cell::toned("nearly full", Tone::Waiting),
         (false, _) => Cell::toned(format!("read-only: {}", store.message), Tone::Bad),
     };
+    let backup = match &status.store {
+        Some(store) if store.backup_time.is_some() => {
+            moment::relative(store.backup_time.as_ref()).into()
+        }
+        _ => Cell::toned("none yet", Tone::Waiting),
+    };
     let running = found.iter().map(|plugin| {
         format!(
             "{} {} {}",
@@ -169,6 +175,7 @@ fn daemon(status: &Status, found: &[Plugin]) -> Vec<(&'static str, Cell)> {
         ),
         ("seal", seal),
         ("store", store),
+        ("last backup", backup),
         ("plugins", running.collect::<Vec<_>>().join("; ").into()),
     ]
 }

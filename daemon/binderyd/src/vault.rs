@@ -310,14 +310,22 @@ pub(crate) async fn recover(config: &Config, key_file: &Path) -> Result<(), Fail
     if std::io::stdin().is_terminal() {
         eprintln!("Type two recovery shares, one a line:");
     }
-    let shares = vec![passphrase(Path::new("-"))?, passphrase(Path::new("-"))?];
-    vault
-        .unseal(vec![Unlock::Shares(shares)], OpenOptions::default())
-        .await?;
-    let slot = vault
-        .prepare_slot(NewSlot::CreateKeyFile(key_file.to_owned()))
-        .await?;
-    vault.add_slot(slot).await?;
+    let shares = [passphrase(Path::new("-"))?, passphrase(Path::new("-"))?];
+    let unlock = || {
+        vec![Unlock::Shares(
+            shares.iter().map(Secret::duplicate).collect(),
+        )]
+    };
+    let new = NewSlot::CreateKeyFile(key_file.to_owned());
+    match vault.unseal(unlock(), OpenOptions::default()).await {
+        Ok(()) => vault.add_slot(vault.prepare_slot(new).await?).await?,
+        // Whether the older store is accepted is another question, asked when the daemon runs.
+        Err(error @ OpenError::RolledBack { .. }) => {
+            vault.recover_slot(unlock(), new).await?;
+            eprintln!("{error}; start the daemon and look at `bindery admin accept-rollback`");
+        }
+        Err(error) => return Err(error.into()),
+    }
     eprintln!(
         "{0} opens the vault now; set seal.key_file to it",
         key_file.display()

@@ -131,12 +131,20 @@ pub enum ChangeError {
         "nothing that the daemon can read by itself opens a slot, so nothing would open a new root key; configure a key file, a credential or a passphrase file"
     )]
     NoSlotOnline,
+    /// No number is left for another slot.
+    #[error(
+        "a vault gives each of its 255 slot numbers once, and all were given; keep the slots that there are"
+    )]
+    NumbersUsedUp,
     /// Nobody has shown that the shares were written down.
     #[error("the recovery shares are not confirmed; write them down and give two of them back")]
     SharesNotConfirmed,
     /// A slot with this number came in between.
     #[error("another slot was added meanwhile; prepare the slot again")]
     Overtaken,
+    /// Nothing that was brought opens the header.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// A slot could not be made.
     #[error(transparent)]
     Slot(#[from] SlotError),

@@ -114,6 +114,7 @@ impl Init {
         let keys = Keys::new(self.store_id, self.root, Key::random()?, ring)?;
         let sealed_ring = keys.ring.seal(&keys.kek, &keys.store_id)?;
         store.commit(first_batch(&keys, &sealed_ring)?).await?;
+        let last_slot = self.slots.iter().map(|slot| slot.record.id).max();
         let slots = self.slots.into_iter();
         let first = disk::SealHeader {
             store_id: keys.store_id.to_vec(),
@@ -122,6 +123,7 @@ impl Init {
             slots: slots.map(|slot| slot.made(now).record).collect(),
             sealed_ring,
             sealed_base: keys::seal_base(&keys.root, &keys.store_id, &keys.base)?,
+            last_slot: last_slot.unwrap_or_default(),
         };
         let mac = keys::header_mac(&keys.root)?;
         Ok(header::write(&self.folder, &first, &mac)?)

@@ -505,6 +505,17 @@ pub(crate) fn list(header: &disk::SealHeader) -> Vec<SlotInfo> {
     header.slots.iter().filter_map(info).collect()
 }
 
+/// The highest number that a slot ever had. A header from before this was kept knows its own slots only.
+pub(crate) fn last_number(header: &disk::SealHeader) -> u32 {
+    let own = header.slots.iter().map(|slot| slot.id).max();
+    header.last_slot.max(own.unwrap_or_default())
+}
+
+/// The number of the next slot; `None` where all were used.
+pub(crate) fn next_number(header: &disk::SealHeader) -> Option<u8> {
+    u8::try_from(last_number(header) + 1).ok()
+}
+
 /// How many shares the recovery slot of a header needs; `None` where it has none.
 pub(crate) fn shares_needed(header: &disk::SealHeader) -> Option<u8> {
     let of_shares = |slot: &&disk::Slot| slot.kind() == disk::SlotKind::Recovery;
@@ -608,4 +619,35 @@ fn aad(slot: &disk::Slot, store_id: &[u8; 16]) -> Vec<u8> {
     aad.extend_from_slice(&slot.kind.to_be_bytes());
     aad.extend_from_slice(&slot.parameters);
     aad
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header from before the highest number was kept goes on after its own slots; the mark of a newer one counts where
+    /// its slot is gone.
+    #[test]
+    fn numbers_go_on_after_all_that_were_given() {
+        let header = |slots: &[u32], last_slot| disk::SealHeader {
+            slots: slots
+                .iter()
+                .map(|id| disk::Slot {
+                    id: *id,
+                    ..Default::default()
+                })
+                .collect(),
+            last_slot,
+            ..Default::default()
+        };
+        for (slots, last, next) in [
+            (&[1, 2][..], 0, Some(3)),
+            (&[2, 7, 3], 0, Some(8)),
+            (&[1], 9, Some(10)),
+            (&[1], 254, Some(255)),
+            (&[1], 255, None),
+        ] {
+            assert_eq!(next_number(&header(slots, last)), next, "{slots:?} {last}");
+        }
+    }
 }

@@ -11,6 +11,7 @@
 //! | `walk` | all records while the vault is in use |
 //! | `inspect` | opening every record |
 //! | `suspect` | refresh tokens after a step back in time |
+//! | `recover` | a new slot before anybody has decided about the store |
 
 use std::{
     collections::BTreeMap,
@@ -51,6 +52,7 @@ mod inspect;
 mod maintain;
 mod open;
 mod read;
+mod recover;
 mod rotate;
 mod suspect;
 mod walk;

@@ -46,7 +46,12 @@ pub(crate) fn init(daemon: &Daemon) -> Result<Vec<String>> {
     Ok(shares)
 }
 
-fn recover(daemon: &Daemon, shares: [&str; 2], key_file: &str) -> Result<std::process::Output> {
+/// `binderyd recover` with two shares, into a new key file.
+pub(crate) fn recover(
+    daemon: &Daemon,
+    shares: [&str; 2],
+    key_file: &str,
+) -> Result<std::process::Output> {
     let mut child = Command::new(artifacts().daemon())
         .arg("--config")
         .arg(daemon.config())

@@ -358,7 +358,7 @@ async fn d8_a_frozen_store_ends_the_signs_of_life() -> Result<()> {
     manager.wait_for("WATCHDOG=1").await
 }
 
-fn signal(daemon: &Daemon, name: &str) -> Result<()> {
+pub(crate) fn signal(daemon: &Daemon, name: &str) -> Result<()> {
     let id = daemon.id().context("no process")?.to_string();
     let sent = Command::new("kill").args(["-s", name, &id]).status()?;
     ensure!(sent.success(), "no signal was sent");

@@ -32,8 +32,12 @@ impl<F: Forge> World<F> {
         .await
     }
 
-    pub(crate) async fn with(mut forge: F, options: Options) -> Result<Self> {
-        let daemon = Daemon::start(&options).await?;
+    pub(crate) async fn with(forge: F, options: Options) -> Result<Self> {
+        Self::around(forge, Daemon::start(&options).await?).await
+    }
+
+    /// As [`World::new`], with a daemon that runs already.
+    pub(crate) async fn around(mut forge: F, daemon: Daemon) -> Result<Self> {
         let client = Client::builder()
             .endpoint(daemon.endpoint())
             .connect()

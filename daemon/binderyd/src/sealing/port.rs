@@ -263,9 +263,9 @@ pub(super) fn refused(error: ChangeError) -> Problem {
         ChangeError::Sealed => Problem::new(Reason::Sealed, message),
         ChangeError::TooFewSlots => Problem::invalid("id", message),
         ChangeError::NoSlotOnline => Problem::invalid("target", message),
-        ChangeError::TooManySlots | ChangeError::SharesNotConfirmed => {
-            Problem::invalid("kind", message)
-        }
+        ChangeError::TooManySlots
+        | ChangeError::NumbersUsedUp
+        | ChangeError::SharesNotConfirmed => Problem::invalid("kind", message),
         ChangeError::Slot(SlotError::ShortPassphrase { .. }) => {
             Problem::invalid("passphrase", message)
         }

@@ -26,16 +26,7 @@ impl SealedVault {
     pub async fn prepare_slot(&self, new: NewSlot) -> Result<PreparedSlot, ChangeError> {
         let writer = self.inner.writer.lock().await;
         let keys = self.inner.keys().map_err(|_| ChangeError::Sealed)?;
-        let used = |id: &u8| {
-            writer
-                .header
-                .slots
-                .iter()
-                .any(|slot| slot.id == u32::from(*id))
-        };
-        let id = (1..=u8::MAX)
-            .find(|id| !used(id))
-            .ok_or(ChangeError::TooManySlots)?;
+        let id = slot::next_number(&writer.header).ok_or(ChangeError::NumbersUsedUp)?;
         drop(writer);
         // A passphrase takes a second of computing.
         let making = tokio::task::spawn_blocking(move || {
@@ -58,16 +49,13 @@ impl SealedVault {
         if writer.header.slots.len() >= MOST_SLOTS {
             return Err(ChangeError::TooManySlots);
         }
-        if writer
-            .header
-            .slots
-            .iter()
-            .any(|other| other.id == slot.record.id)
-        {
+        // A slot that came in between may be gone again, and its number is not given twice.
+        if slot.record.id <= slot::last_number(&writer.header) {
             return Err(ChangeError::Overtaken);
         }
         slot.settle()?;
         let mut header = writer.header.clone();
+        header.last_slot = slot.record.id;
         header.slots.push(slot.record);
         let kinds = slot::list(&header).into_iter().map(|slot| slot.kind);
         header.development &= !slot::suffice(kinds);
@@ -98,6 +86,7 @@ impl SealedVault {
         let mut writer = self.inner.writer.lock().await;
         let opened = self.inner.opened().map_err(|_| ChangeError::Sealed)?;
         let mut header = writer.header.clone();
+        header.last_slot = slot::last_number(&header);
         header.slots.retain(|slot| slot.id != u32::from(id));
         if header.slots.len() == writer.header.slots.len() {
             return Err(ChangeError::NoSlot(id));

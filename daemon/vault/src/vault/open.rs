@@ -38,11 +38,12 @@ pub struct Rollback {
 }
 
 /// What the header gave.
-struct Unlocked {
-    root: Key,
-    header: disk::SealHeader,
-    store_id: [u8; 16],
-    uneven: bool,
+pub(super) struct Unlocked {
+    pub(super) root: Key,
+    pub(super) header: disk::SealHeader,
+    pub(super) store_id: [u8; 16],
+    /// The two copies are not the same.
+    pub(super) uneven: bool,
 }
 
 impl SealedVault {
@@ -270,7 +271,8 @@ fn settle_mark(highwater: &HighWater, found: u64, options: OpenOptions) -> Resul
     Ok(false)
 }
 
-fn unlock_header(folder: &Path, unlock: &[Unlock]) -> Result<Unlocked, OpenError> {
+/// The newest header that is authentic, with the root key that opens it.
+pub(super) fn unlock_header(folder: &Path, unlock: &[Unlock]) -> Result<Unlocked, OpenError> {
     let found = header::read(folder)?;
     let mut refused = None;
     for candidate in found.candidates {

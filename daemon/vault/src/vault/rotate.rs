@@ -258,6 +258,7 @@ fn remake(
     }
     let header = disk::SealHeader {
         generation: header.generation + 1,
+        last_slot: slot::last_number(header),
         slots,
         sealed_ring,
         sealed_base: keys::seal_base(&new.root, &new.store_id, &new.base)?,

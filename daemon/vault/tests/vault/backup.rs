@@ -13,8 +13,8 @@ use bindery_core::{
 };
 use bindery_store::MemoryStore;
 use bindery_vault::{
-    BackupError, BackupFacts, NewSlot, OpenError, OpenOptions, Opening, PassphraseCost,
-    SealedVault, Target, Unlock, restore, verify,
+    BackupError, BackupFacts, ChangeError, NewSlot, OpenError, OpenOptions, Opening,
+    PassphraseCost, SealedVault, Target, Unlock, restore, verify,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -404,11 +404,44 @@ async fn k4_a_restored_store_is_a_rollback_to_the_old_daemon() {
     assert!(found >= facts.generation && mark == known);
     let told = again.status().await.rollback.unwrap();
     assert_eq!((told.found, told.known), (found, known));
+    let phrase = || Secret::new(WORDS.to_owned());
+    let cost = PassphraseCost::insecure_for_tests();
+    let added = again.recover_slot(unlock(), NewSlot::Passphrase(phrase(), cost));
+    added.await.unwrap();
+    assert!(again.status().await.sealed, "a new slot opened it");
+    let refused = again.unseal(vec![Unlock::Passphrase(phrase())], OpenOptions::default());
+    let refused = refused.await.unwrap_err();
+    assert!(matches!(refused, OpenError::RolledBack { .. }), "{refused}");
     let accept = OpenOptions {
         accept_rollback: Some(found),
     };
-    again.unseal(unlock(), accept).await.unwrap();
+    let by_new_slot = vec![Unlock::Passphrase(phrase())];
+    again.unseal(by_new_slot, accept).await.unwrap();
     assert_eq!(again.status().await.rollback, None);
+}
+
+/// A slot is made only by what opens another one, and only where both copies of the header agree.
+#[tokio::test]
+async fn slots_of_a_sealed_vault_need_a_slot() {
+    let (home, vault) = home(1).await;
+    vault.seal().await;
+    let new = || NewSlot::CreateKeyFile(home.folder.path().join("new.key"));
+    let wrong = vec![Unlock::Passphrase(Secret::new(
+        "anything at all".to_owned(),
+    ))];
+    let refused = vault.recover_slot(wrong, new()).await.unwrap_err();
+    assert!(matches!(refused, ChangeError::Open(_)), "{refused}");
+    assert!(!home.folder.path().join("new.key").exists());
+    let copy = home.folder.path().join("seal.hdr.b");
+    let good = std::fs::read(&copy).unwrap();
+    std::fs::write(&copy, b"torn").unwrap();
+    let unlock = || vec![Unlock::KeyFile(home.key())];
+    let refused = vault.recover_slot(unlock(), new()).await.unwrap_err();
+    assert!(matches!(refused, ChangeError::NotDurable), "{refused}");
+    std::fs::write(&copy, good).unwrap();
+    vault.recover_slot(unlock(), new()).await.unwrap();
+    let by_new = vec![Unlock::KeyFile(home.folder.path().join("new.key"))];
+    vault.unseal(by_new, OpenOptions::default()).await.unwrap();
 }
 
 /// K15: every grant that rotates is marked by a restore and by an accepted rollback, and no other.

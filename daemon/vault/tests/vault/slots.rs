@@ -203,6 +203,55 @@ async fn bad_slots_are_refused() {
     assert_eq!(fs::read(&taken).unwrap(), b"mine");
 }
 
+/// The number of a slot is given once: not again after the slot was removed, after a restart, where another slot came in
+/// between, or with a new root key that it was lost with.
+#[tokio::test]
+async fn slot_numbers_are_given_once() {
+    let Full { home, .. } = full().await;
+    let key = || Unlock::KeyFile(home.key());
+    let vault = open(&home, key()).await.unwrap();
+    vault.remove_slot(3).await.unwrap();
+    let early = vault
+        .prepare_slot(passphrase("came too late"))
+        .await
+        .unwrap();
+    assert_eq!(number_of_next(&vault).await, 4);
+    vault.remove_slot(4).await.unwrap();
+    let refused = vault.add_slot(early).await.unwrap_err();
+    assert!(matches!(refused, ChangeError::Overtaken), "{refused}");
+    vault.seal().await;
+    drop(vault);
+
+    let vault = open(&home, key()).await.unwrap();
+    assert_eq!(number_of_next(&vault).await, 5);
+    let rotated = vault.rotate_root(Timestamp::default(), vec![key()]).await;
+    let lost = rotated.unwrap().lost;
+    assert_eq!(lost.iter().map(|slot| slot.id).collect::<Vec<_>>(), [2, 5]);
+    vault.seal().await;
+    drop(vault);
+
+    let vault = open(&home, key()).await.unwrap();
+    // One of another kind has to stay.
+    assert_eq!(number_of_next(&vault).await, 6);
+    for number in 7..=255 {
+        assert_eq!(number_of_next(&vault).await, number);
+        vault.remove_slot(number).await.unwrap();
+    }
+    let refused = vault.prepare_slot(passphrase("number 256")).await;
+    assert!(matches!(refused, Err(ChangeError::NumbersUsedUp)));
+}
+
+/// Adds a slot and says what number it has.
+async fn number_of_next(vault: &SealedVault) -> u8 {
+    let slot = vault
+        .prepare_slot(passphrase("of the next slot"))
+        .await
+        .unwrap();
+    let number = slot.info().unwrap().id;
+    vault.add_slot(slot).await.unwrap();
+    number
+}
+
 /// Killed between the two copies of the header, the newer one counts; a removed slot does not come back.
 #[tokio::test]
 async fn a_kill_between_copies_loses_nothing() {
