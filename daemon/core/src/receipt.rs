@@ -71,6 +71,18 @@ impl StepKind {
         Self::RevokeGrant,
         Self::Erase,
     ];
+
+    /// The step as callers see it: `REVOKE_GRANT`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StopHandOut => "STOP_HAND_OUT",
+            Self::DeleteHooks => "DELETE_HOOK",
+            Self::RevokeLeases => "REVOKE_LEASES",
+            Self::RevokeGrant => "REVOKE_GRANT",
+            Self::Erase => "ERASE",
+        }
+    }
 }
 
 /// How a step ended.

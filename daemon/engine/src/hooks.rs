@@ -57,7 +57,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch as tell};
 
 pub(crate) use self::{
     act::{Through, refuses},
-    away::{Gone, absent, forgotten},
+    away::{Gone, absent, deletion, forgotten},
     change::state_events,
     judge::UNTOLD,
     repository::{is_known_gone, put_name},

@@ -9,6 +9,7 @@
 //! | [`links`] | create, read, enable, disable, check |
 //! | [`flows`] | start page, callback, confirmation |
 //! | [`credentials`], [`leases`] | hand-out of tokens, and taking them back |
+//! | `deeds` | what is done by itself, for the audit log |
 //! | [`expiring`] | what ends soon |
 //! | [`intake`], [`deliveries`] | what hooks deliver, and what becomes of it |
 //! | [`reconcile`] | what deliveries left out |
@@ -24,6 +25,7 @@
 
 mod budget;
 pub mod credentials;
+mod deeds;
 pub mod deliveries;
 mod digest;
 pub mod events;
@@ -67,6 +69,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     budget::Budgeted,
+    deeds::Log,
     deliveries::Deliveries,
     events::{Followers, Heads, Kept},
     flight::Flights,
@@ -153,6 +156,7 @@ struct Inner {
     deliveries: Deliveries,
     comparisons: Comparisons,
     subscriptions: Subscriptions,
+    deeds: Log,
     paused: AtomicBool,
     changes: broadcast::Sender<LinkChanged>,
 }
@@ -204,6 +208,7 @@ impl Engine {
                 deliveries: Deliveries::default(),
                 comparisons: Comparisons::default(),
                 subscriptions: Subscriptions::default(),
+                deeds: Log::default(),
                 paused: AtomicBool::new(false),
                 changes,
             }),
@@ -343,6 +348,10 @@ impl Engine {
 
     pub(crate) fn subscriptions(&self) -> &Subscriptions {
         &self.inner.subscriptions
+    }
+
+    pub(crate) fn deeds(&self) -> &Log {
+        &self.inner.deeds
     }
 
     pub(crate) fn announce(&self, namespace: &NamespaceName, link: &LinkId) {

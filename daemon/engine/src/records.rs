@@ -245,7 +245,8 @@ impl Engine {
     ) -> Result<(), Problem> {
         self.plan_upkeep(&mut link).await;
         let (namespace, id) = (link.namespace.clone(), link.id.clone());
-        let drafts = self.drafts_of(&link, expect).await?;
+        let before = self.find_link(&namespace, &id).await?;
+        let drafts = self.drafts_of(before.as_ref(), &link, expect).await?;
         others.push(Change {
             key: Key::Link(namespace.clone(), id.clone()),
             expect,
@@ -258,12 +259,19 @@ impl Engine {
         }
         self.schedule_link(&link);
         self.announce(&namespace, &id);
+        if let Some(before) = before {
+            self.moved(&before.record, &link).await;
+        }
         Ok(())
     }
 
     /// The events of a link over the version that the writer read.
-    async fn drafts_of(&self, link: &Link, expect: Expect) -> Result<Vec<Draft>, Problem> {
-        let before = self.find_link(&link.namespace, &link.id).await?;
+    async fn drafts_of(
+        &self,
+        before: Option<&Versioned<Link>>,
+        link: &Link,
+        expect: Expect,
+    ) -> Result<Vec<Draft>, Problem> {
         match before {
             Some(before) if expect == Expect::Version(before.version) => {
                 self.access_events(&before.record, link).await

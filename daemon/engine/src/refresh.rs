@@ -25,6 +25,7 @@ use bindery_core::{
 
 use crate::{
     Engine, Versioned,
+    deeds::Own,
     flight::{Flight, Whose},
 };
 
@@ -180,12 +181,26 @@ impl Engine {
                 Err(waiting(&stand.link.record, intent, not_before.since(now)))
             }
             Plan::Dead(cause) => Err(self.dead(&stand.link.record, cause).await),
-            Plan::Send if stand.link.record.auth_kind == AuthKind::AppInstallation => {
-                self.renew_by_minting(stand).await
+            Plan::Send => {
+                let own = Own::new("refresh-token", stand.link.record.resource());
+                let own = own.with("generation", stand.grant.record.generation.to_string());
+                let done = self.send(stand).await;
+                self.did(own.ended(&done)).await;
+                done
             }
-            Plan::Send if rotates(&stand.link.record) => self.rotate(stand).await,
-            Plan::Send => self.attempt(stand).await,
         }
+    }
+
+    /// Has a new token made, in the way of the link.
+    async fn send(&self, stand: Stand) -> Result<(), Problem> {
+        let link = &stand.link.record;
+        if link.auth_kind == AuthKind::AppInstallation {
+            return self.renew_by_minting(stand).await;
+        }
+        if rotates(link) {
+            return self.rotate(stand).await;
+        }
+        self.attempt(stand).await
     }
 
     async fn refresh_stand(

@@ -10,6 +10,7 @@ use bindery_core::{
 
 use crate::{
     Engine,
+    deeds::Own,
     flows::STILL_THERE,
     memory::as_request,
     records::{as_flow, change},
@@ -137,9 +138,14 @@ impl Engine {
             }
             return Ok(());
         }
-        self.end_or_forget(flow, "it was not finished in time")
-            .await
-            .map(drop)
+        let ended = self
+            .end_or_forget(flow, "it was not finished in time")
+            .await;
+        if !matches!(ended, Ok(false)) {
+            let link = format!("namespaces/{}/links/{}", flow.namespace, flow.link);
+            self.did(Own::new("expire-flow", link).ended(&ended)).await;
+        }
+        ended.map(drop)
     }
 
     /// Ends a flow, and removes one whose link is gone. Says whether there was a link that it ended for.

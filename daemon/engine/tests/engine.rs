@@ -13,6 +13,8 @@ mod apps;
 mod checks;
 #[path = "engine/choosing.rs"]
 mod choosing;
+#[path = "engine/deeds.rs"]
+mod deeds;
 #[path = "engine/deletion.rs"]
 mod deletion;
 #[path = "engine/deliveries.rs"]

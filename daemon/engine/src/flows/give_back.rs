@@ -13,6 +13,7 @@ use bindery_core::{
 use super::Stand;
 use crate::{
     Engine,
+    deeds::Own,
     links::token_kind,
     records::{as_flow, change, origins},
     unlink::PATIENCE,
@@ -34,7 +35,10 @@ impl Engine {
             .description(host)
             .map(|description| token_kind(&description, &grant.access_token, link.auth_kind))
             .unwrap_or_default();
-        match self.revoke_spare(&link, host, grant).await {
+        let revoked = self.revoke_spare(&link, host, grant).await;
+        let own = Own::new("revoke-unkept-grant", link.resource());
+        self.did(own.ended(&revoked)).await;
+        match revoked {
             Ok(()) => tracing::info!(link.id = %link.id, "A grant that is not kept was revoked"),
             Err(problem) => {
                 tracing::error!(link.id = %link.id, error = %problem, "{LEFT_BEHIND}");
@@ -92,7 +96,12 @@ impl Engine {
         match (link, self.find_host(name).await?) {
             (Some(link), Some(host)) => {
                 let host = host.record;
-                match self.revoke_held(Stand { flow, link, host }).await {
+                let own = Own::new("revoke-unkept-grant", link.record.resource());
+                let revoked = self.revoke_held(Stand { flow, link, host }).await;
+                if over || revoked.is_ok() {
+                    self.did(own.ended(&revoked)).await;
+                }
+                match revoked {
                     Err(problem) if !over => return Err(problem),
                     Err(problem) => tracing::error!(error = %problem, "{LEFT_BEHIND}"),
                     Ok(()) => {}

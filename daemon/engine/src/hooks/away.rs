@@ -10,7 +10,7 @@ use bindery_core::{
 };
 
 use super::{Through, act::links, refuses, settle::by_id};
-use crate::{Engine, records::change, unlink::revoked};
+use crate::{Engine, deeds::Own, records::change, unlink::revoked};
 
 /// What became of a hook that was to be taken away.
 pub(crate) enum Gone {
@@ -136,6 +136,21 @@ impl Engine {
     pub(crate) fn hook_forgotten(&self, hook: &Hook) {
         self.hooks().schedule.set(hook.id.clone(), None);
         self.hooks().stir();
+    }
+}
+
+/// That a hook was taken away at the provider, or stays there, for the audit log.
+pub(crate) fn deletion(hook: &Hook, outcome: Option<&Outcome>) -> Own {
+    let source = hook.sources.iter().next().map(ToString::to_string);
+    let own = Own::new(
+        "delete-hook",
+        source.unwrap_or_else(|| format!("hosts/{}", hook.host)),
+    )
+    .about(&hook.full_name)
+    .with("hook", hook.id.as_str());
+    match outcome {
+        Some(outcome) => own.came_to(outcome),
+        None => own,
     }
 }
 

@@ -17,7 +17,7 @@ use bindery_core::{
 use futures_util::{StreamExt, stream};
 
 use super::{duplicate, put_secrets, refuses};
-use crate::{Engine, RequestKey, Versioned, flight::lock, records::change};
+use crate::{Engine, RequestKey, Versioned, deeds::Own, flight::lock, records::change};
 
 /// Hooks that are dealt with between two writes of what was done.
 const AT_ONCE: usize = 32;
@@ -256,6 +256,9 @@ impl Engine {
 
     async fn rotate_one(&self, rotation: &HookRotation, id: HookId) -> (HookId, Turn) {
         let turn = self.turn_of(rotation, &id).await;
+        if let Turn::Over(outcome, _) = &turn {
+            self.did(rotated(rotation, &id, *outcome)).await;
+        }
         (id, turn)
     }
 
@@ -338,6 +341,21 @@ impl Engine {
         })
         .await
         .map(drop)
+    }
+}
+
+/// That a hook has a new secret, or keeps its old one, for the audit log.
+fn rotated(rotation: &HookRotation, id: &HookId, outcome: RotationOutcome) -> Own {
+    let report = rotation.hooks.iter().find(|report| report.hook == *id);
+    let source = report.map(|report| report.source.to_string());
+    let own = Own::new("rotate-hook-secret", source.unwrap_or_default())
+        .with("hook", id.as_str())
+        .with("rotation", rotation.id.as_str())
+        .with("asked_by", &rotation.actor);
+    match outcome {
+        RotationOutcome::Done(_) => own,
+        RotationOutcome::Failed(reason) => own.ended::<()>(&Err(Problem::new(reason, ""))),
+        RotationOutcome::Skipped => own.with("outcome", "SKIPPED"),
     }
 }
 

@@ -14,7 +14,12 @@ use bindery_core::{
     provider::{Description, HookFacts, Input, OperationKind, Output, WantedHook},
 };
 
-use super::{Gone, Through, act::links, away::somebody, duplicate, put_secrets, refuses, standard};
+use super::{
+    Gone, Through,
+    act::links,
+    away::{deletion, somebody},
+    duplicate, put_secrets, refuses, standard,
+};
 use crate::{Engine, Versioned, operation::off_topic, repositories::outputs};
 
 /// What a hook says that is as it should be and that nothing came from yet.
@@ -63,7 +68,11 @@ impl Engine {
         }
         match self.take_away(hook, Through::Sources).await? {
             Gone::Later(problem) => Err(problem),
-            Gone::Over(outcome, _) => self.forget_hook(hook, &outcome).await,
+            Gone::Over(outcome, _) => {
+                self.forget_hook(hook, &outcome).await?;
+                self.did(deletion(hook, Some(&outcome))).await;
+                Ok(())
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use bindery_core::{
 use super::steps::left_behind;
 use crate::{
     Engine, Versioned,
-    hooks::{Gone, Through, as_hook, forgotten},
+    hooks::{Gone, Through, as_hook, deletion, forgotten},
     records::change,
     sources::{OldId, planned, shared, step},
 };
@@ -116,7 +116,9 @@ impl Engine {
         }
         let hook = &hook;
         let one = self.last_try(link, host, hook, force).await?;
+        let own = deletion(hook, one.outcome.as_ref());
         self.note_with(link, one, || forgotten(hook)).await?;
+        self.did(own).await;
         self.hook_forgotten(hook);
         Ok(())
     }
@@ -162,7 +164,9 @@ impl Engine {
             return Ok(());
         }
         let one = if hook.step == Some(HookStep::Delete) {
-            self.last_try(link, host, hook, force).await?
+            let one = self.last_try(link, host, hook, force).await?;
+            self.did(deletion(hook, one.outcome.as_ref())).await;
+            one
         } else {
             let (outcome, message) = self.kept(hook).await;
             step(&hook.full_name, Some(outcome), message, Some(self.now()))

@@ -14,6 +14,7 @@ use bindery_core::{
 use super::{PATIENCE, steps::left_behind};
 use crate::{
     Engine, Versioned,
+    deeds::Own,
     flight::{Flight, Whose, lock},
     records::{change, origins},
 };
@@ -118,6 +119,10 @@ impl Engine {
         outcome: Outcome,
         message: String,
     ) -> Result<(), Problem> {
+        let link = format!("namespaces/{}/links/{}", receipt.namespace, receipt.link);
+        let own = Own::new("unlink-step", link)
+            .with("step", step.as_str())
+            .came_to(&outcome);
         receipt.record(step, outcome, message, self.now());
         let (namespace, id) = (receipt.namespace.clone(), receipt.link.clone());
         let last = receipt.next_step().is_none();
@@ -130,10 +135,12 @@ impl Engine {
             Some(Record::Receipt(receipt)),
         );
         if last {
-            self.erase(&namespace, &id, put).await
+            self.erase(&namespace, &id, put).await?;
         } else {
-            self.commit(vec![put]).await
+            self.commit(vec![put]).await?;
         }
+        self.did(own).await;
+        Ok(())
     }
 
     /// Writes the finished receipt and removes the credentials, together.

@@ -22,11 +22,14 @@ pub struct SealHeader {
     /// first new root key, since until then it is the root key.
     #[prost(bytes = "vec", tag = "6")]
     pub sealed_base: ::prost::alloc::vec::Vec<u8>,
+    /// The highest number that a slot ever had; 0 in headers from before it was kept, which know their own slots only.
+    #[prost(uint32, tag = "7")]
+    pub last_slot: u32,
 }
 /// One way to the root key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Slot {
-    /// Its number, from 1 to 255, never reused while the slot exists.
+    /// Its number, from 1 to 255; no other slot of the vault ever gets it.
     #[prost(uint32, tag = "1")]
     pub id: u32,
     /// What opens it.
