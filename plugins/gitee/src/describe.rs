@@ -116,19 +116,20 @@ fn token_kinds() -> Vec<TokenKind> {
     ]
 }
 
-/// No scope covers another. `projects` is for reading and writing: Gitee has no narrower one.
+/// No scope covers another. `projects` is for reading and writing: Gitee has no narrower one. Enterprises have a scope of
+/// their own, without which a list of organizations is never whole, and none of them is seen to be lost.
 fn permissions() -> Vec<PermissionScopes> {
-    let row = |permission: Permission, scope: &str| PermissionScopes {
+    let row = |permission: Permission, scopes: &[&str]| PermissionScopes {
         permission: permission.into(),
-        scopes: vec![scope.to_owned()],
+        scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
         ..PermissionScopes::default()
     };
     vec![
-        row(Permission::Identity, "user_info"),
-        row(Permission::Organizations, "groups"),
-        row(Permission::ReadCode, "projects"),
-        row(Permission::WriteCode, "projects"),
-        row(Permission::Webhooks, "hook"),
+        row(Permission::Identity, &["user_info"]),
+        row(Permission::Organizations, &["groups", "enterprises"]),
+        row(Permission::ReadCode, &["projects"]),
+        row(Permission::WriteCode, &["projects"]),
+        row(Permission::Webhooks, &["hook"]),
     ]
 }
 

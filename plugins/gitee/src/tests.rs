@@ -80,7 +80,7 @@ fn a_permission_asks_for_its_scope() {
         scopes,
         [
             row(v1::Permission::Identity, "user_info"),
-            row(v1::Permission::Organizations, "groups"),
+            row(v1::Permission::Organizations, "groups enterprises"),
             row(v1::Permission::ReadCode, "projects"),
             row(v1::Permission::WriteCode, "projects"),
             row(v1::Permission::Webhooks, "hook"),

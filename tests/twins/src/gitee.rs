@@ -20,7 +20,7 @@ use crate::{
     Git, GitRequest, State, Twin,
     caller::{self, Caller, GitWords},
     http::{Request, Response},
-    world::{Found, NewToken, Owner, Refused, Repository},
+    world::{Found, Group, NewToken, Owner, Refused, Repository},
 };
 
 pub use rules::rules;
@@ -40,6 +40,10 @@ pub struct Gitee {
     pub hook_ids_are_texts: bool,
     /// Whether webhooks can sign; where they can't, every one sends its password
     pub signs_webhooks: bool,
+    /// Groups that are enterprises and no organizations
+    pub enterprises: BTreeSet<u64>,
+    /// Invitations that were not accepted yet: group and person
+    pub invitations: BTreeSet<(u64, u64)>,
 }
 
 impl Gitee {
@@ -53,6 +57,8 @@ impl Gitee {
             pages_refs: true,
             hook_ids_are_texts: false,
             signs_webhooks: true,
+            enterprises: BTreeSet::new(),
+            invitations: BTreeSet::new(),
         };
         gitee.set_web(web);
         gitee
@@ -123,10 +129,7 @@ impl Gitee {
             ["user", "repos"] => self.own_repositories(&caller, request),
             ["user", "orgs"] => self.organizations(&caller, request),
             ["user", "memberships", "orgs"] => self.memberships(&caller, request),
-            ["user", "enterprises"] => {
-                needs(&caller, "enterprises")?;
-                Ok(paging::page(request, &[]))
-            }
+            ["user", "enterprises"] => self.own_enterprises(&caller, request),
             [kind @ ("orgs" | "users"), owner, "repos"] => {
                 self.repositories_of(&caller, request, kind, owner)
             }
@@ -148,21 +151,39 @@ impl Gitee {
 
     fn organizations(&self, caller: &Caller, request: &Request) -> Result<Response, Response> {
         needs(caller, "groups")?;
-        let mine = self.state.world.groups.values();
-        let mine = mine.filter(|group| group.members.contains_key(&caller.person));
-        let all: Vec<_> = mine
+        let all: Vec<_> = self
+            .groups_of(caller, false)
             .map(|group| values::organization(&self.web, group))
             .collect();
         Ok(paging::page(request, &all))
     }
 
+    fn own_enterprises(&self, caller: &Caller, request: &Request) -> Result<Response, Response> {
+        needs(caller, "enterprises")?;
+        let all: Vec<_> = self
+            .groups_of(caller, true)
+            .map(|group| values::enterprise(&self.web, group))
+            .collect();
+        Ok(paging::page(request, &all))
+    }
+
+    /// Organizations or enterprises that somebody is in
+    fn groups_of(&self, caller: &Caller, enterprises: bool) -> impl Iterator<Item = &Group> {
+        let all = self.state.world.groups.values();
+        all.filter(move |group| {
+            group.members.contains_key(&caller.person)
+                && self.enterprises.contains(&group.id) == enterprises
+        })
+    }
+
     fn memberships(&self, caller: &Caller, request: &Request) -> Result<Response, Response> {
         needs(caller, "groups")?;
-        let world = &self.state.world;
-        let all = world.groups.values().filter_map(|group| {
+        let all = self.groups_of(caller, false).filter_map(|group| {
             let role = group.members.get(&caller.person)?;
-            let person = world.people.get(&caller.person)?;
-            Some(values::membership(&self.web, group, person, *role))
+            let person = self.state.world.people.get(&caller.person)?;
+            let active = !self.invitations.contains(&(group.id, person.id));
+            let member = values::membership(&self.web, group, person, *role);
+            Some(with_active(member, active))
         });
         Ok(paging::page(request, &all.collect::<Vec<_>>()))
     }
@@ -247,6 +268,11 @@ impl Gitee {
             false => Response::json(200, &Value::Array(all)),
         })
     }
+}
+
+fn with_active(mut membership: Value, active: bool) -> Value {
+    membership["active"] = active.into();
+    membership
 }
 
 fn needs(caller: &Caller, scope: &str) -> Result<(), Response> {

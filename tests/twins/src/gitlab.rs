@@ -19,7 +19,7 @@ mod reply;
 mod rules;
 mod tokens;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ use crate::{
     hooks::{Change, Hooks},
     http::{Request, Response},
     time,
-    world::NewToken,
+    world::{NewToken, Role},
 };
 
 pub use rules::rules;
@@ -55,6 +55,10 @@ pub struct GitLab {
     pub signs_webhooks: bool,
     /// A push that changes more branches and tags than this is not told to any hook
     pub push_event_hooks_limit: usize,
+    /// Top groups that hide themselves from the caller's address: they are listed, and not there
+    pub hidden_groups: BTreeSet<u64>,
+    /// Top groups that ask for a single sign-on session first
+    pub sign_on_groups: BTreeSet<u64>,
     /// When which hook was tested, or sent something once more
     forced: BTreeMap<u64, Vec<u64>>,
 }
@@ -71,6 +75,8 @@ impl GitLab {
             token_prefix: "glpat-".to_owned(),
             signs_webhooks: false,
             push_event_hooks_limit: 3,
+            hidden_groups: BTreeSet::new(),
+            sign_on_groups: BTreeSet::new(),
             forced: BTreeMap::new(),
         };
         gitlab.state.hooks = Hooks::new(deliveries::rules());
@@ -101,6 +107,22 @@ impl GitLab {
             .tokens
             .add(id, secret.clone(), &new, now_ms);
         secret
+    }
+
+    /// Makes an access token of a project, with a maintainer's role, and returns it; it acts for a bot of its own
+    pub fn make_project_token(&mut self, project: u64, scopes: &[&str], now_ms: u64) -> String {
+        let world = &mut self.state.world;
+        let bot = world.add_bot(&format!("project_{project}_bot_1a2b"), now_ms);
+        world.admit(bot, project, Role::Admin);
+        self.make_token(&of_bot(bot, scopes), now_ms)
+    }
+
+    /// Makes an access token of a group, with a maintainer's role, and returns it; it acts for a bot of its own
+    pub fn make_group_token(&mut self, group: u64, scopes: &[&str], now_ms: u64) -> String {
+        let world = &mut self.state.world;
+        let bot = world.add_bot(&format!("group_{group}_bot_3c4d"), now_ms);
+        world.join(bot, group, Role::Admin);
+        self.make_token(&of_bot(bot, scopes), now_ms)
     }
 
     /// Pages and endpoints of OAuth
@@ -144,6 +166,7 @@ impl GitLab {
             ("GET", ["version"]) => self.version(&caller),
             ("GET", ["user"]) => self.user(&caller),
             ("GET", ["groups"]) => self.list_groups(&caller, request),
+            ("GET", ["groups", id]) => self.group(&caller, id),
             ("GET", ["projects"]) => self.list_projects(&caller, request),
             ("GET", ["projects", id]) => self.project(&caller, request, id),
             ("GET", ["projects", id, "repository", rest @ ..]) => {
@@ -189,6 +212,15 @@ impl GitLab {
             "last_activity_on": time::date(person.created),
         });
         Ok(Response::json(200, &with_profile(own)))
+    }
+}
+
+const fn of_bot<'a>(bot: u64, scopes: &'a [&'a str]) -> NewToken<'a> {
+    NewToken {
+        person: bot,
+        name: "bindery",
+        scopes,
+        expires: None,
     }
 }
 

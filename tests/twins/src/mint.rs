@@ -39,6 +39,11 @@ impl Mint {
         }
     }
 
+    /// Goes on with the secrets of another seed: two forges of one seed mint the same
+    pub const fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
     /// Puts a text into every secret from now on, so that leaks can be searched for
     pub fn set_canary(&mut self, canary: &str) {
         canary.clone_into(&mut self.canary);

@@ -96,6 +96,22 @@ impl World {
         id
     }
 
+    /// Adds the account that a token of a group or repository acts for, and returns its id
+    pub fn add_bot(&mut self, login: &str, now_ms: u64) -> u64 {
+        let id = self.add_person(login, now_ms);
+        if let Some(bot) = self.people.get_mut(&id) {
+            bot.bot = true;
+        }
+        id
+    }
+
+    /// Lets somebody into a single repository
+    pub fn admit(&mut self, person: u64, repository: u64, role: Role) {
+        if let Some(repository) = self.repositories.get_mut(&repository) {
+            repository.members.insert(person, role);
+        }
+    }
+
     /// Adds a group, and returns its id
     pub fn add_group(&mut self, path: &str, parent: Option<u64>, now_ms: u64) -> u64 {
         let id = self.id();

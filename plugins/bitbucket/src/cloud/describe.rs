@@ -124,17 +124,32 @@ fn token_kinds() -> Vec<TokenKind> {
 /// OAuth consumers and access tokens have scopes such as `repository`, some of which imply others; API tokens have such
 /// as `read:repository:bitbucket`, which imply nothing. The first are named; one of the second that can do it is as good.
 /// Of those for webhooks it is the one that creates them.
+///
+/// An access token of a repository or project can't be given `account`. It needs none, for whom it stands for and where is told
+/// with it; so what it has instead is as good. An OAuth consumer without `account` fails when it is asked who the person is.
 fn permissions() -> Vec<PermissionScopes> {
     vec![
         row(
             Permission::Identity,
             &["account"],
-            &["account:write", "read:user:bitbucket"],
+            &[
+                "account:write",
+                "repository",
+                "repository:write",
+                "project",
+                "read:user:bitbucket",
+            ],
         ),
         row(
             Permission::Organizations,
             &["account"],
-            &["account:write", "read:workspace:bitbucket"],
+            &[
+                "account:write",
+                "repository",
+                "repository:write",
+                "project",
+                "read:workspace:bitbucket",
+            ],
         ),
         row(
             Permission::ReadCode,

@@ -160,9 +160,11 @@ fn trap_4_scopes_have_two_vocabularies() {
         lacks(&["write:repository:bitbucket"]),
         [P::Identity, P::Organizations, P::ReadCode, P::Webhooks]
     );
+    // A repository's own token can't have `account`.
+    assert_eq!(lacks(&["repository"]), [P::WriteCode, P::Webhooks]);
     assert_eq!(
-        lacks(&["repository"]),
-        [P::Identity, P::Organizations, P::WriteCode, P::Webhooks]
+        lacks(&["webhook"]),
+        [P::Identity, P::Organizations, P::ReadCode, P::WriteCode]
     );
 }
 

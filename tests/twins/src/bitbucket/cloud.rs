@@ -16,6 +16,8 @@ mod workspaces;
 
 pub use rules::rules;
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::{
@@ -23,7 +25,7 @@ use crate::{
     hooks::{Change, Hooks},
     http::{Request, Response},
     time,
-    world::{NewToken, Person},
+    world::{NewToken, Person, Role},
 };
 
 use access::{Caller, Needs};
@@ -31,12 +33,23 @@ use access::{Caller, Needs};
 /// Where the API is below the web URL; the real one is at a host of its own
 const API: &str = "/2.0";
 
+/// What an access token is bound to
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// All of a workspace
+    Workspace(u64),
+    /// One repository, or those of a project
+    Repositories(&'a [u64]),
+}
+
 /// One Bitbucket Cloud
 #[derive(Debug)]
 pub struct Cloud {
     state: State,
     /// `https://bitbucket.example.com`
     web: String,
+    /// Workspaces whose access controls keep the token out: they are listed, and everything else of them is forbidden
+    pub closed_workspaces: BTreeSet<u64>,
 }
 
 /// The id of anything, with the braces that belong to it
@@ -53,6 +66,7 @@ impl Cloud {
         Self {
             state,
             web: web.to_owned(),
+            closed_workspaces: BTreeSet::new(),
         }
     }
 
@@ -74,6 +88,32 @@ impl Cloud {
         let id = self.state.world.id();
         let tokens = &mut self.state.world.tokens;
         tokens.add(id, secret.clone(), new, now_ms);
+        secret
+    }
+
+    /// Makes an access token of a workspace, of a project in it, or of a repository, and returns it
+    ///
+    /// It is nobody's: it goes as a bearer, is shut out of `/user`, and its scopes have the names of those of consumers.
+    pub fn make_access_token(&mut self, place: Place<'_>, scopes: &[&str], now_ms: u64) -> String {
+        let secret = self.state.mint.secret("ATCTT3", 180);
+        let world = &mut self.state.world;
+        let bot = world.add_bot("access-token", now_ms);
+        match place {
+            Place::Workspace(group) => world.join(bot, group, Role::Admin),
+            Place::Repositories(all) => {
+                for id in all {
+                    world.admit(bot, *id, Role::Admin);
+                }
+            }
+        }
+        let new = NewToken {
+            person: bot,
+            name: "bindery",
+            scopes,
+            expires: None,
+        };
+        let id = world.id();
+        world.tokens.add(id, secret.clone(), &new, now_ms);
         secret
     }
 
@@ -132,7 +172,9 @@ impl Cloud {
         match path {
             ["repositories" | "workspaces"]
             | ["user", "permissions", "repositories" | "workspaces"] => Err(reply::gone()),
+            ["user", ..] if caller.is_nobody => Err(reply::unauthorized()),
             ["user"] => self.user(caller),
+            ["workspaces", slug] => self.one_workspace(caller, slug),
             ["user", "workspaces"] => self.list_workspaces(caller, request),
             ["user", "workspaces", slug, "permission"] => self.workspace_role(caller, slug),
             ["user", "workspaces", slug, "permissions", "repositories"] => {

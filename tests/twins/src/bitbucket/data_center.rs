@@ -21,13 +21,22 @@ use serde_json::{Value, json};
 use crate::{
     Git, GitRequest, State, Twin,
     http::{Request, Response},
-    world::{NewToken, Person},
+    world::{NewToken, Person, Role},
 };
 
 use access::Caller;
 
 /// Where the API is below the web URL
 const API: &str = "/rest/api/latest";
+
+/// What an HTTP access token is made for that is no person's
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// All of a project
+    Project(u64),
+    /// One repository
+    Repository(u64),
+}
 
 /// One Bitbucket Data Center
 #[derive(Debug)]
@@ -77,6 +86,25 @@ impl DataCenter {
         let tokens = &mut self.state.world.tokens;
         tokens.add(id, secret.clone(), new, now_ms);
         secret
+    }
+
+    /// Makes an HTTP access token of a project or of a repository in it, and returns it; it acts for an account that no list
+    /// shows
+    pub fn make_place_token(&mut self, place: Place, scope: &str, now_ms: u64) -> String {
+        let world = &mut self.state.world;
+        let (Place::Project(id) | Place::Repository(id)) = place;
+        let bot = world.add_bot(&format!("access-token-user-{id}"), now_ms);
+        match place {
+            Place::Project(id) => world.join(bot, id, Role::Admin),
+            Place::Repository(id) => world.admit(bot, id, Role::Admin),
+        }
+        let new = NewToken {
+            person: bot,
+            name: "bindery",
+            scopes: &[scope],
+            expires: None,
+        };
+        self.make_token(&new, now_ms)
     }
 
     fn oauth(&mut self, path: &[String], request: &Request, now_ms: u64) -> Option<Response> {
@@ -157,13 +185,14 @@ impl DataCenter {
     fn list_users(&self, request: &Request) -> Response {
         let wanted = request.query("filter").unwrap_or_default().to_lowercase();
         let people = self.state.world.people.values();
+        let people = people.filter(|person| !person.bot);
         let found = people.filter(|person| person.login.to_lowercase().contains(&wanted));
         reply::page(request, &found.map(user_value).collect::<Vec<_>>())
     }
 
     fn one_user(&self, slug: &str) -> Result<Response, Response> {
         let mut people = self.state.world.people.values();
-        let found = people.find(|person| slug_of(person) == slug);
+        let found = people.find(|person| slug_of(person) == slug && !person.bot);
         let found = found.ok_or_else(|| reply::error(404, "user.NoSuchUserException"))?;
         Ok(Response::json(200, &user_value(found)))
     }

@@ -46,6 +46,16 @@ pub(super) fn organization(web: &str, group: &Group) -> Value {
     })
 }
 
+pub(super) fn enterprise(web: &str, group: &Group) -> Value {
+    json!({
+        "id": group.id,
+        "path": group.path,
+        "name": group.name,
+        "url": format!("{web}/api/v5/enterprises/{}", group.path),
+        "avatar_url": format!("{web}/assets/no_portrait.png"),
+    })
+}
+
 pub(super) fn membership(web: &str, group: &Group, who: &Person, role: Role) -> Value {
     let api = format!("{web}/api/v5/orgs/{}", group.path);
     json!({

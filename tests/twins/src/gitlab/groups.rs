@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::{
     http::{Request, Response},
     time,
-    world::{Group, Role},
+    world::{Group, Owner, Role},
 };
 
-use super::{GitLab, access::Caller, paging};
+use super::{GitLab, access::Caller, paging, reply::error};
 
 /// GitLab's number for a role
 pub(super) const fn level(role: Role) -> u64 {
@@ -40,10 +40,49 @@ impl GitLab {
         let top = request.query("top_level_only") == Some("true");
         let groups = self.state.world.groups.values().filter(|group| {
             let role = self.state.world.role_in_group(caller.person, group.id);
-            role.is_some_and(|role| level(role) >= least) && !(top && group.parent.is_some())
+            let enough = match role {
+                Some(role) => level(role) >= least,
+                None => least == 0 && self.has_single_project(caller, group),
+            };
+            enough && !(top && group.parent.is_some())
         });
         let groups: Vec<_> = groups.map(|group| self.group_value(group)).collect();
         Ok(paging::by_offset(&self.web, request, &groups))
+    }
+
+    /// Whether somebody who is no member of the group is one of a project in it: the group is listed all the same
+    fn has_single_project(&self, caller: &Caller, group: &Group) -> bool {
+        let mut projects = self.state.world.repositories.values();
+        projects.any(|project| {
+            project.owner == Owner::Group(group.id) && project.members.contains_key(&caller.person)
+        })
+    }
+
+    /// `GET groups/:id`: what restricts a tree of groups shows here
+    pub(super) fn group(&self, caller: &Caller, id: &str) -> Result<Response, Response> {
+        caller.needs(&["api", "read_api"])?;
+        let absent = || error(404, "404 Group Not Found");
+        let id: Option<u64> = id.parse().ok();
+        let group = id.and_then(|id| self.state.world.groups.get(&id));
+        let group = group.ok_or_else(absent)?;
+        let role = self.state.world.role_in_group(caller.person, group.id);
+        if role.is_none() && !self.has_single_project(caller, group) {
+            return Err(absent());
+        }
+        let path = self.state.world.group_path(group.id);
+        let top = path.split('/').next().unwrap_or_default();
+        let top_id = self.state.world.group(top).map_or(0, |top| top.id);
+        if self.hidden_groups.contains(&top_id) {
+            return Err(absent());
+        }
+        if self.sign_on_groups.contains(&top_id) {
+            let page = format!("{}/groups/{top}/-/saml/sso?token=of-the-group", self.web);
+            let text = format!(
+                "Cannot find valid SSO session. Please login via your group's SSO at {page}"
+            );
+            return Err(error(403, &text));
+        }
+        Ok(Response::json(200, &self.group_value(group)))
     }
 
     fn group_value(&self, group: &Group) -> Value {

@@ -17,6 +17,8 @@ pub(super) struct Caller {
     scopes: BTreeSet<String>,
     /// Whether it is an API token, whose scopes have other names and imply nothing
     api_token: bool,
+    /// Whether it is a token of a workspace, project or repository
+    pub(super) is_nobody: bool,
 }
 
 /// What an endpoint needs
@@ -108,16 +110,39 @@ impl Caller {
             person: token.person,
             scopes: token.scopes.clone(),
             api_token: true,
+            is_nobody: false,
         })
     }
 
     fn by_consent(state: &mut State, secret: &str, now_ms: u64) -> Result<Self, Refused> {
+        if let Some(own) = Self::by_itself(state, secret, now_ms)? {
+            return Ok(own);
+        }
         let bearer = state.oauth.present(secret, now_ms)?;
         Ok(Self {
             person: bearer.person,
             scopes: bearer.scopes,
             api_token: false,
+            is_nobody: false,
         })
+    }
+
+    /// An access token, which stands for nobody; `None` for any other
+    fn by_itself(state: &mut State, secret: &str, now_ms: u64) -> Result<Option<Self>, Refused> {
+        let bot = state.world.tokens.find(secret).is_some_and(|token| {
+            let person = state.world.people.get(&token.person);
+            person.is_some_and(|person| person.bot)
+        });
+        if !bot {
+            return Ok(None);
+        }
+        let token = state.world.tokens.present(secret, now_ms)?;
+        Ok(Some(Self {
+            person: token.person,
+            scopes: token.scopes.clone(),
+            api_token: false,
+            is_nobody: true,
+        }))
     }
 
     /// Refuses a token without the scope

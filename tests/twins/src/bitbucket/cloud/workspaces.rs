@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http::{Request, Response},
-    world::{Group, Owner, Role},
+    world::{Group, Owner, Person, Repository, Role},
 };
 
 use super::{
@@ -38,6 +38,10 @@ impl Cloud {
     pub(super) fn workspace_role(&self, caller: &Caller, slug: &str) -> Result<Response, Response> {
         caller.needs(Needs::Workspaces)?;
         let found = self.workspace(caller, slug)?;
+        if self.closed_workspaces.contains(&found.id) {
+            let text = "To access this workspace, you must meet its access requirements.";
+            return Err(reply::error(403, text));
+        }
         let body = json!({
             "type": "workspace_membership",
             "permission": permission(found.role),
@@ -45,6 +49,28 @@ impl Cloud {
             "workspace": {"type": "workspace", "uuid": uuid(found.id), "slug": found.slug, "name": found.name},
         });
         Ok(Response::json(200, &body))
+    }
+
+    /// Of what a token of a repository says here nothing is documented: it is refused
+    pub(super) fn one_workspace(&self, caller: &Caller, slug: &str) -> Result<Response, Response> {
+        let found = self.workspace(caller, slug)?;
+        if caller.is_nobody && self.reached(caller).count() == 1 && found.role < Role::Admin {
+            return Err(reply::error(403, "Access denied."));
+        }
+        let body = json!({
+            "type": "workspace",
+            "uuid": uuid(found.id),
+            "slug": found.slug,
+            "name": found.name,
+            "is_private": true,
+        });
+        Ok(Response::json(200, &body))
+    }
+
+    /// The single repositories that somebody was let into
+    fn reached(&self, caller: &Caller) -> impl Iterator<Item = &Repository> {
+        let all = self.state.world.repositories.values();
+        all.filter(|found| found.members.contains_key(&caller.person))
     }
 
     /// One that somebody belongs to, by slug or id; all others are not there
@@ -59,14 +85,22 @@ impl Cloud {
         let groups = world.groups.values().filter(|group| group.parent.is_none());
         let shared =
             groups.filter_map(|group| Some(of_group(group, group.members.get(&caller.person)?)));
-        let own = world.people.get(&caller.person).map(|person| Workspace {
-            owner: Owner::Person(person.id),
-            slug: person.login.clone(),
-            id: person.id,
-            name: person.name.clone(),
-            role: Role::Owner,
-        });
+        if caller.is_nobody {
+            let reached = self.reached(caller).filter_map(|found| self.around(found));
+            return shared.chain(reached).collect();
+        }
+        let own = world.people.get(&caller.person);
+        let own = own.map(|person| of_person(person, Role::Owner));
         shared.chain(own).collect()
+    }
+
+    /// The workspace that a repository is in, for those who reach that repository alone
+    fn around(&self, found: &Repository) -> Option<Workspace> {
+        let world = &self.state.world;
+        match found.owner {
+            Owner::Person(id) => Some(of_person(world.people.get(&id)?, Role::Guest)),
+            Owner::Group(id) => Some(of_group(world.groups.get(&id)?, &Role::Guest)),
+        }
     }
 
     fn access_value(&self, workspace: &Workspace) -> Value {
@@ -89,6 +123,16 @@ impl Cloud {
                 },
             },
         })
+    }
+}
+
+fn of_person(person: &Person, role: Role) -> Workspace {
+    Workspace {
+        owner: Owner::Person(person.id),
+        slug: person.login.clone(),
+        id: person.id,
+        name: person.name.clone(),
+        role,
     }
 }
 
