@@ -6,11 +6,16 @@ mod changing;
 mod standin;
 mod twins;
 
+pub use self::twins::OnTwin;
+
 use anyhow::{Result, bail};
 use bindery_client::Token;
 
 pub use self::changing::Changing;
-use crate::forge::Forge;
+use crate::{
+    browser::{Browser, Page},
+    forge::Forge,
+};
 
 /// A token that a person made for a link that reads code and manages webhooks.
 #[derive(Debug)]
@@ -63,6 +68,32 @@ pub trait Inside: Forge {
     /// On the forge's pages the person removes every hook whose URL begins so.
     fn remove_hooks(&mut self, url_prefix: &str);
 
+    /// Mints other secrets than another forge that was started the same way; those of some are never the same.
+    fn reseed(&mut self, _seed: u64) {}
+    /// Adds somebody who can sign in.
+    fn add_person(&mut self, login: &str);
+    /// As [`Forge::agree`], as somebody else.
+    fn agree_as(
+        &mut self,
+        browser: &mut Browser,
+        login: &str,
+        page: Page,
+    ) -> impl Future<Output = Result<Page>> + Send;
+    /// Who an access token of an application acts for, while it is accepted.
+    fn whose(&self, token: &str) -> Option<String>;
+    /// Gives tokens that live for seconds from now on.
+    fn shorten(&mut self) -> Result<()>;
+    /// `octo/hello` has another name from now on, and no hook hears of it.
+    fn rename(&mut self, name: &str) -> Result<()>;
+    /// `octo/hello` belongs to another team from now on, and no hook hears of it.
+    fn transfer(&mut self, team: &str) -> Result<()>;
+    /// Makes a team, organization, group, workspace or project that the person owns.
+    fn add_team(&mut self, login: &str) -> Result<()>;
+    /// The person is put out of a team.
+    fn leave_team(&mut self, login: &str) -> Result<()>;
+    /// An administrator blocks the person, or lets them in again.
+    fn suspend(&mut self, suspended: bool) -> Result<()>;
+
     /// The person enters the code of a device and agrees.
     fn enter(&mut self, _code: &str) -> impl Future<Output = Result<()>> + Send {
         async { bail!("the forge has no device flow") }
@@ -71,5 +102,15 @@ pub trait Inside: Forge {
     /// The person installs an app whose OAuth client redirects there.
     fn install(&mut self, _redirect_uri: &str) -> Result<Installed> {
         bail!("the forge has no apps")
+    }
+
+    /// The owner of an app activates its hook for pushes.
+    fn activate_app_hook(&mut self, _app_id: u64) -> Result<()> {
+        bail!("the forge has no apps")
+    }
+
+    /// Where the hook of an app leads to; `None` where it leads nowhere.
+    fn app_hook_url(&self, _app_id: u64) -> Option<String> {
+        None
     }
 }

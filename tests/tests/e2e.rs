@@ -46,12 +46,16 @@ mod intake;
 mod keys;
 #[path = "e2e/kills.rs"]
 mod kills;
+#[path = "e2e/many_hosts.rs"]
+mod many_hosts;
 #[path = "e2e/memory.rs"]
 mod memory;
 #[path = "e2e/mtls.rs"]
 mod mtls;
 #[path = "e2e/oidc.rs"]
 mod oidc;
+#[path = "e2e/organizations.rs"]
+mod organizations;
 #[path = "e2e/personal_tokens.rs"]
 mod personal_tokens;
 #[path = "e2e/policies.rs"]
@@ -66,6 +70,8 @@ mod providers;
 mod reauthorize;
 #[path = "e2e/residue.rs"]
 mod residue;
+#[path = "e2e/rows.rs"]
+mod rows;
 #[path = "e2e/secrets.rs"]
 mod secrets;
 #[path = "e2e/story.rs"]

@@ -119,6 +119,18 @@ impl GitHub {
         }
     }
 
+    /// Somebody who was added, by login
+    #[must_use]
+    pub fn person(&self, login: &str) -> Option<Person> {
+        let world = self.inner.world();
+        let user = world.user(login)?;
+        Some(Person {
+            id: user.id,
+            login: user.login.clone(),
+            password: user.password.clone(),
+        })
+    }
+
     /// Add an organization without members, and return its id
     pub fn add_org(&self, login: &str, options: OrgOptions) -> u64 {
         let created = self.inner.now();

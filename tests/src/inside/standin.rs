@@ -1,13 +1,23 @@
 //! The stand-in for GitHub from the inside
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bindery_client::Token;
 
 use super::{Inside, Installed, Personal, is_for_tokens};
 use crate::{
-    forge::GitHubForge,
-    github::{Decision, Pat, PatKind},
+    browser::{Browser, Page},
+    forge::{GitHubForge, SHORT},
+    github::{Decision, GitHub, OrgOptions, Pat, PatKind, Role, TokenShape},
 };
+
+impl GitHubForge {
+    /// Does something that hooks are told of, and loses every delivery
+    fn unheard(&self, does: impl FnOnce(&GitHub) -> Result<()>) -> Result<()> {
+        let hooks = self.standin.hooks("octo/hello").len();
+        self.standin.fail_next_deliveries(u32::try_from(hooks)?);
+        does(&self.standin)
+    }
+}
 
 impl Inside for GitHubForge {
     fn hooks_pointing_at(&self, url_prefix: &str) -> usize {
@@ -88,6 +98,53 @@ impl Inside for GitHubForge {
         }
     }
 
+    fn add_person(&mut self, login: &str) {
+        self.standin.add_user(login);
+    }
+
+    async fn agree_as(&mut self, browser: &mut Browser, login: &str, page: Page) -> Result<Page> {
+        let person = self
+            .standin
+            .person(login)
+            .context("there is no such person")?;
+        let agree = Decision::Agree;
+        self.standin.decide(browser, &person, page, agree).await
+    }
+
+    fn whose(&self, token: &str) -> Option<String> {
+        let live = self.standin.live_tokens().into_iter();
+        let mut live = live.filter(|live| !live.refresh);
+        live.find(|live| live.secret == token)
+            .map(|live| live.login)
+    }
+
+    fn shorten(&mut self) -> Result<()> {
+        let access_seconds = i64::try_from(SHORT.as_secs())?;
+        self.set_shape(TokenShape::Expiring { access_seconds })
+    }
+
+    fn rename(&mut self, name: &str) -> Result<()> {
+        self.unheard(|standin| standin.rename("octo/hello", name))
+    }
+
+    fn transfer(&mut self, team: &str) -> Result<()> {
+        self.unheard(|standin| standin.transfer("octo/hello", team))
+    }
+
+    fn add_team(&mut self, login: &str) -> Result<()> {
+        self.standin.add_org(login, OrgOptions::default());
+        self.standin.add_member(login, "octo", Role::Owner)
+    }
+
+    fn leave_team(&mut self, login: &str) -> Result<()> {
+        self.standin.remove_member(login, "octo")
+    }
+
+    fn suspend(&mut self, suspended: bool) -> Result<()> {
+        self.standin.suspend_user("octo", suspended);
+        Ok(())
+    }
+
     async fn enter(&mut self, code: &str) -> Result<()> {
         let octo = self.person().clone();
         let mut browser = self.standin.browser();
@@ -104,5 +161,15 @@ impl Inside for GitHubForge {
             .add_github_app("Binder", "octo", redirect_uri, &permissions)?;
         let installation = self.standin.install(app.app_id, "octo", &[])?;
         Ok(Installed { app, installation })
+    }
+
+    fn activate_app_hook(&mut self, app_id: u64) -> Result<()> {
+        self.standin
+            .activate_app_hook(app_id, &["push", "repository"])
+    }
+
+    fn app_hook_url(&self, app_id: u64) -> Option<String> {
+        let hook = self.standin.app_hook(app_id)?;
+        Some(hook.url).filter(|url| !url.is_empty())
     }
 }

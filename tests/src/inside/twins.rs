@@ -11,13 +11,15 @@ use bindery_twins::{
     gitee::Gitee,
     gitlab::GitLab,
     hooks::Hook,
-    world::NewToken,
+    world::{NewToken, Owner, Role},
 };
 
 use super::{Inside, Personal, is_for_tokens};
 use crate::{
     bitbucket::{BitbucketCloudForge, BitbucketDataCenterForge},
-    forge::{Forge, Kind, TwinForge},
+    browser::{Browser, Page},
+    forge::{Forge, Kind, SHORT, TwinForge},
+    gitea::Decision,
     twin::Served,
 };
 
@@ -226,6 +228,81 @@ impl<F: OnTwin> Inside for F {
                 hooks.remove(id);
             }
         });
+    }
+
+    fn reseed(&mut self, seed: u64) {
+        self.front().with(|twin| twin.state_mut().mint.reseed(seed));
+    }
+
+    fn add_person(&mut self, login: &str) {
+        self.front()
+            .with(|twin| twin.state_mut().world.add_person(login, now_ms()));
+    }
+
+    async fn agree_as(&mut self, browser: &mut Browser, login: &str, page: Page) -> Result<Page> {
+        let agree = Decision::Agree;
+        self.front().decide(browser, login, page, agree).await
+    }
+
+    fn whose(&self, token: &str) -> Option<String> {
+        self.front().with(|twin| {
+            let state = twin.state();
+            let bearer = state.oauth.bearer(token, now_ms()).ok()?;
+            let person = state.world.people.get(&bearer.person)?;
+            Some(person.login.clone())
+        })
+    }
+
+    fn shorten(&mut self) -> Result<()> {
+        let short = u64::try_from(SHORT.as_millis())?;
+        self.front()
+            .with(|twin| twin.state_mut().oauth.rules.access_ms = Some(short));
+        Ok(())
+    }
+
+    fn rename(&mut self, name: &str) -> Result<()> {
+        let hello = self.hello();
+        self.front()
+            .with(|twin| twin.state_mut().world.rename_repository(hello, name));
+        Ok(())
+    }
+
+    fn transfer(&mut self, team: &str) -> Result<()> {
+        let hello = self.hello();
+        self.front().with(|twin| {
+            let world = &mut twin.state_mut().world;
+            let team = world.group(team).context("no such team")?.id;
+            world.transfer_repository(hello, Owner::Group(team));
+            Ok(())
+        })
+    }
+
+    fn add_team(&mut self, login: &str) -> Result<()> {
+        self.front().with(|twin| {
+            let octo = octo(twin).context("no octo")?;
+            let world = &mut twin.state_mut().world;
+            let team = world.add_group(login, None, now_ms());
+            world.join(octo, team, Role::Owner);
+            Ok(())
+        })
+    }
+
+    fn leave_team(&mut self, login: &str) -> Result<()> {
+        self.front().with(|twin| {
+            let octo = octo(twin).context("no octo")?;
+            let world = &mut twin.state_mut().world;
+            let team = world.group(login).context("no such team")?.id;
+            world.leave(octo, team);
+            Ok(())
+        })
+    }
+
+    fn suspend(&mut self, suspended: bool) -> Result<()> {
+        self.front().with(|twin| {
+            let octo = octo(twin).context("no octo")?;
+            twin.state_mut().world.suspend(octo, suspended);
+            Ok(())
+        })
     }
 
     async fn enter(&mut self, code: &str) -> Result<()> {

@@ -45,6 +45,11 @@ impl AppWorld {
             ..Options::default()
         };
         let world = World::with(forge, options).await?;
+        Self::with(world, permissions).await
+    }
+
+    /// Puts an app that is allowed this into a world.
+    pub(crate) async fn with(world: World<GitHubForge>, permissions: &[&str]) -> Result<Self> {
         let github = &world.forge.standin;
         github.add_repo("octo", "other", true, &[("README.md", "other\n")])?;
         let known = world.client.get_host("hosts/forge").await?;

@@ -6,12 +6,21 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use bindery_client::{Error, UnlinkRequest, names::LinkName, proto::v1::observed_state::Stage};
+use bindery_client::{
+    Error, SourceRequest, UnlinkRequest,
+    names::LinkName,
+    proto::v1::{
+        Receipt,
+        cleanup_step::{Kind, Outcome},
+        observed_state::Stage,
+    },
+};
 use bindery_tests::{
     artifacts::artifacts,
     bitbucket::BitbucketCloudForge,
     daemon::Options,
     forge::{Forge, GitHubForge, TwinForge},
+    inside::Inside,
 };
 use bindery_twins::gitlab;
 
@@ -39,22 +48,30 @@ async fn r2_no_step_of_a_graceful_refresh_costs_a_link() -> Result<()> {
     Ok(())
 }
 
-/// O10: a daemon that dies at any step of an unlink goes on with it by itself, to the same receipt.
+/// O10: a daemon that dies at any step of an unlink goes on with it by itself, to the same receipt: the webhook of its source is
+/// gone, and so is the grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn o10_an_unlink_goes_on_after_a_death_at_any_step() -> Result<()> {
-    unlinks(GitHubForge::start(false, None).await?).await
+    let world = mortal(GitHubForge::start(false, None).await?).await?;
+    unlinks(world, by_consent).await
 }
 
 /// O10: as above, at a forge with a revocation endpoint that ends a pair token by token.
 #[tokio::test(flavor = "multi_thread")]
 async fn o10_an_unlink_by_endpoint_goes_on_after_a_death_at_any_step() -> Result<()> {
-    unlinks(TwinForge::<gitlab::GitLab>::start(false).await?).await
+    let world = mortal(TwinForge::<gitlab::GitLab>::start(false).await?).await?;
+    unlinks(world, by_consent).await
 }
 
 /// O10: as above, at a forge where a person does the last step.
 #[tokio::test(flavor = "multi_thread")]
 async fn o10_an_unlink_without_revocation_goes_on_after_a_death_at_any_step() -> Result<()> {
-    unlinks(BitbucketCloudForge::start().await?).await
+    let world = mortal(BitbucketCloudForge::start().await?).await?;
+    unlinks(world, by_consent).await
+}
+
+async fn by_consent<F: Forge>(world: &mut World<F>) -> Result<String> {
+    world.link_with_hooks().await
 }
 
 /// Returns how many links said that a person must act.
@@ -81,11 +98,17 @@ async fn refreshes<F: Forge>(forge: F) -> Result<usize> {
     bail!("a refresh has more than {MOST_STEPS} steps")
 }
 
-async fn unlinks<F: Forge>(forge: F) -> Result<()> {
-    let mut world = mortal(forge).await?;
+async fn unlinks<F: Inside>(
+    mut world: World<F>,
+    links: impl AsyncFn(&mut World<F>) -> Result<String>,
+) -> Result<()> {
+    world.forge.lengthen()?;
     for step in 0..MOST_STEPS {
-        let link = world.link().await?;
+        let link = links(&mut world).await?;
         let token = world.token(&link).await?;
+        let source = SourceRequest::new(&link, "octo/hello");
+        world.client.create_source(source).await?;
+        ensure!(hooks(&world) == 1, "{} hooks", hooks(&world));
         arm(&world, step)?;
         let unlinked = world.client.unlink(UnlinkRequest::new(&link)).await;
         let over = disarm(&mut world, unlinked).await?.is_some();
@@ -101,6 +124,12 @@ async fn unlinks<F: Forge>(forge: F) -> Result<()> {
         }
     }
     bail!("an unlink has more than {MOST_STEPS} steps")
+}
+
+/// How many hooks the forge has that lead to the daemon.
+fn hooks<F: Inside>(world: &World<F>) -> usize {
+    let ours = format!("{}/hooks/", world.daemon.web_url());
+    world.forge.hooks_pointing_at(&ours)
 }
 
 async fn mortal<F: Forge>(forge: F) -> Result<World<F>> {
@@ -120,10 +149,15 @@ fn arm<F>(world: &World<F>, step: u32) -> Result<()> {
     )?)
 }
 
-/// What a call gave that ended before the step came; `None` after a death, from which the daemon has come back.
+/// What a call gave that ended before the step came; `None` after a death, from which the daemon has come back. A step that
+/// somebody else took besides may kill it once the call has ended.
 async fn disarm<F: Forge, T>(world: &mut World<F>, outcome: Result<T, Error>) -> Result<Option<T>> {
     let survived = match outcome {
-        Ok(answer) => Some(answer),
+        Ok(answer) if world.client.get_host("hosts/forge").await.is_ok() => Some(answer),
+        Ok(_) => {
+            world.daemon.ended().await?;
+            None
+        }
         Err(error) => {
             world
                 .daemon
@@ -169,25 +203,22 @@ async fn verdict<F: Forge>(world: &mut World<F>, link: &str) -> Result<Verdict> 
     }
 }
 
-/// The receipt is complete, the link hands out nothing, and the forge does not take its token.
-async fn ends<F: Forge>(world: &mut World<F>, link: &str, token: &str) -> Result<()> {
-    let receipt = link.parse::<LinkName>()?.receipt();
-    let started = Instant::now();
-    while world
-        .client
-        .get_receipt(&receipt)
-        .await?
-        .finish_time
-        .is_none()
-    {
-        ensure!(started.elapsed() < PATIENCE, "the unlink does not go on");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+/// The receipt is complete, the link hands out nothing, and the forge has no hook and does not take its token.
+async fn ends<F: Inside>(world: &mut World<F>, link: &str, token: &str) -> Result<()> {
+    let receipt = ended(world, link).await?;
     let revokes = world.forge.revokes_by_api();
     ensure!(
-        world.client.get_receipt(&receipt).await?.complete == revokes,
-        "the receipt tells something else than what was done"
+        receipt.complete == revokes,
+        "the receipt tells something else than what was done: {receipt:?}"
     );
+    let mut steps = receipt.steps.iter();
+    let hook = steps.find(|step| step.kind() == Kind::DeleteHook && step.subject == "octo/hello");
+    let outcome = hook.context("no word of the hook")?.outcome();
+    ensure!(
+        matches!(outcome, Outcome::Done | Outcome::AlreadyAbsent),
+        "{receipt:?}"
+    );
+    ensure!(hooks(world) == 0, "the hook is left");
     ensure!(
         world.fetch(link).await.is_err(),
         "an unlinked link hands out a token"
@@ -197,4 +228,18 @@ async fn ends<F: Forge>(world: &mut World<F>, link: &str, token: &str) -> Result
         "the token does not stand as the receipt says"
     );
     Ok(())
+}
+
+/// The receipt, once it has ended.
+async fn ended<F: Forge>(world: &World<F>, link: &str) -> Result<Receipt> {
+    let name = link.parse::<LinkName>()?.receipt();
+    let started = Instant::now();
+    loop {
+        let receipt = world.client.get_receipt(&name).await?;
+        if receipt.finish_time.is_some() {
+            return Ok(receipt);
+        }
+        ensure!(started.elapsed() < PATIENCE, "the unlink does not go on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

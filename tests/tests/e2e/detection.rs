@@ -17,6 +17,9 @@ use crate::{
     world::World,
 };
 
+#[path = "detection/rows.rs"]
+mod rows;
+
 /// How long is waited for what the daemon does by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
 

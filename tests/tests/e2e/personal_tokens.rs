@@ -17,6 +17,9 @@ use bindery_twins::{Twin, gitlab::GitLab, world::NewToken};
 
 use crate::{story::clones, world::World};
 
+#[path = "personal_tokens/kinds.rs"]
+mod kinds;
+
 const DAY_MS: u64 = 86_400_000;
 const ROTATE: &str = "/gitlab/api/v4/personal_access_tokens/self/rotate";
 

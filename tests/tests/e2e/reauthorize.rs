@@ -14,6 +14,9 @@ use url::Url;
 
 use crate::world::World;
 
+#[path = "reauthorize/sources.rs"]
+mod sources;
+
 type GitHubWorld = World<GitHubForge>;
 
 /// A link that `octo` is bound to.

@@ -75,6 +75,10 @@ async fn whole<F: Inside>(edition: &str, methods: &[AuthMethodKind], forge: F) -
         let ended = row.ends(method, Ending::Plain).await;
         ended.with_context(|| format!("{method:?}"))?;
     }
+    if methods.contains(&AppInstallation) {
+        let ended = row.ends_by_the_hook_of_an_app().await;
+        ended.context("by the hook of the app")?;
+    }
     Ok(())
 }
 

@@ -144,8 +144,13 @@ async fn looks_around<F: Forge>(world: &World<F>, link: &str) -> Result<()> {
 
 /// `git clone` works with what was handed out.
 pub(crate) fn clones<F: Forge>(world: &World<F>, credential: &Credential) -> Result<()> {
+    clones_from(&world.forge.clone_url(), credential)
+}
+
+/// As [`clones`], another repository with the same file.
+pub(crate) fn clones_from(url: &str, credential: &Credential) -> Result<()> {
     let target = tempfile::tempdir()?;
-    let mut url = url::Url::parse(&world.forge.clone_url())?;
+    let mut url = url::Url::parse(url)?;
     ensure!(
         url.set_username(&credential.git_username).is_ok(),
         "no user name"

@@ -13,6 +13,7 @@ use bindery_tests::{
 };
 use bindery_twins::{gitea::Gitea, gitee::Gitee, gitlab::GitLab};
 
+pub(crate) use self::row::next_second;
 use self::{printed::Line, row::Row, step::Step};
 use crate::world::World;
 
@@ -43,7 +44,7 @@ macro_rules! rows {
         )+
 
         /// Provider and edition of each row.
-        const ROWS: &[(&str, &str)] = &[$((<$forge as Forge>::PLUGIN.name(), $edition)),+];
+        pub(crate) const ROWS: &[(&str, &str)] = &[$((<$forge as Forge>::PLUGIN.name(), $edition)),+];
     };
 }
 

@@ -106,8 +106,19 @@ impl<F: Forge> World<F> {
 
     /// A bound link that may see organizations as well.
     pub(crate) async fn link_with_organizations(&mut self) -> Result<String> {
+        self.link_for(&[Permission::Organizations, Permission::ReadCode])
+            .await
+    }
+
+    /// A bound link that may manage webhooks as well.
+    pub(crate) async fn link_with_hooks(&mut self) -> Result<String> {
+        self.link_for(&[Permission::ReadCode, Permission::Webhooks])
+            .await
+    }
+
+    async fn link_for(&mut self, permissions: &[Permission]) -> Result<String> {
         let request = LinkRequest::oauth("namespaces/acme", "hosts/forge")
-            .permissions([Permission::Organizations, Permission::ReadCode]);
+            .permissions(permissions.iter().copied());
         let created = self.client.create_link(request).await?;
         let told = created.authorization.context("no authorization")?;
         self.person_links(&told.authorization_uri).await?;

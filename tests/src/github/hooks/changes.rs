@@ -17,10 +17,13 @@ impl GitHub {
         self.inner.world().hooks.of(id).cloned().collect()
     }
 
-    /// How many hooks there are, in whatever repository, whose URL begins so
+    /// How many hooks there are, in whatever repository, whose URL begins so; those of apps are in none
     #[must_use]
     pub fn hooks_pointing_at(&self, url_prefix: &str) -> usize {
-        self.inner.world().hooks.pointing_at(url_prefix)
+        let world = self.inner.world();
+        let in_repositories = world.repos.iter().flat_map(|repo| world.hooks.of(repo.id));
+        let ours = in_repositories.filter(|hook| hook.url.starts_with(url_prefix));
+        ours.count()
     }
 
     /// Changes a hook behind everybody's back

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::{
-    ConfirmRequest, DisconnectRequest, LinkRequest, RotationRequest, SourceRequest, UnlinkRequest,
+    AppHookRequest, ConfirmRequest, DisconnectRequest, LinkRequest, RotationRequest, SourceRequest,
+    UnlinkRequest,
     names::LinkName,
     proto::v1::{AuthMethodKind, Host, Permission, Receipt, Source, hook, host},
 };
-use bindery_tests::inside::Inside;
+use bindery_tests::inside::{Inside, Installed};
 
 use super::{
     compare::{has_page, is_true, stays},
@@ -50,9 +51,6 @@ impl<F: Inside> Row<F> {
     /// A link with a source hears of a push, ends, and the receipt is true. Then the person does what is left to them.
     pub(super) async fn ends(&mut self, method: AuthMethodKind, ending: Ending) -> Result<()> {
         let link = self.links(method, ACME).await?;
-        if method == AuthMethodKind::AppInstallation {
-            return self.ends_without_a_source(&link).await;
-        }
         let source = self.connects(&link).await?;
         self.hears(&source.name).await?;
         self.world.token(&link).await?;
@@ -74,11 +72,29 @@ impl<F: Inside> Row<F> {
         Ok(())
     }
 
-    /// An app has one hook of its own for all repositories, which its owner made and keeps: none is made for a source.
-    async fn ends_without_a_source(&self, link: &str) -> Result<()> {
-        self.world.token(link).await?;
-        let receipt = self.unlinks(link).await?;
-        is_true(&self.world.forge, &self.ours, &receipt)
+    /// As [`Row::ends`], plainly, with a source that is served by the hook of the app, which its owner keeps: none is made for
+    /// the source, nothing is said of one, and nothing is heard any more.
+    pub(super) async fn ends_by_the_hook_of_an_app(&mut self) -> Result<()> {
+        let app = self.puts_app_in().await?;
+        self.world.forge.activate_app_hook(app.app.app_id)?;
+        let set_up = AppHookRequest::new("hosts/forge");
+        self.world.client.set_up_app_hook(set_up).await?;
+        let link = self.by_installation(&app, ACME).await?;
+        let request = SourceRequest::new(&link, "octo/hello");
+        let source = self.world.client.create_source(request).await?;
+        let by_app = source.hook.as_ref().is_some_and(|hook| hook.by_app);
+        ensure!(by_app && self.hooks() == 0, "a hook was made: {source:?}");
+        self.hears(&source.name).await?;
+        self.world.token(&link).await?;
+        let receipt = self.unlinks(&link).await?;
+        is_true(&self.world.forge, &self.ours, &receipt)?;
+        let heard = self.world.forge.delivered();
+        self.world.forge.push().await?;
+        ensure!(self.world.forge.delivered() == heard, "it hears on");
+        let kept = self.world.forge.app_hook_url(app.app.app_id);
+        let ours = kept.is_some_and(|url| url.starts_with(&self.ours));
+        ensure!(ours, "the hook of the app is its owner's");
+        Ok(())
     }
 
     /// A bound link, which a person has agreed to, or made a token for.
@@ -92,7 +108,10 @@ impl<F: Inside> Row<F> {
                 let request = LinkRequest::token(namespace, "hosts/forge", &made.token);
                 self.at_once(request.username(made.username)).await
             }
-            AuthMethodKind::AppInstallation => self.by_installation(namespace).await,
+            AuthMethodKind::AppInstallation => {
+                let app = self.puts_app_in().await?;
+                self.by_installation(&app, namespace).await
+            }
             AuthMethodKind::Unspecified => anyhow::bail!("no method"),
         }
     }
@@ -130,12 +149,12 @@ impl<F: Inside> Row<F> {
         }
     }
 
-    /// The host's app takes the place of its OAuth client.
-    async fn by_installation(&mut self, namespace: &str) -> Result<String> {
+    /// The host's app takes the place of its OAuth client, and is installed.
+    async fn puts_app_in(&mut self) -> Result<Installed> {
         let host = self.world.client.get_host("hosts/forge").await?;
         let callback = host.oauth_client.context("no OAuth client")?.redirect_uri;
         let installed = self.world.forge.install(&callback)?;
-        let (app, id) = (installed.app, installed.installation.to_string());
+        let app = &installed.app;
         let update = Host {
             name: "hosts/forge".to_owned(),
             app: Some(host::App {
@@ -153,6 +172,11 @@ impl<F: Inside> Row<F> {
         };
         let mask = ["app", "oauth_client"];
         self.world.client.update_host(update, mask).await?;
+        Ok(installed)
+    }
+
+    async fn by_installation(&self, app: &Installed, namespace: &str) -> Result<String> {
+        let id = app.installation.to_string();
         let request = LinkRequest::app_installation(namespace, "hosts/forge", Some(&id));
         self.at_once(request).await
     }

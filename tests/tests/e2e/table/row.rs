@@ -173,7 +173,7 @@ impl<F: Forge> Row<F> {
 }
 
 /// Waits for the next second: Gitea's tokens of one grant that were made in the same one are the same.
-pub(super) async fn next_second() {
+pub(crate) async fn next_second() {
     let started = Timestamp::now().as_second();
     while Timestamp::now().as_second() <= started {
         tokio::time::sleep(Duration::from_millis(10)).await;
