@@ -21,6 +21,7 @@ pub mod receiver;
 mod repositories;
 pub mod sender;
 mod serve;
+pub mod sources;
 pub mod twin;
 pub mod volley;
 

@@ -1,9 +1,8 @@
 //! Every recording and every description is read by a test: none lies there for nothing.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::Path};
+
+use bindery_tests::sources::{self, read, root};
 
 /// Folders that a test reads whole, whatever is in them: the folder, the test's source, and the words that read it.
 const WHOLE: [(&str, &str, &str); 15] = [
@@ -90,9 +89,6 @@ const REFERRED: [(&str, &str); 1] = [(
     "gitlab/openapi/schema.branch.json",
 )];
 
-/// Where tests are that name a file.
-const SOURCES: [&str; 4] = ["daemon", "plugins", "client-sdk", "tests"];
-
 /// What no test has to read.
 const PROSE: &str = "README.md";
 
@@ -105,7 +101,7 @@ fn every_file_is_read_by_a_test() {
     };
     let files = files(Path::new(&corpus), "");
     assert!(files.len() > 200, "{} files", files.len());
-    let sources = sources();
+    let sources = texts();
     let unread: Vec<_> = files
         .iter()
         .filter(|file| !file.ends_with(PROSE) && !read_whole(file))
@@ -118,13 +114,11 @@ fn every_file_is_read_by_a_test() {
 #[test]
 fn folders_are_read_where_it_is_said() {
     for (folder, source, words) in WHOLE {
-        let text = fs::read_to_string(root().join(source)).expect("source");
-        assert!(text.contains(words), "{source} does not read {folder}");
+        assert!(
+            read(source).contains(words),
+            "{source} does not read {folder}"
+        );
     }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// All files below a folder, by their path in it.
@@ -170,26 +164,14 @@ fn named(file: &str, sources: &[String]) -> bool {
 }
 
 /// The text of all sources but this one.
-fn sources() -> Vec<String> {
-    let paths = SOURCES.iter().flat_map(|folder| rust(&root().join(folder)));
-    paths
-        .filter(|path| !path.ends_with("tests/tests/corpus.rs"))
-        .map(|path| fs::read_to_string(path).expect("source"))
-        .collect()
-}
-
-fn rust(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder of the repository") {
-        let path = entry.expect("an entry").path();
-        let skipped = ["target", "node_modules"]
-            .iter()
-            .any(|name| path.ends_with(name));
-        if path.is_dir() && !skipped {
-            found.extend(rust(&path));
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            found.push(path);
-        }
+fn texts() -> Vec<String> {
+    let mut texts = Vec::new();
+    for folder in sources::FOLDERS {
+        sources::each(&root().join(folder), &mut |path, text| {
+            if !path.ends_with("tests/tests/corpus.rs") {
+                texts.push(text.to_owned());
+            }
+        });
     }
-    found
+    texts
 }

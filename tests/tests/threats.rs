@@ -1,10 +1,8 @@
 //! The threat model is true: every row names tests that exist, or a risk that is accepted in the open.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
+
+use bindery_tests::sources::{self, functions, named, read, root};
 
 /// Every threat that the project knows, by the letter of its table and how many rows that has.
 const THREATS: [(&str, usize); 10] = [
@@ -75,7 +73,7 @@ const COMPARED: &[(&str, &str)] = &[
 #[test]
 fn l6_secrets_are_not_compared_with_equals() {
     let mut found = Vec::new();
-    each_source(&root().join("daemon"), &mut |path, text| {
+    sources::each(&root().join("daemon"), &mut |path, text| {
         let name = path
             .strip_prefix(root())
             .expect("below the root")
@@ -96,14 +94,6 @@ fn l6_secrets_are_not_compared_with_equals() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn read(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
 fn row<'a>(model: &'a str, id: &str) -> Option<&'a str> {
     let start = format!("| {id} |");
     model.lines().find(|line| line.starts_with(&start))
@@ -115,46 +105,8 @@ fn row_of_policy(policy: &str, id: &str) -> bool {
         .any(|line| line.starts_with(&format!("| {id} |")))
 }
 
-/// The names in the last column of a row: lower case with underscores, in backticks.
+/// The names in the last column of a row.
 fn tests(line: &str) -> Vec<&str> {
-    let Some((_, column)) = line.trim_end_matches(" |").rsplit_once(" | ") else {
-        return Vec::new();
-    };
-    let quoted = column.split('`').skip(1).step_by(2);
-    let is_name = |text: &&str| {
-        text.contains('_')
-            && text
-                .bytes()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
-    };
-    quoted.filter(is_name).collect()
-}
-
-fn functions() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for folder in ["daemon", "plugins", "client-sdk", "tests", "proto"] {
-        each_source(&root().join(folder), &mut |_, text| {
-            let found = text
-                .lines()
-                .filter_map(|line| line.trim_start().split_once("fn "));
-            let name = |rest: &str| rest.split('(').next().map(str::to_owned);
-            names.extend(found.filter_map(|(_, rest)| name(rest)));
-        });
-    }
-    names
-}
-
-/// Every Rust source below `folder`.
-fn each_source(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
-    for entry in fs::read_dir(folder).expect("a folder of the repository") {
-        let path = entry.expect("an entry").path();
-        let skipped = ["target", "node_modules"]
-            .iter()
-            .any(|name| path.ends_with(name));
-        if path.is_dir() && !skipped {
-            each_source(&path, look);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            look(&path, &fs::read_to_string(&path).expect("source"));
-        }
-    }
+    let cells = line.trim_end_matches(" |").rsplit_once(" | ");
+    cells.map_or_else(Vec::new, |(_, column)| named(column))
 }

@@ -101,7 +101,7 @@ fn errors_have_their_code() {
 
 /// Nothing is asked, nothing is claimed: a person is sent to the page.
 #[test]
-fn a_revocation_is_said_to_be_impossible() {
+fn trap_7_a_revocation_is_said_to_be_impossible() {
     for whole_grant in [true, false] {
         let run = driver().run(v1::Revoke { whole_grant });
         assert_eq!(

@@ -66,6 +66,19 @@ fn trap_1_1_an_undocumented_rotation_is_taken_as_the_strict_one() {
     assert!(!revocation.oauth && !revocation.access_token);
 }
 
+/// Section 6: a refresh is documented without the client's secret. It goes along, in the body, where the server takes it for
+/// every other grant: one way for all.
+#[test]
+fn trap_6_a_refresh_takes_the_secret_in_the_body() {
+    let description = testing::description::<Gitee>();
+    let oauth = &description.auth_methods[0];
+    assert_eq!(oauth.kind(), v1::AuthKind::OauthCode);
+    assert_eq!(
+        oauth.client_authentication(),
+        v1::ClientAuthentication::Body
+    );
+}
+
 /// Section 6: each permission asks for the narrowest scope that there is, and none covers another.
 #[test]
 fn a_permission_asks_for_its_scope() {

@@ -56,7 +56,7 @@ mod tests {
 
     /// The examples of GitHub's documentation, and what looks like them and isn't
     #[test]
-    fn redirects_match_as_documented() {
+    fn trap_2_redirects_match_as_documented() {
         let one = ["http://example.com/path"];
         for good in [
             "http://example.com/path",

@@ -4,14 +4,18 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use bindery_client::{Error, RepositoryQuery, proto::v1::observed_state::Stage};
+use anyhow::{Context, Result, ensure};
+use bindery_client::{
+    Error, LinkRequest, RepositoryQuery, SourceRequest,
+    proto::v1::{Permission, observed_state::Stage},
+};
 use bindery_tests::forge::{Forge, TwinForge};
 use bindery_twins::{
     Twin,
     gitlab::GitLab,
     knobs::{Fault, ReplicaLag},
     oauth::{Refreshing, Reuse, Rotation, Rules, Shape},
+    world::{Owner, Role},
 };
 
 use crate::{story::clones, world::World};
@@ -267,5 +271,58 @@ async fn trap_1_12_refused_right_after_a_refresh() -> Result<()> {
         stage(&world, &link).await? == Some(Stage::Bound),
         "the link is given up"
     );
+    Ok(())
+}
+
+/// A webhook that is forbidden, said not to be there: no source comes of it and no hook stays, and with the right it works.
+#[tokio::test(flavor = "multi_thread")]
+async fn trap_2_a_forbidden_hook_said_as_absent_makes_no_source() -> Result<()> {
+    let forge = GitLabForge::start(false).await?;
+    let (octo, acme) = forge.served.with(|twin| {
+        let world = &mut twin.state_mut().world;
+        let octo = world.person("octo").map(|person| person.id);
+        (octo, world.add_group("acme", None, 1_790_000_000_000))
+    });
+    let octo = octo.context("nobody")?;
+    let join = |forge: &GitLabForge, role| {
+        forge
+            .served
+            .with(|twin| twin.state_mut().world.join(octo, acme, role));
+    };
+    join(&forge, Role::Read);
+    let files = [("README.md", "hello\n")];
+    let owner = Owner::Group(acme);
+    let api = forge.served.add_repository(owner, "api", &files)?;
+    let mut world = World::new(forge).await?;
+    let request = LinkRequest::oauth("namespaces/acme", "hosts/forge")
+        .permissions([Permission::ReadCode, Permission::Webhooks]);
+    let created = world.client.create_link(request).await?;
+    let uri = created.authorization.context("no page")?.authorization_uri;
+    world.person_links(&uri).await?;
+    let link = created.link.context("no link")?.name;
+    world
+        .forge
+        .served
+        .with(|twin| twin.state_mut().knobs.hides_forbidden = true);
+    let hooks = |world: &World<GitLabForge>| {
+        let count = |twin: &mut GitLab| twin.state().hooks.of(api).count();
+        world.forge.served.with(count)
+    };
+    let refused = world
+        .client
+        .create_source(SourceRequest::new(&link, "acme/api"))
+        .await;
+    ensure!(refused.is_err(), "a source without a hook: {refused:?}");
+    ensure!(hooks(&world) == 0, "a hook stays");
+    ensure!(
+        stage(&world, &link).await? == Some(Stage::Bound),
+        "the link is given up: {refused:?}"
+    );
+    join(&world.forge, Role::Admin);
+    world
+        .client
+        .create_source(SourceRequest::new(&link, "acme/api"))
+        .await?;
+    ensure!(hooks(&world) == 1, "no hook");
     Ok(())
 }

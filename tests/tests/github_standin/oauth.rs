@@ -136,7 +136,7 @@ async fn refusals_are_worded_as_documented() -> anyhow::Result<()> {
 
 /// Without an `Accept` header the answer is a form
 #[tokio::test]
-async fn the_token_endpoint_answers_a_form_unless_asked() -> anyhow::Result<()> {
+async fn trap_2_the_token_endpoint_answers_a_form_unless_asked() -> anyhow::Result<()> {
     let scene = Scene::start(Options::default()).await?;
     let url = scene
         .github

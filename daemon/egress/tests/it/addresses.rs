@@ -238,7 +238,7 @@ fn host(web: &str, network: HostNetwork) -> Host {
 
 /// The port policy of the reference registry, and the operator's additions.
 #[test]
-fn admit_judges_ports() {
+fn trap_0_ports_have_gaps() {
     let egress = egress();
     let admit = |url: &str, extra: &[u16]| {
         let network = HostNetwork {

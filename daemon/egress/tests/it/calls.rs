@@ -342,3 +342,27 @@ async fn slow_connections_are_not_now() {
         matches!(outcome, TokenOutcome::NotNow(Problem { reason, .. }) if reason == unreachable)
     );
 }
+
+/// PROVIDERS 3: GitLab asks for the redirect URI in a refresh as well. It is in the form where it is told, and not where it is
+/// not.
+#[tokio::test]
+async fn trap_3_a_refresh_names_its_redirect_uri() {
+    let server = Server::http(|_| json(200, r#"{"access_token":"a"}"#)).await;
+    let token = Secret::new("OLDREFRESHTOKEN".to_owned());
+    for redirect_uri in [Some("https://bindery.example/oauth/x/callback"), None] {
+        let grant = TokenGrant::Refresh {
+            refresh_token: &token,
+            redirect_uri,
+        };
+        let (endpoint, network) = (server.url("/token"), loopback());
+        let outcome = call(&egress(), &endpoint, &method(), &["key"], grant, &network).await;
+        assert!(matches!(outcome, TokenOutcome::Granted(_)), "{outcome:?}");
+        let seen = server.seen().pop().expect("a request");
+        let mut fields = form_urlencoded::parse(&seen.body);
+        let told = fields.find(|(name, _)| name == "redirect_uri");
+        assert_eq!(
+            told.map(|(_, value)| value.into_owned()).as_deref(),
+            redirect_uri
+        );
+    }
+}

@@ -42,7 +42,7 @@ async fn answered(status: u16, body: &'static str) -> RevokeOutcome {
 /// GitLab: an unknown token is answered 200 with an empty object, and is done. Servers that say it with an error mean the
 /// same.
 #[tokio::test]
-async fn an_unknown_token_is_done() {
+async fn trap_3_an_unknown_token_is_done() {
     for (status, body) in [
         (200, "{}"),
         (200, ""),

@@ -142,7 +142,7 @@ const FORM: (&str, &str) = (
 
 /// Every shape of a granted token that GitHub and Gitea (and the standard) have.
 #[tokio::test]
-async fn granted() {
+async fn trap_2_token_replies_have_many_shapes() {
     let cases = [
         (
             github(),

@@ -192,3 +192,20 @@ fn w1_schemes_are_those_that_signatures_were_verified_with() {
     use testing::schemes::{described, known};
     assert_eq!(described::<Bitbucket>(), known("bitbucket"));
 }
+
+/// P4: app passwords are gone. No kind of token is one: what goes with a name is an API token, and goes with the e-mail.
+#[test]
+fn trap_4_there_are_no_app_passwords() {
+    let cloud = cloud_edition();
+    let with_a_name = cloud.token_kinds.iter().filter(|kind| kind.needs_username);
+    let names: Vec<_> = with_a_name.map(|kind| kind.name.as_str()).collect();
+    assert_eq!(names, ["api_token"]);
+    let password = kind_of(&cloud, "ATBBxFfGF0", AuthKind::AccessToken).unwrap();
+    assert_eq!(password.name, "access_token");
+    let links = [
+        &cloud.auth_methods[1].help_uri,
+        &cloud.revocation.unwrap().access_token_page,
+    ]
+    .map(|uri| uri.contains("app-password"));
+    assert_eq!(links, [false; 2]);
+}

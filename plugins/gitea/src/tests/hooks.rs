@@ -200,7 +200,7 @@ fn a_renamed_repository_is_found() {
 
 /// What differs from a hook of ours is named, whatever a person changed; Forgejo's own type is as good.
 #[test]
-fn deviations_are_named() {
+fn trap_7_deviations_are_named() {
     let changed = |from: &str, to: &str| {
         let reply = hooks(&[hook(1, URL).replace(from, to)]);
         let run = on(found(), "GET", LIST, reply).run(list());
@@ -287,4 +287,14 @@ fn trap_7_a_signature_is_bare_hex() {
 fn w1_schemes_are_those_that_signatures_were_verified_with() {
     use testing::schemes::{described, known};
     assert_eq!(described::<Gitea>(), known("gitea"));
+}
+
+/// Section 7: a type of hook that the server does not know is a 422, which is the request's fault and not a missing right. The
+/// type that is asked for is the one that every server knows.
+#[test]
+fn trap_7_an_unknown_type_is_refused() {
+    let refused = Reply::json(422, r#"{"message":"Invalid hook type: gitea2"}"#);
+    let run = on(found(), "POST", "/repos/acme/api/hooks", refused).run(create());
+    assert_eq!(run.failure().code(), Code::InvalidArgument);
+    assert!(run.requests[1].body.starts_with(r#"{"type":"gitea","#));
 }

@@ -86,7 +86,7 @@ fn a_public_only_token_is_alive() {
 
 /// Lists that a `public-only` token gets are shorter without a word of the server: they are marked as partial.
 #[test]
-fn a_public_only_token_has_partial_lists() {
+fn trap_7_a_public_only_token_has_partial_lists() {
     let public_only = |scopes: &[&str]| {
         driver().credential(v1::Credential {
             scopes: scopes.iter().map(|&one| one.to_owned()).collect(),

@@ -59,7 +59,7 @@ fn errors_have_their_code() {
 
 /// A used-up limit says when it ends; a secondary one is waited for at least a minute if it does not say.
 #[test]
-fn limits_are_waited_for() {
+fn trap_2_limits_are_waited_for() {
     let reset = (NOW + 90).to_string();
     let primary = |status| {
         Reply::json(status, r#"{"message":"API rate limit exceeded"}"#)
@@ -120,7 +120,7 @@ fn a_missing_scope_is_named() {
 
 /// Scopes and expiry are told by classic tokens only; an empty list is told too; a refused token is not alive.
 #[test]
-fn a_token_is_inspected() {
+fn trap_2_an_expiry_has_its_own_format() {
     let inspect = |reply| {
         driver()
             .on("GET", &api("/user"), reply)
@@ -166,7 +166,7 @@ fn a_token_is_inspected() {
 
 /// A used-up limit does not make a token dead.
 #[test]
-fn a_limit_kills_no_token() {
+fn trap_2_a_limit_kills_no_token() {
     let reply = Reply::status(403).header("retry-after", "5");
     let run = driver()
         .on("GET", &api("/user"), reply)

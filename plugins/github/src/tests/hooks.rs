@@ -350,3 +350,12 @@ fn w1_schemes_are_those_that_signatures_were_verified_with() {
     use testing::schemes::{described, known};
     assert_eq!(described::<GitHub>(), known("github"));
 }
+
+/// Trap 1.10: a secret is told as stars. They are no secret and no sign that it is another one, and nobody gets to see them.
+#[test]
+fn trap_1_10_stars_are_no_secret() {
+    let told = facts(|_| {});
+    assert!(told.deviations.is_empty());
+    assert_eq!(told.scheme, "hmac-sha256");
+    assert!(!format!("{told:?}").contains("****"));
+}

@@ -103,3 +103,23 @@ fn another_event_says_nothing() {
         assert!(parse(event, &body).happenings.is_empty());
     }
 }
+
+/// Section 3: a template replaces a body whole. Such a body is not understood, and nothing is made of half a push.
+#[test]
+fn trap_3_a_body_of_a_template_says_nothing() {
+    let mut half = push("refs/heads/main", A, B, B.into());
+    half.as_object_mut().expect("members").remove("ref");
+    for body in [
+        json!({}),
+        json!([]),
+        json!({"text": "refs/heads/main"}),
+        half,
+    ] {
+        let run = driver().run(v1::ParseDelivery {
+            event: "Push Hook".to_owned(),
+            headers: Vec::new(),
+            body: body.to_string().into_bytes(),
+        });
+        assert_eq!(run.failure().code(), Code::MalformedResponse, "{body}");
+    }
+}

@@ -53,7 +53,7 @@ fn trap_1_1_a_refresh_rotates_always_and_reuse_is_fatal() {
 /// PROVIDERS 3, prefixes: the server chooses them and newer tokens hold dots, so what a person hands over is an access token
 /// unless it is known as something else.
 #[test]
-fn a_token_is_told_by_how_it_came() {
+fn trap_3_prefixes_are_the_servers() {
     for token in [
         "glpat-x9y8z7",
         "glpat-abc.01.0a1b2c3d4",

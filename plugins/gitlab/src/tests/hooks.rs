@@ -163,7 +163,7 @@ fn trap_3_a_disabled_hook_is_told() {
 
 /// What differs from our own hooks is named, the body that a template replaces as well; what is not told is no difference.
 #[test]
-fn deviations_are_named() {
+fn trap_3_deviations_are_named() {
     let deviations = |more| facts(more).deviations;
     assert!(deviations(json!({})).is_empty());
     let none: Vec<String> = Vec::new();
@@ -377,4 +377,16 @@ fn trap_3_webhooks_are_described() {
 fn w1_schemes_are_those_that_signatures_were_verified_with() {
     use testing::schemes::{described, known};
     assert_eq!(described::<GitLab>(), known("gitlab"));
+}
+
+/// Trap 1.10: an old server tells nothing of a hook's token. That is not taken for a hook without one, nor for a kind of it.
+#[test]
+fn trap_1_10_a_token_is_not_told_back() {
+    let told = facts(json!({}));
+    assert!(told.deviations.is_empty());
+    assert_eq!(told.scheme, "");
+    assert_eq!(
+        facts(json!({"token_present": false})).deviations,
+        ["secret"]
+    );
 }

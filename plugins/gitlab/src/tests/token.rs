@@ -200,7 +200,7 @@ fn a_failed_rotation_says_what_happened() {
 
 /// A token ends itself with any scope. Only what GitLab confirms counts as done.
 #[test]
-fn a_token_ends_itself() {
+fn trap_3_a_token_ends_itself() {
     let revoke = |reply| {
         by_token()
             .on("DELETE", &api(SELF), reply)
@@ -239,7 +239,7 @@ fn a_token_ends_itself() {
 
 /// What came by OAuth ends at the revocation endpoint, which is the daemon's: nothing is sent, and the page is named.
 #[test]
-fn a_grant_ends_on_its_page() {
+fn trap_3_no_call_ends_a_whole_authorization() {
     let run = driver().run(v1::Revoke { whole_grant: true });
     assert_eq!(run.revocation().outcome(), Outcome::Impossible);
     assert_eq!(

@@ -94,7 +94,7 @@ fn the_clock_is_ahead() {
 
 /// What is forbidden may be said not to be there.
 #[test]
-fn not_found_instead_of_forbidden() {
+fn trap_2_not_found_instead_of_forbidden() {
     let mut scene = Scene::new();
     let pair = scene.link(START);
     let octo = scene.octo;

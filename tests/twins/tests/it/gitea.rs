@@ -181,7 +181,7 @@ fn scopes_narrow_only_where_there_are_some() {
 
 /// A token with `public-only` gets shorter lists, and a refusal only where it asks for the private thing itself.
 #[test]
-fn public_only_shortens_lists_silently() {
+fn trap_7_public_only_shortens_lists_silently() {
     let mut scene = Scene::new(false);
     let token = scene.personal(&["read:repository", "public-only"]);
     let list = scene.api(&token, "/user/repos", START);

@@ -3,6 +3,7 @@
 use bindery_twins::{
     Git, GitRequest, Twin,
     http::Request,
+    oauth::Consent,
     time::{self, DAY},
     world::{NewToken, Owner},
 };
@@ -57,6 +58,43 @@ fn trap_3_revocation_kills_the_pair() {
     }
     assert!(!scene.takes(&pair.access, START));
     assert_eq!(scene.refresh(&pair.refresh, START).status, 400);
+}
+
+/// A wrong verifier is refused and does not use the code up: with the right one it is still good.
+#[test]
+fn trap_3_a_wrong_verifier_keeps_the_code() {
+    // RFC 7636, appendix B.
+    let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    let mut scene = Scene::new();
+    let (client, person) = (scene.client.clone(), scene.octo);
+    let (server, mut cx) = scene.twin.state_mut().oauth(START);
+    let code = server.consent(
+        &mut cx,
+        &Consent {
+            client: &client.id,
+            person,
+            redirect_uri: REDIRECT,
+            scopes: &client.scopes,
+            challenge: Some(challenge),
+        },
+    );
+    let mut exchange = |verifier: &str| {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("redirect_uri", REDIRECT),
+            ("code_verifier", verifier),
+        ];
+        let answer = scene.token(&fields, START);
+        (
+            answer.status,
+            answer.value()["error"].as_str().map(str::to_owned),
+        )
+    };
+    assert_eq!(exchange("wrong"), (400, Some("invalid_grant".to_owned())));
+    assert_eq!(exchange(verifier), (200, None));
+    assert_eq!(exchange(verifier).0, 400);
 }
 
 /// A personal token ends at 00:00 UTC of its date, whatever time it was made.

@@ -209,3 +209,17 @@ fn trap_1_5_the_old_header_holds_a_sha_256() {
         );
     }
 }
+
+/// Section 4: a hook needs the scope of each of its events besides its own, and the refusal names which one is missing.
+#[test]
+fn trap_4_a_hook_needs_the_scope_of_its_events() {
+    let refused = json!({"type": "error", "error": {
+        "message": "Your credentials lack one or more required privilege scopes.",
+        "detail": {"required": ["webhook", "repository"], "granted": ["webhook"]},
+    }});
+    let run = on_repository()
+        .on("POST", &api(HOOKS), Reply::json(403, refused))
+        .run(create("hmac-sha256"));
+    assert_eq!(run.failure().code(), Code::ScopeMissing);
+    assert_eq!(run.failure().missing_scopes, ["repository"]);
+}

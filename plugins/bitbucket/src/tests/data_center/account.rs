@@ -195,7 +195,7 @@ fn a_token_is_alive_or_not() {
 
 /// An HTTP access token can't delete itself, and none is deleted by guess: the page is named.
 #[test]
-fn a_token_that_cannot_delete_itself_is_a_page() {
+fn trap_5_a_token_that_cannot_delete_itself_is_a_page() {
     let oauth = v1::Credential {
         auth_kind: v1::AuthKind::OauthCode.into(),
         ..v1::Credential::default()
