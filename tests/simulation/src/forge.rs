@@ -116,6 +116,15 @@ impl Forge {
     /// A person consents, and the code is exchanged: the first pair of a link.
     pub(crate) fn first_pair(&mut self, now_ms: u64) -> Tokens {
         let redirect_uri = "https://bindery.example/callback";
+        let code = self.consent(redirect_uri, now_ms);
+        match self.exchange(&code, redirect_uri, now_ms) {
+            TokenOutcome::Granted(tokens) => tokens,
+            other => panic!("the first code is refused: {other:?}"),
+        }
+    }
+
+    /// A person consents: the code that they come back with.
+    pub(crate) fn consent(&mut self, redirect_uri: &str, now_ms: u64) -> String {
         let (client, person) = (self.client.clone(), self.person);
         let (oauth, mut cx) = self.state.oauth(now_ms);
         let consent = Consent {
@@ -125,15 +134,34 @@ impl Forge {
             scopes: &client.scopes,
             challenge: None,
         };
-        let code = oauth.consent(&mut cx, &consent);
+        oauth.consent(&mut cx, &consent)
+    }
+
+    /// Gives tokens for a code, unless something goes wrong.
+    fn exchange(&mut self, code: &str, redirect_uri: &str, now_ms: u64) -> TokenOutcome {
         let fields = [
             ("grant_type", "authorization_code"),
-            ("code", code.as_str()),
+            ("code", code),
             ("redirect_uri", redirect_uri),
         ];
-        match parsed(&self.token(&fields, now_ms), &[]) {
-            TokenOutcome::Granted(tokens) => tokens,
-            other => panic!("the first code is refused: {other:?}"),
+        self.asked(&fields, &[], now_ms)
+    }
+
+    /// Ends a token, and its pair.
+    fn end(&mut self, token: &str, now_ms: u64) -> RevokeOutcome {
+        if now_ms < self.away_until {
+            return RevokeOutcome::Failed(problem(Reason::HostUnreachable));
+        }
+        let client = &self.client;
+        let fields = [
+            ("token", token),
+            ("client_id", client.id.as_str()),
+            ("client_secret", client.secrets[0].as_str()),
+        ];
+        let (oauth, _) = self.state.oauth(now_ms);
+        match oauth.revoke(&Request::form("/revoke", &fields)) {
+            Some(answer) if answer.status == 200 => RevokeOutcome::Done,
+            _ => RevokeOutcome::Failed(problem(Reason::ProviderUnsupported)),
         }
     }
 
@@ -195,17 +223,22 @@ impl Forge {
     }
 
     fn refresh(&mut self, refresh_token: &str, dead: &[String], now_ms: u64) -> TokenOutcome {
-        if now_ms < self.away_until {
-            return TokenOutcome::NotNow(problem(Reason::HostUnreachable));
-        }
         let fields = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token),
         ];
+        self.asked(&fields, dead, now_ms)
+    }
+
+    /// The token endpoint, with what goes wrong with it.
+    fn asked(&mut self, fields: &[(&str, &str)], dead: &[String], now_ms: u64) -> TokenOutcome {
+        if now_ms < self.away_until {
+            return TokenOutcome::NotNow(problem(Reason::HostUnreachable));
+        }
         match self.fault.take() {
-            None => parsed(&self.token(&fields, now_ms), dead),
+            None => parsed(&self.token(fields, now_ms), dead),
             Some(Fault::ReplyLost | Fault::Garbage) => {
-                self.token(&fields, now_ms);
+                self.token(fields, now_ms);
                 TokenOutcome::Lost(problem(Reason::HostAnswerUnusable))
             }
             Some(Fault::RequestLost) => TokenOutcome::Lost(problem(Reason::HostUnreachable)),
@@ -293,25 +326,38 @@ impl Egress for Reached {
     fn token<'a>(&'a self, call: TokenCall<'a>) -> BoxFuture<'a, TokenReply> {
         Box::pin(async move {
             self.fate.step().await;
-            let TokenGrant::Refresh { refresh_token, .. } = &call.grant else {
-                return TokenOutcome::NotNow(problem(Reason::ProviderUnsupported)).into();
-            };
             let dead = &call.method.dead_grant_errors;
-            let outcome = self.forges.with(Self::name(call.endpoint), |forge, now| {
-                forge.refresh(refresh_token.expose(), dead, now)
-            });
+            let outcome =
+                self.forges
+                    .with(Self::name(call.endpoint), |forge, now| match &call.grant {
+                        TokenGrant::Refresh { refresh_token, .. } => {
+                            forge.refresh(refresh_token.expose(), dead, now)
+                        }
+                        TokenGrant::Code {
+                            code, redirect_uri, ..
+                        } => forge.exchange(code.expose(), redirect_uri, now),
+                        TokenGrant::Device { .. } => {
+                            TokenOutcome::NotNow(problem(Reason::ProviderUnsupported))
+                        }
+                    });
             self.fate.step().await;
             outcome.into()
         })
     }
 
-    /// Nothing is unlinked in a run.
-    fn revoke<'a>(&'a self, _: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
-        let failed = RevokeOutcome::Failed(problem(Reason::ProviderUnsupported));
-        Box::pin(std::future::ready(failed))
+    /// A death after it leaves the token ended, and nobody who knows.
+    fn revoke<'a>(&'a self, call: RevokeCall<'a>) -> BoxFuture<'a, RevokeOutcome> {
+        Box::pin(async move {
+            self.fate.step().await;
+            let outcome = self.forges.with(Self::name(call.endpoint), |forge, now| {
+                forge.end(call.token.expose(), now)
+            });
+            self.fate.step().await;
+            outcome
+        })
     }
 
-    /// Nothing is linked in a run.
+    /// No link of a run is made by a device.
     fn authorize_device<'a>(
         &'a self,
         _: DeviceCall<'a>,

@@ -19,6 +19,10 @@ pub struct History {
     pub jumps: u64,
     /// Links whose grant a person has revoked.
     pub revoked: u64,
+    /// Links that a person has authorized anew.
+    pub reauthorized: u64,
+    /// Links that were unlinked in the end.
+    pub unlinked: u64,
     /// Links that said in the end that a refresh token was lost.
     pub stated: u64,
     /// Links that worked in the end.
@@ -35,6 +39,8 @@ impl History {
         self.outages += other.outages;
         self.jumps += other.jumps;
         self.revoked += other.revoked;
+        self.reauthorized += other.reauthorized;
+        self.unlinked += other.unlinked;
         self.stated += other.stated;
         self.works += other.works;
     }
@@ -45,7 +51,7 @@ impl fmt::Display for History {
         write!(
             f,
             "{} link-days, {} refreshes, {} deaths, {} lost replies, {} outages, {} clock jumps; in the end {} links work, \
-             {} say that a pair was lost, {} were revoked by people",
+             {} say that a pair was lost, {} are unlinked; {} were revoked by people, {} authorized anew",
             self.link_days,
             self.refreshes,
             self.deaths,
@@ -54,7 +60,9 @@ impl fmt::Display for History {
             self.jumps,
             self.works,
             self.stated,
+            self.unlinked,
             self.revoked,
+            self.reauthorized,
         )
     }
 }

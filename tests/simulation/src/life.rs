@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bindery_core::{
-    link::{Cause, Link, Stage},
+    link::{Cause, Stage},
     problem::Reason,
 };
 use bindery_engine::{
@@ -35,16 +35,16 @@ const START: u64 = 1_767_225_600_000;
 const TRAIL: usize = 40;
 
 /// One run.
-struct Run {
+pub(crate) struct Run {
     seed: u64,
-    random: Random,
-    disk: Arc<Disk>,
-    forges: Arc<Forges>,
+    pub(crate) random: Random,
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) forges: Arc<Forges>,
     clock: Arc<VirtualClock>,
     plugins: Arc<Plugins>,
-    links: Vec<Known>,
+    pub(crate) links: Vec<Known>,
     end_ms: u64,
-    history: History,
+    pub(crate) history: History,
     trail: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ enum End {
     Over,
 }
 
-/// Runs one seed: a month or three of links at every kind of forge.
+/// Runs one seed: weeks, and of each sixteenth seed months, of links at every kind of forge.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ impl Run {
         let forges = Arc::new(Forges::new(kinds, random.next(), START));
         let disk = Arc::new(Disk::default());
         let links = bind(&disk, &forges, kinds);
-        let days = 10 + random.below(50);
+        let days = days(seed, &mut random);
         Self {
             seed,
             random,
@@ -115,7 +115,7 @@ impl Run {
         self.history
     }
 
-    fn note(&mut self, what: impl Into<String>) {
+    pub(crate) fn note(&mut self, what: impl Into<String>) {
         let minutes = (self.forges.now_ms() - START) / MINUTE;
         self.trail.push(format!(
             "day {} {:02}:{:02} {}",
@@ -182,7 +182,7 @@ impl Run {
         let done = match self.random.below(20) {
             0..=9 => self.fetch(engine, fate, at).await?,
             10..=12 => self.check(engine, fate, at).await,
-            13 => self.toggle(engine, fate, at).await,
+            13 => self.person(engine, fate, at).await,
             _ => fate.or_death(by_itself(engine)).await,
         };
         self.judge()?;
@@ -315,39 +315,27 @@ impl Run {
         Some(())
     }
 
-    async fn toggle(&mut self, engine: &Engine, fate: &Fate, at: usize) -> Option<()> {
-        let (known, acme) = (self.links[at].clone(), namespace());
-        let _ = if self.disabled(&known) {
-            fate.or_death(engine.enable_link(&acme, &known.id, "", "uid:1", None, None))
-                .await?
-        } else {
-            let work = engine.disable_link(&acme, &known.id, "", "uid:1", None, None);
-            fate.or_death(work).await?
-        };
-        Some(())
-    }
-
     /// As the disk has it: a daemon that dies may have written it without an answer.
-    fn disabled(&self, known: &Known) -> bool {
-        let (link, ..) = stored(&self.disk, known);
+    pub(crate) fn disabled(&self, known: &Known) -> bool {
+        let (link, _) = stored(&self.disk, known);
         !link.desired.is_enabled()
     }
 
     /// A link that says that its grant is dead is right.
     fn judge(&self) -> Result<(), String> {
         for known in &self.links {
-            let (link, access, refresh) = stored(&self.disk, known);
-            let Stage::NeedsReauthorization(cause) = link.observed.stage else {
+            let (link, tokens) = stored(&self.disk, known);
+            let (Stage::NeedsReauthorization(cause), Some(tokens)) = (link.observed.stage, tokens)
+            else {
                 continue;
             };
             let renews = self.forges.with(known.forge, |forge, now| {
-                refresh
-                    .as_ref()
-                    .is_some_and(|token| forge.renews(token, now))
+                let refresh = tokens.refresh.as_ref();
+                refresh.is_some_and(|token| forge.renews(token, now))
             });
             let accepts = self
                 .forges
-                .with(known.forge, |forge, now| forge.accepts(&access, now));
+                .with(known.forge, |forge, now| forge.accepts(&tokens.access, now));
             // A pair that was lost may leave the old access token what is left of its life.
             let alive = renews || (accepts && cause == Cause::TokenRefused);
             if alive {
@@ -365,7 +353,7 @@ impl Run {
     async fn settle(&mut self, engine: &Engine) -> Result<(), String> {
         for known in self.links.clone() {
             self.forges.with(known.forge, |forge, _| forge.heal());
-            if self.disabled(&known) {
+            if self.disabled(&known) && !self.is_over(&known) {
                 let enabled = engine
                     .enable_link(&namespace(), &known.id, "", "uid:1", None, None)
                     .await;
@@ -385,8 +373,16 @@ impl Run {
             self.forges.advance(30 * MINUTE);
             self.clock.set(self.forges.now_ms());
             by_itself(engine).await;
+            match self.stage(&known) {
+                Stage::Unlinked => {
+                    self.history.unlinked += 1;
+                    return self.ended(&known);
+                }
+                Stage::Unlinking => continue,
+                _ => {}
+            }
             match engine.fetch_credential(&wanted(&known)).await {
-                Ok(credential) if !known.revoked => {
+                Ok(credential) if !known.revoked || self.taken(&known, &credential) => {
                     self.good(at, &credential)?;
                     self.history.works += 1;
                     return Ok(());
@@ -401,12 +397,31 @@ impl Run {
                 Err(problem) => last = problem.reason.as_str().to_owned(),
             }
         }
-        let (link, ..) = stored(&self.disk, &known);
         Err(format!(
             "{}: it neither works nor says why ({}, {last})",
             known.forge,
-            shown(&link)
+            self.stage(&known).as_str()
         ))
+    }
+
+    /// Whether somebody has unlinked it, or is about to.
+    fn is_over(&self, known: &Known) -> bool {
+        matches!(self.stage(known), Stage::Unlinking | Stage::Unlinked)
+    }
+
+    /// Whether the forge takes a credential.
+    fn taken(&self, known: &Known, credential: &Credential) -> bool {
+        let token = credential.token.expose();
+        self.forges
+            .with(known.forge, |forge, now| forge.accepts(token, now))
+    }
+}
+
+/// How many days a run lasts: weeks, and each sixteenth three to six months, so that what dies of rest or age dies in some.
+fn days(seed: u64, random: &mut Random) -> u64 {
+    match seed % 16 {
+        15 => 90 + random.below(90),
+        _ => 10 + random.below(50),
     }
 }
 
@@ -418,10 +433,6 @@ async fn by_itself(engine: &Engine) {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
-}
-
-fn shown(link: &Link) -> &'static str {
-    link.observed.stage.as_str()
 }
 
 fn wanted(known: &Known) -> Wanted {

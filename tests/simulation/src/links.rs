@@ -81,6 +81,7 @@ fn host(kind: &Kind, client_id: String, now: Timestamp) -> Host {
         api_url: format!("{web_url}/api"),
         oauth_client_id: Some(client_id),
         client_secret_count: 1,
+        redirect_id: kind.name.to_owned(),
         ..Host::new(host_name(kind), provider, web_url, now)
     }
 }
@@ -103,8 +104,14 @@ fn link(id: &LinkId, host: &Host, grant: &Grant, now: Timestamp) -> Link {
     }
 }
 
-/// What the disk holds of a link: the record, its access token and its refresh token.
-pub(crate) fn stored(disk: &Disk, known: &Known) -> (Link, String, Option<String>) {
+/// The tokens of a link, as the disk has them.
+pub(crate) struct Stored {
+    pub(crate) access: String,
+    pub(crate) refresh: Option<String>,
+}
+
+/// What the disk holds of a link: the record and, unless it is unlinked, its tokens.
+pub(crate) fn stored(disk: &Disk, known: &Known) -> (Link, Option<Stored>) {
     let Some(Record::Link(link)) = disk
         .read(&Key::Link(namespace(), known.id.clone()))
         .map(|entry| entry.record)
@@ -119,9 +126,13 @@ pub(crate) fn stored(disk: &Disk, known: &Known) -> (Link, String, Option<String
     };
     let origins = host.allowed_origins().expect("URLs");
     let key = Key::Grant(namespace(), known.id.clone(), host.name, origins);
-    let Some(Record::Grant(grant)) = disk.read(&key).map(|entry| entry.record) else {
-        panic!("the grant of {known:?} is gone")
+    let grant = match disk.read(&key).map(|entry| entry.record) {
+        Some(Record::Grant(grant)) => Some(grant),
+        _ => None,
     };
-    let refresh = grant.refresh_token.map(|token| token.expose().to_owned());
-    (link, grant.access_token.expose().to_owned(), refresh)
+    let tokens = grant.map(|grant| Stored {
+        access: grant.access_token.expose().to_owned(),
+        refresh: grant.refresh_token.map(|token| token.expose().to_owned()),
+    });
+    (link, tokens)
 }

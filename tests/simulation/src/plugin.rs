@@ -1,4 +1,4 @@
-//! Plugins that ask one question: who is this?
+//! Plugins that ask one question: who is this? And that say of a grant that only a person can end it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,7 +7,8 @@ use bindery_core::{
     name::ProviderName,
     port::{BoxFuture, Next, Operation, Providers, Started, Step},
     provider::{
-        AccountKind, Call, Description, Failure, FailureCode, Identity, Input, Output, TokenFacts,
+        AccountKind, Call, Description, Failure, FailureCode, Identity, Input, Output, Revocation,
+        RevocationOutcome, TokenFacts,
     },
 };
 
@@ -42,6 +43,12 @@ impl Providers for Plugins {
 }
 
 fn started(call: &Call) -> Started {
+    if let Input::Revoke { .. } = &call.input {
+        return Started {
+            operation: Box::new(Asking(call.input.clone())),
+            step: step(Next::Done(impossible(call))),
+        };
+    }
     let authorization = vec![Segment::Secret {
         name: "access_token".to_owned(),
         encoding: Encoding::Raw,
@@ -63,6 +70,15 @@ fn started(call: &Call) -> Started {
         operation: Box::new(Asking(call.input.clone())),
         step: step(Next::Effects(vec![effect])),
     }
+}
+
+/// A forge without a revocation endpoint: a person ends the grant on its page.
+fn impossible(call: &Call) -> Output {
+    Output::Revocation(Revocation {
+        outcome: RevocationOutcome::Impossible,
+        message: "a person ends it".to_owned(),
+        action_uri: format!("{}/authorizations", call.web_base),
+    })
 }
 
 const fn step(next: Next) -> Step {

@@ -76,11 +76,16 @@ impl Kind {
             display_name: self.name.to_owned(),
             platform_versions: String::new(),
             trigger_limits: String::new(),
-            operations: vec![OperationKind::Identify, OperationKind::InspectToken],
+            operations: vec![
+                OperationKind::Identify,
+                OperationKind::InspectToken,
+                OperationKind::Revoke,
+            ],
             endpoints: Endpoints {
                 api_from_web: "{web}/api".to_owned(),
                 authorize: "{web}/authorize".to_owned(),
                 token: "{web}/token".to_owned(),
+                revoke: self.revocation("{web}/revoke"),
                 ..Endpoints::default()
             },
             auth_methods: vec![self.method()],
@@ -92,7 +97,11 @@ impl Kind {
                 needs_username: false,
             }],
             permissions: Vec::new(),
-            revocation: RevocationSupport::default(),
+            revocation: RevocationSupport {
+                oauth: self.rules.revocation.is_some(),
+                oauth_page: "{web}/authorizations".to_owned(),
+                ..RevocationSupport::default()
+            },
             rate_limits: RateLimitHeaders::default(),
             isolation: String::new(),
             sha256: String::new(),
@@ -102,6 +111,12 @@ impl Kind {
             editions: Vec::new(),
             app_install_uri: String::new(),
         })
+    }
+
+    /// Where tokens are revoked, if that is possible.
+    fn revocation(&self, endpoint: &str) -> String {
+        let there = self.rules.revocation.map(|_| endpoint.to_owned());
+        there.unwrap_or_default()
     }
 
     fn method(&self) -> AuthMethod {

@@ -1,4 +1,4 @@
-//! Many seeds, each a month or more of links at every kind of forge.
+//! Many seeds, each weeks or months of links at every kind of forge.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -48,6 +48,9 @@ fn things_go_wrong() {
         history.lost,
         history.outages,
         history.jumps,
+        history.revoked,
+        history.reauthorized,
+        history.unlinked,
         history.stated,
         history.works,
     ] {
