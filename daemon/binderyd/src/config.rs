@@ -6,6 +6,8 @@
 
 mod check;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod listen;
 #[cfg(test)]
 mod manual;
@@ -123,15 +125,26 @@ impl Config {
     /// Checks a text.
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigErrors> {
         let raw: raw::File =
-            toml::from_str(text).map_err(|error| ConfigErrors(vec![located(&error, text)]))?;
+            toml::from_str(text).map_err(|error| told(vec![located(&error, text)]))?;
         let mut errors = Vec::new();
         let config = typed(raw, &mut errors);
         if errors.is_empty() {
             Ok(config)
         } else {
-            Err(ConfigErrors(errors))
+            Err(told(errors))
         }
     }
+}
+
+/// What is wrong with a file quotes names and values of it. No terminal obeys them, and each error stays on its line.
+fn told(errors: Vec<String>) -> ConfigErrors {
+    let plain = |sign: char| if sign.is_control() { '\u{fffd}' } else { sign };
+    let errors = errors.into_iter();
+    ConfigErrors(
+        errors
+            .map(|error| error.chars().map(plain).collect())
+            .collect(),
+    )
 }
 
 /// Line and column, and what is wrong, on one line.

@@ -28,6 +28,8 @@ pub use read::verify;
 pub use restore::{Target, restore};
 
 mod check;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod key;
 mod read;
 mod restore;

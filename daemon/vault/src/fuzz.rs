@@ -54,8 +54,13 @@ pub fn record(data: &[u8]) {
     assert_eq!(convert::encode(&again), encoded);
 }
 
+/// A backup that was changed in any way is refused, and so are bytes that never were one (THREATS K5).
+pub fn backup_stream(data: &[u8]) {
+    crate::backup::fuzz::backup_stream(data);
+}
+
 /// `good` with the bytes of `data` written over it, three at a time: place, place, byte. Whatever is left over is put at its end.
-fn change(good: &[u8], data: &[u8]) -> Vec<u8> {
+pub(crate) fn change(good: &[u8], data: &[u8]) -> Vec<u8> {
     let mut changed = good.to_vec();
     let (triples, rest) = data.as_chunks::<3>();
     for [high, low, byte] in triples {
@@ -110,6 +115,12 @@ mod tests {
     #[test]
     fn k13_no_input_is_believed_as_a_header() {
         replay("seal_header", super::seal_header);
+    }
+
+    /// K5: no other backup than the one that was made is taken.
+    #[test]
+    fn k5_no_input_is_taken_as_a_backup() {
+        replay("backup_stream", super::backup_stream);
     }
 
     /// What is read as a record is written as the same.
