@@ -360,7 +360,7 @@ fn repository(name: &str) -> Repository {
         display_name: "The built one".into(),
         ssh_uri: format!("git@forge.example:acme/{name}.git"),
         fork: true,
-        updated: Some(bindery_core::time::Timestamp::from_unix_ms(7_000)),
+        updated: Some(Timestamp::from_unix_ms(7_000)),
         internal: true,
     }
 }

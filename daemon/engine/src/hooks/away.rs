@@ -141,7 +141,7 @@ impl Engine {
 
 /// That a hook was taken away at the provider, or stays there, for the audit log.
 pub(crate) fn deletion(hook: &Hook, outcome: Option<&Outcome>) -> Own {
-    let source = hook.sources.iter().next().map(ToString::to_string);
+    let source = hook.sources.first().map(ToString::to_string);
     let own = Own::new(
         "delete-hook",
         source.unwrap_or_else(|| format!("hosts/{}", hook.host)),

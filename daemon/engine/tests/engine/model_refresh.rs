@@ -312,11 +312,11 @@ impl Run {
 
     /// Whether the link is given up. That is so only when the forge would take its token no more.
     async fn is_dead(&self) -> bool {
-        let forge = self.forge();
-        assert!(forge.wrong.is_empty(), "{:?}", forge.wrong);
-        let (held, now) = (forge.held, self.now());
-        let taken = forge.takes(held, now);
-        drop(forge);
+        let taken = {
+            let forge = self.forge();
+            assert!(forge.wrong.is_empty(), "{:?}", forge.wrong);
+            forge.takes(forge.held, self.now())
+        };
         match self.world.read(&self.link).await.observed.stage {
             Stage::Bound => false,
             Stage::NeedsReauthorization(cause) => {
