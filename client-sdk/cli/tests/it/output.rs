@@ -149,9 +149,9 @@ async fn the_status_has_an_exit_code() {
     let well = scene.run(&["status"]);
     assert_eq!(well.exit, 0, "{well:?}");
     for line in [
-        "seal:    unsealed",
-        "plugins: gitea 0.1.0 running",
-        "links:   1 bound",
+        "seal:        unsealed",
+        "plugins:     gitea 0.1.0 running",
+        "links:       1 bound",
     ] {
         assert!(well.out.contains(line), "{}", well.out);
     }

@@ -12,16 +12,16 @@ use prost_types::FieldMask;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{
-    client::reason,
-    world::{TOKEN, World},
-};
+use crate::{client::reason, world::World};
 
 const LINK: &str = "namespaces/acme/links/bound";
 
 fn why<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
     reason(&answer.expect_err("refused"))
 }
+
+/// No other link holds it.
+const OWN_TOKEN: &str = "BNDRYCANARYtoken-of-one-link";
 
 /// The story of an operator and a registry: host, namespace, link, repositories, credential, disable, unlink.
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn story() {
             ..Default::default()
         }),
         method: Some(Method::AccessToken(wire::AccessToken {
-            token: TOKEN.into(),
+            token: OWN_TOKEN.into(),
             username: String::new(),
         })),
         ..Default::default()
@@ -86,7 +86,7 @@ async fn story() {
         .into_inner();
     assert_eq!(
         (credential.token.as_str(), credential.git_username.as_str()),
-        (TOKEN, "octo")
+        (OWN_TOKEN, "octo")
     );
     assert_eq!(credential.clone_uri, "https://forge.example/acme/api.git");
     assert_eq!(credential.api_uri, "https://forge.example/api/v1");

@@ -673,7 +673,9 @@ async fn two_hooks_of_one_repository_tell_once() {
         format!("push {MAIN} a b"),
     ];
     for (n, change) in changes.iter().enumerate() {
-        let body = format!("repository 1\n{change}");
+        // What comes after the new name was said bears it.
+        let name = if n < 2 { "acme/api1" } else { "acme/web" };
+        let body = format!("repository 1\nnamed {name}\n{change}");
         let (own, app) = (format!("own-{n}"), format!("app-{n}"));
         hooked.deliver(1, &own, &body).await.expect("taken");
         hooked.deliver(9, &app, &body).await.expect("taken");
@@ -724,8 +726,8 @@ async fn a_repository_that_fails_holds_no_other_up() {
     let bodies = [
         "repository 1\ntag refs/tags/v1 -".to_owned(),
         format!("repository 1\npush {MAIN} - a"),
-        format!("repository 2\npush {MAIN} - b"),
-        format!("repository 2\npush {MAIN} b c"),
+        format!("repository 2\nnamed acme/api2\npush {MAIN} - b"),
+        format!("repository 2\nnamed acme/api2\npush {MAIN} b c"),
     ];
     for (n, body) in bodies.iter().enumerate() {
         hooked

@@ -1212,9 +1212,9 @@ pub enum ErrorReason {
     /// The same identity on the same host is linked to this namespace already. Code: `ALREADY_EXISTS`.
     /// Retry: no. Do: reauthorize the link that `metadata\["link"\]` names.
     LinkExists = 71,
-    /// Other links live on the same grant, or hold the same token, and would die with it. Code:
-    /// `FAILED_PRECONDITION`. Retry: no. Do: set `accept_shared_grant` after showing the links to a person; to
-    /// rotate a token, give each link one of its own.
+    /// Other links live on the same grant, or hold the same token, and would die with it.
+    /// Code: `FAILED_PRECONDITION`. Retry: no. Do: set `accept_shared_grant` after showing the links to a
+    /// person; to rotate a token, give each link one of its own.
     GrantShared = 72,
     /// The host or the provider does not offer this method of authorization. Code: `FAILED_PRECONDITION`.
     /// Retry: no. Do: choose a method from the provider's `auth_methods` that the host is configured for.
