@@ -305,7 +305,11 @@ impl Engine {
     }
 
     /// What is data about a host's provider, which must be loaded, in the edition that the host has.
-    pub(crate) fn description(&self, host: &Host) -> Result<Arc<Description>, Problem> {
+    ///
+    /// # Errors
+    ///
+    /// `PROVIDER_NOT_LOADED`, and `INVALID_ARGUMENT` for an edition that the provider does not have.
+    pub fn description(&self, host: &Host) -> Result<Arc<Description>, Problem> {
         self.edition(&host.provider, &host.web_url, &host.settings)
     }
 

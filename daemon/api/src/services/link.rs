@@ -86,7 +86,7 @@ impl Known {
     async fn learn(&mut self, call: &Call, link: &Link) -> Result<(), Failure> {
         if !self.descriptions.contains_key(&link.host) {
             let description = match call.engine().host(&link.host).await {
-                Ok(host) => call.engine().provider(host.record.provider.as_str()).ok(),
+                Ok(host) => call.engine().description(&host.record).ok(),
                 // A link that is unlinked may outlive its host.
                 Err(problem) if problem.reason == Reason::NotFound => None,
                 Err(problem) => return Err(problem.into()),
