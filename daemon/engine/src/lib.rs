@@ -61,7 +61,6 @@ use std::{
 use bindery_core::{
     name::{LinkId, NamespaceName},
     port::{Clock, Egress, Entropy, Providers, Vault, VaultHealth},
-    problem::Problem,
     provider::Description,
     time::Timestamp,
 };
@@ -234,18 +233,6 @@ impl Engine {
     #[must_use]
     pub fn providers(&self) -> Vec<Arc<Description>> {
         self.ports().providers.list()
-    }
-
-    /// One provider.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` when no plugin of this name is loaded.
-    pub fn provider(&self, name: &str) -> Result<Arc<Description>, Problem> {
-        bindery_core::name::ProviderName::parse(name)
-            .ok()
-            .and_then(|name| self.ports().providers.describe(&name))
-            .ok_or_else(|| Problem::not_found(format!("providers/{name}")))
     }
 
     /// What the operator decided.

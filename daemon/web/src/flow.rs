@@ -210,7 +210,7 @@ fn go_back(page: &str, link: &Link) -> Option<String> {
 
 async fn done(state: &WebState, link: &Link) -> Answer {
     let host = state.engine.host(&link.host).await?.record;
-    let provider = state.engine.provider(host.provider.as_str())?;
+    let provider = state.engine.description(&host)?;
     let page = DonePage {
         login: link.identity.as_ref().map_or("", |who| &who.login),
         provider: &provider.display_name,

@@ -2,10 +2,9 @@
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -19,7 +18,11 @@ use bindery_tests::{
     forge::{Forge as _, GitHubForge, outlive},
 };
 
-use crate::{keys::bindery, production::recover, world::World};
+use crate::{
+    keys::{bindery, fed},
+    production::recover,
+    world::World,
+};
 
 use self::scene::{Scene, failed, is_empty};
 
@@ -446,19 +449,12 @@ fn parent(link: &str) -> &str {
 
 /// `binderyd restore` of a file in the daemon's folder, with something on its standard input.
 fn restored_by_hand(scene: &Scene, name: &str, more: &[&str], input: &str) -> Result<Output> {
-    let mut child = Command::new(artifacts().daemon())
+    let mut restore = Command::new(artifacts().daemon());
+    restore
         .arg("--config")
         .arg(scene.world.daemon.config())
         .args(["restore", "--backup"])
         .arg(scene.path(name))
-        .args(more)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let mut stdin = child.stdin.take().context("no input")?;
-    // One that reads nothing may be gone already.
-    let _ = stdin.write_all(input.as_bytes());
-    drop(stdin);
-    Ok(child.wait_with_output()?)
+        .args(more);
+    fed(&mut restore, input)
 }

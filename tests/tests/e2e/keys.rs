@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    process::{Output, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -16,8 +16,12 @@ use crate::{
 
 /// Runs `bindery` with something on its standard input.
 pub(crate) fn bindery(daemon: &Daemon, arguments: &[&str], input: &str) -> Result<Output> {
-    let mut child = daemon
-        .cli(arguments)
+    fed(&mut daemon.cli(arguments), input)
+}
+
+/// Runs a command with something on its standard input.
+pub(crate) fn fed(command: &mut Command, input: &str) -> Result<Output> {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
