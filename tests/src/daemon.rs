@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -16,6 +15,7 @@ use tokio::net::UnixStream;
 use crate::{
     artifacts::{Plugin, artifacts},
     canary::{self, Leak, MARKER, Scanner},
+    ports::free_port,
 };
 
 /// A start of the daemon takes no longer than this, or it hangs.
@@ -499,8 +499,4 @@ fn message(line: &str) -> Option<String> {
         None => format!(" {name}={value}"),
     };
     Some(others.map(shown).fold(text, |all, field| all + &field))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

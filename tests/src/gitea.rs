@@ -17,7 +17,7 @@ use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::browser::Wire;
+use crate::{browser::Wire, ports::free_port};
 
 pub use api::{Answer, Auth, OAuthApp, User};
 pub use consent::{Decision, Grant};
@@ -278,11 +278,6 @@ fn folder_or_file(variable: &str) -> Result<PathBuf, String> {
 
 fn static_root() -> anyhow::Result<PathBuf> {
     folder_or_file(STATIC).map_err(anyhow::Error::msg)
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-    Ok(listener.local_addr()?.port())
 }
 
 fn in_dir(dir: &Path, name: &str) -> String {

@@ -16,6 +16,7 @@ pub mod github;
 pub mod inside;
 pub mod manager;
 pub mod oidc;
+pub mod ports;
 pub mod pushes;
 pub mod receiver;
 mod repositories;

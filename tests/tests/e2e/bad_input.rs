@@ -12,6 +12,7 @@ use bindery_tests::{
     daemon::{Daemon, Options},
     forge::{Forge, GitHubForge, consent_in_browser},
     github::{self, Pat, PatKind},
+    ports::free_port,
 };
 use url::Url;
 
@@ -173,7 +174,7 @@ async fn an_unreachable_forge_is_named() -> Result<()> {
         .endpoint(daemon.endpoint())
         .connect()
         .await?;
-    let away = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let away = format!("127.0.0.1:{}", free_port()?);
     let forge = GitHubForge::start(false, None).await?;
     let mut host = host_of(&forge);
     if let Some(urls) = &mut host.public_urls {
