@@ -8,6 +8,7 @@
 //! | `layout` | how keys and long values become sled entries |
 //! | `committer` | `flush()` that is no barrier, `flush_async` that deadlocks, errors that are swallowed |
 //! | `watcher` | a `flush()` that waits for ever, because the write that failed woke nobody |
+//! | `room` | closing what could not be opened again |
 //! | `state` | going on after the first error as if nothing had happened |
 
 use std::future::ready;
@@ -32,6 +33,7 @@ mod committer;
 mod engine;
 pub(crate) mod folder;
 mod layout;
+pub(crate) mod room;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -63,7 +65,9 @@ pub struct Statistics {
 
 /// Keeps everything in a folder, with sled.
 ///
-/// Reads happen in the caller's thread, from sled's cache or the kernel's; commits in one thread of their own.
+/// Reads happen in the caller's thread, from sled's cache or the kernel's; commits in one thread of their own. After a
+/// write that failed, reads may be refused, and show the batch of that write by half, until the store is opened again;
+/// [`SwapStore`](crate::SwapStore) does that.
 #[derive(Debug)]
 pub struct SledStore {
     // Dropped in this order: the folder's lock goes last.
@@ -95,13 +99,21 @@ impl SledStore {
     /// See [`OpenError`]; a panic inside sled becomes [`OpenError::Corrupt`].
     pub fn open(folder: impl AsRef<Path>, config: SledConfig) -> Result<Self, OpenError> {
         let folder = folder.as_ref();
-        match Self::attempt(folder, &config) {
-            Err(OpenError::NoSpace { .. }) if ballast::release(folder) => {
-                warn!("The disk is full: released the ballast to open the store");
-                Self::attempt(folder, &config)
-            }
-            opened => opened,
-        }
+        let store = Self::insist(folder, &config)?;
+        ballast::ensure(folder, &config);
+        Ok(store)
+    }
+
+    /// Opens the store in `folder` for reads alone, after a write of this process failed for `reason`. The ballast
+    /// stays as it is.
+    pub(crate) fn open_for_reads(
+        folder: &Path,
+        config: &SledConfig,
+        reason: &str,
+    ) -> Result<Self, OpenError> {
+        let store = Self::insist(folder, config)?;
+        store.state.stay_failed(reason);
+        Ok(store)
     }
 
     /// What the committer has done since the store was opened.
@@ -113,6 +125,17 @@ impl SledStore {
         }
     }
 
+    /// Opens it with the ballast's room, if there is no other.
+    fn insist(folder: &Path, config: &SledConfig) -> Result<Self, OpenError> {
+        match Self::attempt(folder, config) {
+            Err(OpenError::NoSpace { .. }) if ballast::release(folder) => {
+                warn!("The disk is full: released the ballast to open the store");
+                Self::attempt(folder, config)
+            }
+            opened => opened,
+        }
+    }
+
     fn attempt(path: &Path, config: &SledConfig) -> Result<Self, OpenError> {
         let folder = Folder::enter(path)?;
         folder.prepare()?;
@@ -120,7 +143,6 @@ impl SledStore {
             Engine::open(&folder, config).and_then(|engine| Ok((folder.settle()?, engine)));
         let (data, engine) = opened.inspect_err(|_| folder.withdraw())?;
         let engine = Arc::new(engine);
-        ballast::ensure(path, config);
         let state = Arc::new(State::new(path, config.free_floor));
         let (queue, jobs) = mpsc::channel(config.queue.max(1));
         let watcher = Watcher::start(Arc::clone(&engine), Arc::clone(&state))
@@ -164,15 +186,50 @@ impl SledStore {
         }
     }
 
+    /// A test control: what a write does that finds the disk full.
+    #[cfg(test)]
+    pub(crate) fn fill_the_disk(&self) {
+        let full: std::io::Error = std::io::ErrorKind::StorageFull.into();
+        self.state.fail_with(&full.into());
+    }
+
+    /// Whether a write failed, and nothing is written any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state.check().is_err()
+    }
+
+    /// As [`Store::get`], in this thread.
+    pub(crate) fn read_value(&self, tree: Tree, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(|engine| engine.get(tree, key))
+    }
+
+    /// As [`Store::page`], in this thread.
+    pub(crate) fn read_page(
+        &self,
+        tree: Tree,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.read(|engine| engine.page(tree, prefix, after, limit))
+    }
+
     /// A panic in a read leaves sled in an unknown state: nothing is written any more.
     fn read<T>(
         &self,
         read: impl FnOnce(&Engine) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        engine::guard(|| read(&self.engine)).unwrap_or_else(|_| {
+        let outcome = engine::guard(|| read(&self.engine)).unwrap_or_else(|_| {
             self.state.fail("the engine panicked while it read");
             Err(StoreError::Corrupt)
-        })
+        });
+        if let Err(error @ StoreError::Io(_)) = &outcome
+            && self.engine.is_broken()
+        {
+            // A reader can be the first to meet the write that failed.
+            self.state.fail_with(error);
+        }
+        outcome
     }
 }
 
@@ -182,7 +239,7 @@ impl Store for SledStore {
         tree: Tree,
         key: &'a [u8],
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async move { self.read(|engine| engine.get(tree, key)) })
+        Box::pin(async move { self.read_value(tree, key) })
     }
 
     fn page<'a>(
@@ -192,7 +249,7 @@ impl Store for SledStore {
         after: Option<&'a [u8]>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        Box::pin(async move { self.read(|engine| engine.page(tree, prefix, after, limit)) })
+        Box::pin(async move { self.read_page(tree, prefix, after, limit) })
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -19,8 +19,8 @@ pub enum StoreError {
     /// The batch breaks a limit, so nothing was written.
     #[error("the batch can't be stored: {0}")]
     InvalidBatch(&'static str),
-    /// The store stopped taking writes. Reads go on, unless the write that failed was moving the page they need: those
-    /// meet [`StoreError::Io`] until the store is opened again.
+    /// The store stopped taking writes. Reads go on; where the write that failed was moving the page they need, once the
+    /// store was opened anew.
     #[error("the store is read-only ({reason}): repair the cause and restart")]
     ReadOnly {
         /// What happened, for the operator.

@@ -9,6 +9,8 @@
 //! | `<folder>` becomes `<folder>.old` | no store, which opening takes as the sign to put the old one back |
 //! | `<folder>.new` becomes `<folder>` | the new store, and an old one that is thrown away |
 //! | `<folder>.old` is removed | the new store |
+//!
+//! After a write that failed it is opened anew in its place (`current`): until then, reads may be wrong or refused.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -16,25 +18,28 @@ use std::future::ready;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::RwLock;
 use tracing::{error, warn};
 
 use crate::embedded::folder::{self, Lock};
+use crate::swap::current::Current;
 use crate::{
     Batch, BoxFuture, Health, OpenError, Page, SledConfig, SledStore, Store, StoreError, Tree,
 };
 
-/// A [`SledStore`] whose folder can be exchanged.
+mod current;
+
+/// A [`SledStore`] whose folder can be exchanged, and whose reads go on after a write that failed.
 ///
-/// Calls wait while it is exchanged; a batch that comes then is taken in when its future is polled afterwards.
+/// Calls wait while it is exchanged or opened anew; a batch that comes then is taken in when its future is polled
+/// afterwards.
 #[derive(Debug)]
 pub struct SwapStore {
     folder: PathBuf,
     config: SledConfig,
-    /// Nothing while the folders change places, and after an exchange that left no usable store.
-    current: RwLock<Option<SledStore>>,
+    current: Arc<RwLock<Current>>,
     health: Mutex<Health>,
     step: fn(&'static str),
     _lock: Lock,
@@ -65,7 +70,7 @@ impl SwapStore {
         }
         Ok(Self {
             health: Mutex::new(store.health()),
-            current: RwLock::new(Some(store)),
+            current: Arc::new(RwLock::new(Current::new(Some(store)))),
             folder,
             config,
             step: |_| {},
@@ -116,7 +121,7 @@ impl SwapStore {
     pub async fn exchange(&self, fresh: SledStore) -> Result<Exchanged, OpenError> {
         let before = self.size();
         let mut current = self.current.write().await;
-        let old = current.take();
+        let old = current.store.take();
         let (folder, config, step) = (self.folder.clone(), self.config.clone(), self.step);
         let trading = tokio::task::spawn_blocking(move || {
             drop((old, fresh));
@@ -129,7 +134,7 @@ impl SwapStore {
                 what_to_do: RESTART,
             }),
         });
-        *current = traded.store;
+        *current = Current::new(traded.store);
         drop(current);
         match traded.error {
             Some(error) => Err(error),
@@ -141,18 +146,50 @@ impl SwapStore {
     }
 }
 
+impl SwapStore {
+    /// Opens the store anew, for reads alone: until the daemon is started again, writes stay refused.
+    ///
+    /// Goes on to its end if the future is dropped.
+    async fn reopen(&self, refused: bool) {
+        let mut current = Arc::clone(&self.current).write_owned().await;
+        let (folder, config) = (self.folder.clone(), self.config.clone());
+        let reopening = tokio::task::spawn_blocking(move || {
+            // Of many readers that come here at once, one does it.
+            if current.is_in_doubt(refused) {
+                current.reopen(&folder, &config);
+            }
+        });
+        if reopening.await.is_err() {
+            error!("The store could not be opened anew; restart the daemon");
+        }
+    }
+
+    /// A read after a write that failed waits until the store is opened anew. So does one that was under way then.
+    async fn read<T: Send>(
+        &self,
+        read: impl Fn(&SledStore) -> Result<T, StoreError> + Sync,
+    ) -> Result<T, StoreError> {
+        let (outcome, refused, in_doubt) = {
+            let current = self.current.read().await;
+            let outcome = current.read(&read);
+            let refused = matches!(outcome, Err(StoreError::Io(_)));
+            (outcome, refused, current.is_in_doubt(refused))
+        };
+        if !in_doubt {
+            return outcome;
+        }
+        self.reopen(refused).await;
+        self.current.read().await.read(&read)
+    }
+}
+
 impl Store for SwapStore {
     fn get<'a>(
         &'a self,
         tree: Tree,
         key: &'a [u8],
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async move {
-            match &*self.current.read().await {
-                Some(store) => store.get(tree, key).await,
-                None => Err(StoreError::Closed),
-            }
-        })
+        Box::pin(self.read(move |store| store.read_value(tree, key)))
     }
 
     fn page<'a>(
@@ -162,24 +199,19 @@ impl Store for SwapStore {
         after: Option<&'a [u8]>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Page, StoreError>> {
-        Box::pin(async move {
-            match &*self.current.read().await {
-                Some(store) => store.page(tree, prefix, after, limit).await,
-                None => Err(StoreError::Closed),
-            }
-        })
+        Box::pin(self.read(move |store| store.read_page(tree, prefix, after, limit)))
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
         // Taken in at once, unless the folders change places just now.
         if let Ok(current) = self.current.try_read() {
-            return match current.as_ref() {
+            return match &current.store {
                 Some(store) => store.take_in(batch),
                 None => Box::pin(ready(Err(StoreError::Closed))),
             };
         }
         Box::pin(async move {
-            match &*self.current.read().await {
+            match &self.current.read().await.store {
                 Some(store) => store.commit(batch).await,
                 None => Err(StoreError::Closed),
             }
@@ -188,9 +220,12 @@ impl Store for SwapStore {
 
     fn health(&self) -> Health {
         let mut known = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        // While it is exchanged, it is as it was.
+        // While it is exchanged or opened anew, it is as it was.
         if let Ok(current) = self.current.try_read() {
-            *known = current.as_ref().map_or_else(closed, SledStore::health);
+            *known = current
+                .store
+                .as_ref()
+                .map_or_else(closed, SledStore::health);
         }
         known.clone()
     }

@@ -277,7 +277,8 @@ pub(crate) fn error_at(path: &Path, source: io::Error) -> OpenError {
     }
 }
 
-const DATA: &str = "db";
+/// The file that sled keeps everything in.
+pub(super) const DATA: &str = "db";
 /// What sled makes when there is no store.
 const MADE: [&str; 3] = [DATA, "conf", "blobs"];
 const LOCK: &str = "lock";

@@ -17,7 +17,7 @@ pub(super) struct State {
     pub(super) syncs: AtomicU64,
     folder: PathBuf,
     free_floor: u64,
-    // Set once, by the first error; only opening the store again clears it.
+    // Set once, by the first error; only a restart clears it.
     failed: OnceLock<String>,
 }
 
@@ -52,6 +52,12 @@ impl State {
             error!("The disk is full: released the ballast so that the store can be opened again");
         }
         self.fail(&format!("the first i/o error was: {}", source.kind()));
+    }
+
+    /// A store that is opened anew after a failure is as read-only as before.
+    pub(super) fn stay_failed(&self, reason: &str) {
+        _ = self.failed.set(reason.to_owned());
+        folder::mark_failed(&self.folder);
     }
 
     /// Refuses if the store is read-only.

@@ -129,6 +129,64 @@ async fn k11_a_second_daemon_is_kept_out() {
     drop(store);
 }
 
+/// K8: after a write that failed, readers wait until the store is opened anew, which happens once; writes are refused as
+/// before, and nothing was lost.
+#[tokio::test]
+async fn k8_a_store_that_failed_is_opened_anew() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home);
+    put(&store, "before").await;
+    fail(&store).await;
+    let (before, first) = (store.health(), store.current.read().await.tried);
+    let readers = (0..20).map(|_| keys(&store));
+    for read in futures_util::future::join_all(readers).await {
+        assert_eq!(read, ["before"]);
+    }
+    let second = store.current.read().await.tried;
+    assert!(first.is_none() && second.is_some());
+    assert_eq!(keys(&store).await, ["before"]);
+    assert_eq!(store.current.read().await.tried, second);
+    assert!(matches!(before, Health::ReadOnly { .. }) && store.health() == before);
+    let refused = store.commit(Batch::new().put(TREE, b"after", b"")).await;
+    assert!(matches!(refused, Err(StoreError::ReadOnly { .. })));
+    assert!(home.path().join("store/io-error").exists());
+    drop(store);
+    put(&open(&home), "after").await;
+}
+
+/// K8: a reader that goes away does not take the store with it.
+#[tokio::test]
+async fn k8_a_reader_that_goes_away_leaves_a_store() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home);
+    put(&store, "before").await;
+    fail(&store).await;
+    let mut read = store.get(TREE, b"before");
+    assert!(futures_util::FutureExt::now_or_never(&mut read).is_none());
+    drop(read);
+    assert_eq!(keys(&store).await, ["before"]);
+}
+
+/// K8: a store that can't be opened again is not closed for that, and goes on reading.
+#[tokio::test]
+async fn k8_without_room_the_store_stays_open() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home);
+    put(&store, "before").await;
+    fail(&store).await;
+    // Where there is no such file, none can grow.
+    let (data, away) = (home.path().join("store/db"), home.path().join("db"));
+    fs::rename(&data, &away).unwrap();
+    assert_eq!(keys(&store).await, ["before"]);
+    assert!(store.current.read().await.failure.is_none());
+    fs::rename(away, data).unwrap();
+}
+
+async fn fail(store: &SwapStore) {
+    let current = store.current.read().await;
+    current.store.as_ref().unwrap().fill_the_disk();
+}
+
 fn holds(folder: &Path, needle: &[u8]) -> bool {
     fs::read_dir(folder).unwrap().any(|entry| {
         let path = entry.unwrap().path();

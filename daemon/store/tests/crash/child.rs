@@ -1,18 +1,17 @@
 //! The process that is killed: opens the store, writes, and says on its output what happened.
 //!
 //! Lines: `opened`, `refused <error>`, `ack <writer> <step>`, `error <writer>`, `late <writer>` (a commit
-//! that began after any writer met an error, and was not refused), `read` (what nobody writes
-//! to can be read), `unreadable` (it is refused, since the way to it leads over a page in the hands of the write that
-//! failed), `lost` (it reads as if it had never been written).
+//! that began after any writer met an error, and was not refused), and at the end how reading all of it went: `right`,
+//! `wrong <why>`, or `lost` (what was written first and never again reads as if it had not been).
 
 use std::cell::Cell;
 use std::env;
 use std::io::{Write, stdout};
 
-use bindery_store::{OpenError, SledStore, Store, StoreError};
+use bindery_store::{OpenError, Store, StoreError, SwapStore};
 use futures_util::future::join_all;
 
-use crate::records::{self, Reads, WRITERS};
+use crate::records::{self, WRITERS};
 
 pub(crate) fn run() {
     let Ok(folder) = env::var("CRASH_FOLDER") else {
@@ -26,7 +25,7 @@ pub(crate) fn run() {
     };
     // The harness leaves an unfinished line.
     say("");
-    match SledStore::open(folder, config) {
+    match SwapStore::open(folder, config) {
         Ok(store) => {
             say("opened");
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -40,44 +39,59 @@ pub(crate) fn run() {
     }
 }
 
-async fn write(store: &SledStore) {
-    let cold = match records::cold_reads(store).await {
-        Reads::Right => true,
-        _ => store.commit(records::cold()).await.is_ok(),
-    };
+async fn write(store: &SwapStore) {
+    let cold = records::has_cold(store).await.unwrap_or(false)
+        || store.commit(records::cold()).await.is_ok();
     let limit = env::var("CRASH_LIMIT").map_or(u64::MAX, |limit| limit.parse().unwrap());
-    let broken = Cell::new(false);
-    join_all((0..WRITERS).map(|writer| write_as(store, &broken, writer, limit))).await;
-    say(match records::cold_reads(store).await {
-        Reads::Right => "read",
-        Reads::Refused => "unreadable",
-        Reads::Missing if cold => "lost",
-        Reads::Missing => "read",
-    });
+    let broken = Cell::new(!cold);
+    let written = (0..WRITERS).map(|writer| write_as(store, &broken, writer, limit));
+    let acknowledged = join_all(written).await;
+    match judge(store, cold, &acknowledged).await {
+        Ok(()) => say("right"),
+        Err(why) => say(&why),
+    }
 }
 
-async fn write_as(store: &SledStore, broken: &Cell<bool>, writer: usize, limit: u64) {
-    // If the first commit failed, the only page there is may be in its hands.
-    let Ok(last) = records::last_step(store, writer).await else {
-        return say(&format!("error {writer}"));
+/// Reads everything that was acknowledged.
+async fn judge(store: &SwapStore, cold: bool, acknowledged: &[u64]) -> Result<(), String> {
+    let found = records::has_cold(store).await;
+    if cold && !found.map_err(|why| format!("wrong {why}"))? {
+        return Err("lost".to_owned());
+    }
+    for (writer, step) in acknowledged.iter().enumerate() {
+        let found = records::check_writer(store, writer, *step).await;
+        found.map_err(|why| format!("wrong {why}"))?;
+    }
+    Ok(())
+}
+
+/// Writes until something fails; the last step that was acknowledged.
+async fn write_as(store: &SwapStore, broken: &Cell<bool>, writer: usize, limit: u64) -> u64 {
+    let last = match records::last_step(store, writer).await {
+        Ok(last) => last,
+        Err(why) => {
+            say(&format!("wrong {why}"));
+            return 0;
+        }
     };
-    let begin = last + 1;
-    for step in begin..begin.saturating_add(limit) {
+    for step in last + 1..(last + 1).saturating_add(limit) {
         let was_broken = broken.get();
         if store.commit(records::batch(writer, step)).await.is_err() {
             broken.set(true);
             say(&format!("error {writer}"));
-            return insist(store, writer, step).await;
+            insist(store, writer, step).await;
+            return step - 1;
         }
         if was_broken {
             say(&format!("late {writer}"));
         }
         say(&format!("ack {writer} {step}"));
     }
+    last.saturating_add(limit)
 }
 
 /// After an error every further commit has to be refused.
-async fn insist(store: &SledStore, writer: usize, step: u64) {
+async fn insist(store: &SwapStore, writer: usize, step: u64) {
     for step in step..step + 5 {
         let again = store.commit(records::batch(writer, step)).await;
         if !matches!(again, Err(StoreError::ReadOnly { .. })) {

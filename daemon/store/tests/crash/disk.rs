@@ -6,6 +6,28 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+/// A folder for a store, and room beside it for what belongs to it.
+pub(crate) struct Home {
+    _outer: TempDir,
+    store: PathBuf,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let outer = TempDir::new().unwrap();
+        let store = outer.path().join("store");
+        fs::create_dir(&store).unwrap();
+        Self {
+            _outer: outer,
+            store,
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.store
+    }
+}
+
 /// The compiled `shim.c`, which is preloaded into a child.
 pub(crate) struct Shim {
     folder: TempDir,
@@ -37,8 +59,8 @@ impl Shim {
 }
 
 /// The store's folder as it is found after the power came back.
-pub(crate) fn after_power_cut(shadow: &Path) -> TempDir {
-    let image = TempDir::new().unwrap();
+pub(crate) fn after_power_cut(shadow: &Path) -> Home {
+    let image = Home::new();
     restore(shadow, "root", image.path());
     image
 }

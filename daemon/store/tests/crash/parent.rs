@@ -198,13 +198,14 @@ impl Report {
         self.lines.iter().any(|line| line.starts_with("error "))
     }
 
-    pub(crate) fn could_read(&self) -> bool {
-        self.said("read")
+    /// Whether everything that was acknowledged could be read at the end.
+    pub(crate) fn read_right(&self) -> bool {
+        self.said("right")
     }
 
-    /// Reads were refused: nothing wrong was told, but a restart is needed for more.
-    pub(crate) fn was_unreadable(&self) -> bool {
-        self.said("unreadable")
+    /// Whether something read as if it had never been written.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.said("lost")
     }
 
     fn said(&self, word: &str) -> bool {

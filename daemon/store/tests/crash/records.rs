@@ -36,29 +36,15 @@ pub(crate) fn cold() -> Batch {
     })
 }
 
-/// What reading the cold records gave.
-pub(crate) enum Reads {
-    Right,
-    /// An error: nothing was said about them.
-    Refused,
-    /// An answer without them, or without some.
-    Missing,
-}
-
-/// Reads them, save the last few: those share a page with what is written later, and such a page may be in the hands
-/// of the write that failed.
-pub(crate) async fn cold_reads(store: &SledStore) -> Reads {
-    let page = store.page(COLD, b"", None, 150).await;
-    let single = store.get(COLD, &[75]).await;
-    match (page, single) {
-        (Ok(page), Ok(Some(_))) if page.len() == 150 => Reads::Right,
-        (Ok(_), Ok(_)) => Reads::Missing,
-        _ => Reads::Refused,
-    }
+/// Whether they are all there.
+pub(crate) async fn has_cold(store: &dyn Store) -> Result<bool, StoreError> {
+    let page = store.page(COLD, b"", None, usize::MAX).await?;
+    let single = store.get(COLD, &[75]).await?;
+    Ok(page.len() == 200 && single.is_some())
 }
 
 /// How far a writer came, as far as the store knows.
-pub(crate) async fn last_step(store: &SledStore, writer: usize) -> Result<u64, StoreError> {
+pub(crate) async fn last_step(store: &dyn Store, writer: usize) -> Result<u64, StoreError> {
     let counter = store.get(COUNTERS, &key(writer)).await?;
     Ok(counter.map_or(0, |counter| {
         String::from_utf8(counter).unwrap().parse().unwrap()
@@ -87,7 +73,12 @@ pub(crate) fn config() -> SledConfig {
     config
 }
 
-async fn check_writer(store: &SledStore, writer: usize, acknowledged: u64) -> Result<u64, String> {
+/// Says how far a writer came, if that is all there and follows from what was acknowledged.
+pub(crate) async fn check_writer(
+    store: &dyn Store,
+    writer: usize,
+    acknowledged: u64,
+) -> Result<u64, String> {
     let last = last_step(store, writer)
         .await
         .map_err(|error| error.to_string())?;
