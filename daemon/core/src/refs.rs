@@ -37,6 +37,22 @@ impl Admission {
     }
 }
 
+/// A happening with the commit where a tag, or a ref that is gone, was before, where only what is known says it: of a tag
+/// providers tell its object at best, and some tell nothing of what was deleted. To be asked before [`admit`] notes the change.
+#[must_use]
+pub fn with_before(known: &KnownRefs, mut happening: Happening) -> Happening {
+    let (reference, before, after) = match &mut happening {
+        Happening::TagCreated(tag) => (&tag.reference, &mut tag.before, tag.commit.as_str()),
+        Happening::RefDeleted(deleted) => (&deleted.reference, &mut deleted.before, ""),
+        Happening::Push(_) | Happening::RepositoryChanged(_) => return happening,
+    };
+    let at = known.refs.get(reference);
+    if let Some(at) = at.filter(|at| before.is_empty() && at.commit != after) {
+        before.clone_from(&at.commit);
+    }
+    happening
+}
+
 /// Holds a happening against what is known, and notes it there.
 pub fn admit(known: &mut KnownRefs, happening: &Happening) -> Admission {
     match happening {

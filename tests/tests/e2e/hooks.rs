@@ -132,9 +132,9 @@ async fn one_by_one(watched: &mut Watched, commit: &str) -> Result<()> {
         ("light", tagged("light", commit)),
         ("v1.0", annotated("v1.0", commit)),
         ("topic", pushed("topic", "", commit)),
-        (":light", deleted("refs/tags/light")),
-        (":v1.0", deleted("refs/tags/v1.0")),
-        (":topic", deleted("refs/heads/topic")),
+        (":light", deleted("refs/tags/light", commit)),
+        (":v1.0", deleted("refs/tags/v1.0", commit)),
+        (":topic", deleted("refs/heads/topic", commit)),
     ];
     for (pushed, wanted) in steps {
         copy.push(&[pushed]).await?;
@@ -164,7 +164,7 @@ async fn many_at_once(watched: &mut Watched, commit: &str) -> Result<()> {
         "refs/tags/old-noted",
     ];
     let mut refs: Vec<_> = gone.iter().map(|name| format!(":{name}")).collect();
-    let mut wanted: Vec<_> = gone.iter().map(|name| deleted(name)).collect();
+    let mut wanted: Vec<_> = gone.iter().map(|name| deleted(name, commit)).collect();
     for n in 0..4 {
         let [branch, light, noted] = ["many", "light", "noted"].map(|kind| format!("{kind}-{n}"));
         copy.git(&["branch", &branch]).await?;

@@ -203,7 +203,7 @@ pub struct TagCreated {
     pub commit: String,
     /// The tag object of an annotated tag; empty for a light one, or where nobody tells.
     pub tag_object: String,
-    /// The commit before; empty for a new tag.
+    /// The commit before, peeled; empty for a new tag, and where nobody tells.
     pub before: String,
     /// Message of an annotated tag, at most 4 KiB.
     pub message: String,
@@ -216,7 +216,7 @@ pub struct TagCreated {
 pub struct RefDeleted {
     /// Full name.
     pub reference: String,
-    /// The commit that it pointed to; empty where nobody tells.
+    /// The commit that it pointed to, tags peeled; empty where nobody tells.
     pub before: String,
 }
 

@@ -54,6 +54,28 @@ fn in_order_each_change_is_told_once() {
     assert_eq!(told(&mut known, &gone), [Admission::New, Admission::Known]);
 }
 
+/// Where a tag or a deleted ref was is filled in where nobody tells it: of a new tag, and of what is not known, there is nothing
+/// to fill in, and what is told stays.
+#[test]
+fn where_a_ref_was_is_filled_in() {
+    let known = seen(&[(MAIN, "a"), (V1, "b")]);
+    let filled = |happening| with_before(&known, happening);
+    assert_eq!(filled(deletion(V1, "")), deletion(V1, "b"));
+    assert_eq!(filled(deletion(MAIN, "")), deletion(MAIN, "a"));
+    assert_eq!(filled(deletion(MAIN, "x")), deletion(MAIN, "x"));
+    let unknown = deletion("refs/tags/v2", "");
+    assert_eq!(filled(unknown.clone()), unknown);
+    assert_eq!(filled(tag("b")), tag("b"));
+    let Happening::TagCreated(moved) = filled(tag("c")) else {
+        panic!("no tag");
+    };
+    assert_eq!((moved.before.as_str(), moved.commit.as_str()), ("b", "c"));
+    let mut gone = known.clone();
+    admit(&mut gone, &deletion(V1, ""));
+    assert_eq!(with_before(&gone, tag("c")), tag("c"));
+    assert_eq!(filled(push("", "b")), push("", "b"));
+}
+
 /// Of two pushes that come the wrong way round both are told, and the ref is where the second one left it.
 #[test]
 fn a_late_push_is_told_and_moves_nothing() {

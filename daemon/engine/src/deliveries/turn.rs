@@ -8,7 +8,7 @@ use bindery_core::{
     port::{Change, Expect, Key, Record},
     problem::Problem,
     provider::{DeliveredRepository, Happening, RepositoryChange, RepositoryChanged},
-    refs::{admit, compare},
+    refs::{admit, compare, with_before},
     source::Source,
     time::Timestamp,
 };
@@ -272,7 +272,7 @@ fn tell(changes: &mut Changes, delivery: &Delivery, said: &Said) -> bool {
         if is_known(hook, happening) {
             continue;
         }
-        let told = with_path(happening, hook);
+        let told = with_before(&changes.known, with_path(happening, hook));
         let admission = admit(&mut changes.known, happening);
         changes.after.reconcile_due |= admission.wants_comparison();
         if admission.is_told() {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bindery_core::{
     delivery::DeliveryState,
-    event::{EventOrigin, Verdict},
+    event::{EventChange, EventOrigin, Verdict},
     port::{Clock as _, Key, Record},
     problem::Reason,
-    provider::{FailureCode, OperationKind},
+    provider::{FailureCode, Happening, OperationKind},
     source::{Build, Pattern, Rule},
 };
 use bindery_engine::{RequestKey, intake::Taken};
@@ -76,6 +76,38 @@ async fn a_tag_is_one_event() {
     hooked.happen("push2", &format!("delete {V1} object")).await;
     hooked.happen("delete2", &format!("delete {V1} -")).await;
     assert_eq!(hooked.told().await.len(), 2);
+}
+
+/// A deleted ref has the commit where it was, the tag peeled, where the delivery does not tell it; so has a tag that was moved.
+#[tokio::test]
+async fn what_was_deleted_says_where_it_was() {
+    let hooked = Hooked::new().await;
+    let next = "refs/heads/next";
+    let bodies = [
+        format!("push {next} - a\ntag {V1} b"),
+        format!("delete {next} -\ndelete {V1} -"),
+        format!("tag {V1} c"),
+        format!("tag {V1} d\ndelete {V1} -"),
+    ];
+    for (n, body) in bodies.iter().enumerate() {
+        hooked.happen(&format!("id{n}"), body).await;
+    }
+    let wanted = [
+        format!("push {next} - a"),
+        format!("tag {V1} b"),
+        format!("delete {next} a"),
+        format!("delete {V1} b"),
+        format!("tag {V1} c"),
+        format!("tag {V1} d"),
+        format!("delete {V1} d"),
+    ];
+    assert_eq!(hooked.told().await, wanted);
+    let events = hooked.events_of(&acme()).await;
+    let tags = events.iter().filter_map(|event| match &event.change {
+        EventChange::Provider(Happening::TagCreated(tag)) => Some(tag.before.as_str()),
+        _ => None,
+    });
+    assert_eq!(tags.collect::<Vec<_>>(), ["", "", "c"]);
 }
 
 /// A tag whose commit nobody tells, and which is gone by now, is no event; where the provider is away, it waits.
@@ -260,13 +292,11 @@ async fn what_can_not_be_read_is_kept() {
     hooked.world.plugin.on("ParseDelivery", |_| {
         Ok(bindery_core::provider::Output::Delivered(
             bindery_core::provider::Delivered {
-                happenings: vec![bindery_core::provider::Happening::TagCreated(
-                    bindery_core::provider::TagCreated {
-                        reference: V1.to_owned(),
-                        commit: "a".to_owned(),
-                        ..Default::default()
-                    },
-                )],
+                happenings: vec![Happening::TagCreated(bindery_core::provider::TagCreated {
+                    reference: V1.to_owned(),
+                    commit: "a".to_owned(),
+                    ..Default::default()
+                })],
                 ..Default::default()
             },
         ))

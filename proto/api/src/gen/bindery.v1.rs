@@ -2381,7 +2381,8 @@ pub struct RefDeletion {
     /// Full name, such as `refs/heads/old`.
     #[prost(string, tag = "1")]
     pub r#ref: ::prost::alloc::string::String,
-    /// The commit that it pointed at; empty where it is not told.
+    /// The commit that it pointed at, peeled, in hexadecimal; empty where neither the provider told it nor events or a look at the
+    /// refs did before.
     #[prost(string, tag = "2")]
     pub before_commit_id: ::prost::alloc::string::String,
 }

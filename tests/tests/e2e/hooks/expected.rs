@@ -20,6 +20,8 @@ pub(super) enum Seen {
     },
     Deleted {
         reference: String,
+        /// The commit where it was, tags peeled.
+        before: String,
     },
 }
 
@@ -40,6 +42,7 @@ impl Seen {
             }),
             Change::RefDeleted(deletion) => Some(Self::Deleted {
                 reference: deletion.r#ref,
+                before: deletion.before_commit_id,
             }),
             _ => None,
         }
@@ -78,9 +81,10 @@ pub(super) fn annotated(tag: &str, commit: &str) -> Seen {
     }
 }
 
-/// A branch or tag that is gone, by its full name.
-pub(super) fn deleted(reference: &str) -> Seen {
+/// A branch or tag that is gone, by its full name, and the commit where it was.
+pub(super) fn deleted(reference: &str, before: &str) -> Seen {
     Seen::Deleted {
         reference: reference.to_owned(),
+        before: before.to_owned(),
     }
 }

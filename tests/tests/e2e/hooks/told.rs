@@ -130,7 +130,7 @@ struct Row<F> {
     tells: Tells,
 }
 
-/// A push, a branch, a light and an annotated tag, the deletion of each, a delivery that somebody else signed, and one more
+/// A push, a branch, a light and an annotated tag, the deletion of each with the commit where it was, a delivery that somebody else signed, and one more
 /// push: exactly these events.
 async fn whole<F: Changing>(forge: F, tells: Tells, proof: Proof) -> Result<()> {
     let first = forge.commit("main", ("NEWS.md", "first\n"))?;
@@ -183,7 +183,7 @@ impl<F: Changing> Row<F> {
         self.is_told(noted).await?;
         for name in ["refs/heads/topic", "refs/tags/light", "refs/tags/noted"] {
             self.forge().remove_refs(&[name])?;
-            self.is_told(deleted(name)).await?;
+            self.is_told(deleted(name, head)).await?;
         }
         Ok(())
     }
