@@ -41,6 +41,9 @@ const CLIENT_ERRORS: [&str; 3] = [
     "unauthorized_client",
 ];
 
+/// Error code that means "this grant is dead" everywhere (RFC 6749 section 5.2); a provider's description names others.
+const DEAD_GRANT: &str = "invalid_grant";
+
 /// Error codes that mean "the server has a bad day" (RFC 6749 section 4.1.2.1, which forges use here as well).
 const SERVER_ERRORS: [&str; 2] = ["server_error", "temporarily_unavailable"];
 
@@ -234,7 +237,8 @@ fn stopped(stop: Stop) -> Attempt {
 }
 
 fn verdict(error: &str, method: &AuthMethod, host: &str) -> Attempt {
-    let dead = method.dead_grant_errors.iter().any(|code| code == error);
+    let named = method.dead_grant_errors.iter().any(|code| code == error);
+    let dead = named || error == DEAD_GRANT;
     let client = CLIENT_ERRORS.contains(&error);
     if SERVER_ERRORS.contains(&error) && !dead {
         return Attempt::Final(TokenOutcome::NotNow(wire::broken(host)));

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bindery_client::{
-    Error, SourceRequest, UnlinkRequest,
+    Error, LinkRequest, SourceRequest, UnlinkRequest,
     names::LinkName,
     proto::v1::{
-        Receipt,
+        Permission, Receipt,
         cleanup_step::{Kind, Outcome},
         observed_state::Stage,
     },
@@ -24,7 +24,7 @@ use bindery_tests::{
 };
 use bindery_twins::gitlab;
 
-use crate::world::World;
+use crate::{apps::AppWorld, world::World};
 
 /// A refresh or an unlink has no more steps than this, or it never ends.
 const MOST_STEPS: u32 = 200;
@@ -68,6 +68,23 @@ async fn o10_an_unlink_by_endpoint_goes_on_after_a_death_at_any_step() -> Result
 async fn o10_an_unlink_without_revocation_goes_on_after_a_death_at_any_step() -> Result<()> {
     let world = mortal(BitbucketCloudForge::start().await?).await?;
     unlinks(world, by_consent).await
+}
+
+/// O10: as above, by an app, whose tokens are leases that end before the app is taken off the account.
+#[tokio::test(flavor = "multi_thread")]
+async fn o10_an_unlink_of_an_app_goes_on_after_a_death_at_any_step() -> Result<()> {
+    let world = mortal(GitHubForge::start(false, None).await?).await?;
+    let app = AppWorld::with(world, &["contents:write", "repository_hooks:write"]).await?;
+    let id = app.app.app_id;
+    unlinks(app.world, async |world| {
+        let installation = world.forge.standin.install(id, "octo", &[])?.to_string();
+        let request =
+            LinkRequest::app_installation("namespaces/acme", "hosts/forge", Some(&installation))
+                .permissions([Permission::ReadCode, Permission::Webhooks]);
+        let created = world.client.create_link(request).await?;
+        Ok(created.link.context("no link")?.name)
+    })
+    .await
 }
 
 async fn by_consent<F: Forge>(world: &mut World<F>) -> Result<String> {

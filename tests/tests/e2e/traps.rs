@@ -274,6 +274,50 @@ async fn trap_1_12_refused_right_after_a_refresh() -> Result<()> {
     Ok(())
 }
 
+/// The forge answers "not there" where something is forbidden; its person is shut out, or let in again.
+fn hide(world: &World<GitLabForge>, suspended: bool) -> Result<()> {
+    world.forge.served.with(|twin| {
+        let state = twin.state_mut();
+        state.knobs.hides_forbidden = true;
+        let octo = state.world.person("octo").map(|person| person.id);
+        state.world.suspend(octo.context("nobody")?, suspended);
+        Ok(())
+    })
+}
+
+/// What a check finds, by reason.
+async fn reasons(world: &World<GitLabForge>, link: &str) -> Result<Vec<String>> {
+    let findings = world.client.check_link(link).await?.findings;
+    Ok(findings.into_iter().map(|one| one.reason).collect())
+}
+
+/// What is forbidden may be said not to be there. A person who is shut out for a while is then not taken for one who is gone:
+/// the check says that something is wrong, the link stays bound, and it works when they are let in again.
+#[tokio::test(flavor = "multi_thread")]
+async fn trap_2_forbidden_said_as_absent_kills_no_link() -> Result<()> {
+    let (world, link) = linked(|_| {}).await?;
+    let before = reasons(&world, &link).await?;
+    hide(&world, true)?;
+    ensure!(list(&world, &link).await.is_err(), "the trap is not set");
+    let told = reasons(&world, &link).await?;
+    ensure!(told.len() > before.len(), "nothing is said: {told:?}");
+    ensure!(
+        stage(&world, &link).await? == Some(Stage::Bound),
+        "the link is given up: {told:?}"
+    );
+    let hidden = world.forge.served.with(|twin| {
+        let calls = twin.state().requests("/gitlab/api/v4/");
+        calls.iter().any(|call| call.status == Some(404))
+            && calls.iter().all(|call| call.status != Some(403))
+    });
+    ensure!(hidden, "the twin does not set the trap");
+    hide(&world, false)?;
+    ensure!(list(&world, &link).await? == 1, "it does not work again");
+    let after = reasons(&world, &link).await?;
+    ensure!(after == before, "still wrong: {after:?}");
+    Ok(())
+}
+
 /// A webhook that is forbidden, said not to be there: no source comes of it and no hook stays, and with the right it works.
 #[tokio::test(flavor = "multi_thread")]
 async fn trap_2_a_forbidden_hook_said_as_absent_makes_no_source() -> Result<()> {
@@ -300,10 +344,7 @@ async fn trap_2_a_forbidden_hook_said_as_absent_makes_no_source() -> Result<()> 
     let uri = created.authorization.context("no page")?.authorization_uri;
     world.person_links(&uri).await?;
     let link = created.link.context("no link")?.name;
-    world
-        .forge
-        .served
-        .with(|twin| twin.state_mut().knobs.hides_forbidden = true);
+    hide(&world, false)?;
     let hooks = |world: &World<GitLabForge>| {
         let count = |twin: &mut GitLab| twin.state().hooks.of(api).count();
         world.forge.served.with(count)

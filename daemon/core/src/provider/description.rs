@@ -133,7 +133,7 @@ pub struct AuthMethod {
     pub authorize_parameters: Vec<(String, String)>,
     /// Where a person makes such a token or application; template.
     pub help_uri: String,
-    /// Token endpoint errors that mean "this grant is dead".
+    /// Token endpoint errors that mean "this grant is dead", besides `invalid_grant`.
     pub dead_grant_errors: Vec<String>,
     /// OAuth errors come with status 200.
     pub errors_with_status_ok: bool,

@@ -46,6 +46,14 @@ pub(crate) fn gitea() -> AuthMethod {
     }
 }
 
+/// A provider that names no error of its own.
+fn silent() -> AuthMethod {
+    AuthMethod {
+        dead_grant_errors: Vec::new(),
+        ..method()
+    }
+}
+
 pub(crate) async fn refresh(
     egress: &HttpEgress,
     endpoint: &str,
@@ -241,6 +249,13 @@ async fn refused_and_not_now() {
         (
             gitea(),
             400,
+            error("invalid_grant"),
+            "refused invalid_grant dead",
+        ),
+        // RFC 6749 section 5.2 says it for every provider.
+        (
+            silent(),
+            401,
             error("invalid_grant"),
             "refused invalid_grant dead",
         ),

@@ -1,8 +1,10 @@
 //! What others did, at every forge: seen by a check and by fetches that fail, and shown in the link.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use bindery_client::{
-    SourceRequest,
+    Error, SourceRequest,
     proto::v1::{
         CheckLinkResponse, ObservedState,
         observed_state::{Cause, Stage},
@@ -15,7 +17,23 @@ use bindery_tests::{
 };
 use bindery_twins::{gitea::Gitea, gitee::Gitee, gitlab::GitLab};
 
-use crate::{rows::at_every_forge, world::World};
+use crate::{
+    rows::{at_all_forges_at_once, at_every_forge},
+    world::World,
+};
+
+/// Two verdicts that make a grant dead are a minute apart; nothing here takes much longer, or it hangs.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+at_all_forges_at_once! {
+    /// A grant that the person took back: the link says that it must be authorized anew, and hands out nothing.
+    a_revoked_grant_is_seen_by_checks: super::revoked
+}
+
+at_all_forges_at_once! {
+    /// The same without any check, once the tokens that were handed out have ended.
+    a_revoked_grant_is_seen_by_fetches: super::revoked_and_fetched
+}
 
 at_every_forge! {
     /// A person who is suspended is in the way, not dead: the link works again when they are let in again.
@@ -88,6 +106,58 @@ async fn check<F: Forge>(world: &World<F>, link: &str) -> Result<CheckLinkRespon
 
 async fn state<F: Forge>(world: &World<F>, link: &str) -> Result<ObservedState> {
     world.get(link).await?.observed.context("no state")
+}
+
+async fn revoked<F: Inside>(forge: F) -> Result<()> {
+    let mut world = world(forge).await?;
+    let link = world.link().await?;
+    world.forge.take_back();
+    let started = Instant::now();
+    loop {
+        check(&world, &link).await?;
+        let shown = state(&world, &link).await?;
+        if shown.stage() == Stage::NeedsReauthorization {
+            break;
+        }
+        // One verdict is shown, and a second one is waited for.
+        ensure!(shown.cause() != Cause::Unspecified, "nothing is shown");
+        ensure!(started.elapsed() < PATIENCE, "it stays {shown:?}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let refused = world.fetch(&link).await;
+    ensure!(
+        matches!(refused, Err(Error::NeedsReauthorization { .. })),
+        "{refused:?}"
+    );
+    is_said(&world, &link).await
+}
+
+async fn revoked_and_fetched<F: Inside>(forge: F) -> Result<()> {
+    let mut world = World::new(forge).await?;
+    world.forge.shorten()?;
+    let link = world.link().await?;
+    world.token(&link).await?;
+    world.forge.take_back();
+    let started = Instant::now();
+    loop {
+        match world.fetch(&link).await {
+            Err(Error::NeedsReauthorization { .. }) => break,
+            outcome => ensure!(
+                started.elapsed() < PATIENCE,
+                "a dead grant gives {outcome:?}"
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    is_said(&world, &link).await
+}
+
+/// The link says why, and that its person must act.
+async fn is_said<F: Forge>(world: &World<F>, link: &str) -> Result<()> {
+    let shown = state(world, link).await?;
+    let dead = matches!(shown.cause(), Cause::GrantRevoked | Cause::TokenRefused);
+    ensure!(dead && !shown.message.is_empty(), "{shown:?}");
+    Ok(())
 }
 
 async fn suspended<F: Suspends>(forge: F) -> Result<()> {
