@@ -60,6 +60,9 @@ pub struct Hook {
     pub reconciled: Option<Timestamp>,
     /// Something hints that a change was missed: refs are compared as soon as possible.
     pub reconcile_due: bool,
+    /// Since when the provider does not know the repository, whichever link asks; `None` while it does. One answer may be a bad
+    /// moment of the provider.
+    pub unknown_since: Option<Timestamp>,
     /// The sources that it serves, in the order of their creation. The first one whose link works acts at the provider.
     pub sources: Vec<SourceName>,
     /// When it was made.
@@ -94,6 +97,7 @@ impl Hook {
             caught_up: Some(now),
             reconciled: None,
             reconcile_due: false,
+            unknown_since: None,
             sources: Vec::new(),
             created: now,
         }

@@ -48,7 +48,7 @@ use self::{forget::Walk, kept::Kept, queue::Queue};
 use crate::flight::lock;
 
 pub use self::list::ListedDeliveries;
-pub(crate) use self::{draft::Told, hint::GONE, turn::Changes};
+pub(crate) use self::{app::PROOF_EVERY, draft::Told, hint::GONE, turn::Changes};
 
 /// Places that are kept although nobody holds them; more are given up.
 const IDLE_PLACES: usize = 1024;
@@ -71,6 +71,11 @@ impl Deliveries {
     /// A delivery is stored, and waits to be processed.
     pub(crate) fn push(&self, hook: &HookId, number: u64) {
         self.queue.push(hook, number);
+    }
+
+    /// Whether a delivery waits in the line of a hook.
+    pub(crate) fn waits(&self, hook: &HookId) -> bool {
+        self.queue.first(hook).is_some()
     }
 
     /// How many deliveries wait.

@@ -50,7 +50,6 @@ use bindery_core::{
     problem::{Problem, Reason},
     provider::{HookSupport, SignatureKind},
     secret::Secret,
-    time::Timestamp,
 };
 use data_encoding::{BASE64, HEXLOWER};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, watch as tell};
@@ -59,7 +58,7 @@ pub(crate) use self::{
     act::{Through, refuses},
     away::{Gone, absent, deletion, forgotten},
     change::state_events,
-    judge::UNTOLD,
+    judge::{UNTOLD, untold},
     repository::{is_known_gone, put_name},
     served::{is_installed, put_served},
     settle::by_id,
@@ -88,8 +87,6 @@ pub(crate) struct Hooks {
     places: Mutex<HashMap<At, Arc<AsyncMutex<()>>>>,
     /// When each hook is looked at next.
     schedule: Schedule<HookId>,
-    /// Since when the provider does not know the repositories of hooks.
-    missed: Mutex<HashMap<HookId, Timestamp>>,
     /// A hook was written.
     stirred: tell::Sender<()>,
     /// Rotations that are not finished.
@@ -107,7 +104,6 @@ impl Default for Hooks {
         Self {
             places: Mutex::default(),
             schedule: Schedule::default(),
-            missed: Mutex::default(),
             stirred: tell::Sender::new(()),
             rotations: Mutex::default(),
             rotating: Mutex::default(),

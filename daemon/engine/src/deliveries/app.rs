@@ -24,7 +24,7 @@ use crate::{Engine, Versioned, hooks::is_installed, records::as_link};
 const NOT_SERVED: &str = "no source is served by the app's webhook for this repository";
 
 /// How often a delivery says anew that the hook works.
-const PROOF_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const PROOF_EVERY: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Finds out whose a delivery of an app's hook is. What a repository is told waits in the line of its hook from then on;

@@ -37,11 +37,7 @@ impl Engine {
         };
         match self.look_at(&hook).await {
             // It is said in the hook's state.
-            Err(problem) if refuses(&problem) => {
-                self.note_forbidden(&hook, &problem).await?;
-                self.look_again_soon(&hook, &problem);
-                Ok(())
-            }
+            Err(problem) if refuses(&problem) => self.note_forbidden(&hook, &problem).await,
             outcome => outcome,
         }
     }
@@ -191,7 +187,7 @@ impl Engine {
             }
             outcome => outcome?,
         };
-        self.is_there(hook);
+        self.is_there(hook).await?;
         let Output::Repository(repository) = outcome.last else {
             return Ok(true);
         };

@@ -51,6 +51,19 @@ pub(super) fn deviation(hook: &Hook, facts: &HookFacts, url: &str) -> Option<Str
 /// What is said of a hook that is there as it should be, while refs change that no delivery tells of.
 pub(crate) const UNTOLD: &str = "refs changed that no delivery told of; look at the provider's list of its deliveries, and see to it that the organization approved the app: some providers send nothing until then, and say nothing";
 
+/// The same of a repository that the hook of the host's app serves.
+const UNTOLD_BY_APP: &str = "refs changed that the webhook of the host's app did not tell of; see to it that the app's installation is not suspended and includes the repository, and look at the app's list of its deliveries";
+
+/// What is said of a hook where refs change that no delivery tells of.
+pub(crate) const fn untold(hook: &Hook) -> &'static str {
+    if hook.by_app { UNTOLD_BY_APP } else { UNTOLD }
+}
+
+/// Whether that was said of it; until its next delivery.
+pub(super) fn is_untold(hook: &Hook) -> bool {
+    hook.state == HookState::Silent && hook.message == untold(hook)
+}
+
 /// What is to be said of a hook that is there as it should be.
 pub(super) fn standing(hook: &Hook, facts: &HookFacts) -> Finding {
     if facts.disabled {
@@ -71,9 +84,8 @@ pub(super) fn standing(hook: &Hook, facts: &HookFacts) -> Finding {
         );
         return Finding::new(HookState::Silent, message, Some(Who::HostOperator));
     }
-    if hook.state == HookState::Silent && hook.message == UNTOLD {
-        // Until the next delivery.
-        return Finding::new(HookState::Silent, UNTOLD, Some(Who::User));
+    if is_untold(hook) {
+        return Finding::new(HookState::Silent, UNTOLD, hook.who);
     }
     if hook.verified.is_some() {
         return Finding::new(HookState::Verified, "", None);
@@ -97,6 +109,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::hooks::put_served;
 
     const URL: &str = "https://bindery.example/hooks/h";
 
@@ -125,6 +138,7 @@ mod tests {
             reconcile_due: false,
             by_app: false,
             secret_fingerprint: String::new(),
+            unknown_since: None,
             sources: Vec::new(),
             created: Timestamp::default(),
         }
@@ -165,6 +179,24 @@ mod tests {
         assert_eq!(state(at(3), at(2), &good), HookState::Verified);
         assert_eq!(state(at(3), None, &failing), HookState::Silent);
         assert_eq!(state(at(3), None, &off), HookState::DisabledByProvider);
+    }
+
+    /// What was said of a hook that tells nothing stays until its next delivery, whatever a look finds.
+    #[test]
+    fn a_look_does_not_end_a_silence() {
+        let silent = |by_app| {
+            let mut hook = hook();
+            (hook.by_app, hook.verified) = (by_app, Some(Timestamp::default()));
+            untold(&hook).clone_into(&mut hook.message);
+            hook
+        };
+        assert_eq!(standing(&silent(false), &facts()).state, HookState::Silent);
+        let mut served = silent(true);
+        put_served(&mut served, HookState::Verified);
+        assert_eq!(served, silent(true));
+        served.message.clear();
+        put_served(&mut served, HookState::Verified);
+        assert_eq!(served.state, HookState::Verified);
     }
 
     /// Each way in which a hook can differ is named, and a provider that does not tell its scheme is no deviation.

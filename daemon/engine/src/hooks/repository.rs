@@ -16,15 +16,15 @@ use bindery_core::{
 use crate::{
     Engine, Versioned,
     deliveries::{Changes, GONE, Told},
-    flight::lock,
     records::change,
 };
 
 /// How often another writer may be faster.
 const CONFLICTS: usize = 16;
 
-/// A repository counts as gone that its provider did not know at two looks with this time in between.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
+/// A repository counts as gone that its provider did not know at two looks with this time in between. The first one is kept in
+/// the hook's record, so that a restart in between forgets nothing.
+pub(super) const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Writes the new name of a repository into its hook and its sources.
@@ -66,13 +66,17 @@ impl Engine {
     /// The provider does not know the repository, whichever of its links asks. Says whether it counts as gone by now: one
     /// answer may be a bad moment of the provider.
     pub(super) async fn is_gone(&self, hook: &Hook) -> Result<bool, Problem> {
-        let now = self.now();
-        let first = {
-            let mut missed = lock(&self.hooks().missed);
-            *missed.entry(hook.id.clone()).or_insert(now)
-        };
         // An app that was taken out of a repository does not see it either, and its own webhook tells of deletions.
-        if hook.by_app || now.since(first) < BETWEEN_LOOKS {
+        if hook.by_app {
+            return Ok(false);
+        }
+        let now = self.now();
+        let Some(first) = hook.unknown_since else {
+            self.change_hook(&hook.id, |hook| hook.unknown_since = Some(now))
+                .await?;
+            return Ok(false);
+        };
+        if now.since(first) < BETWEEN_LOOKS {
             return Ok(false);
         }
         self.change_and_tell(&hook.id, |changes| put_gone(changes, now))
@@ -80,18 +84,13 @@ impl Engine {
         Ok(true)
     }
 
-    /// A repository that the provider did not know is looked for again soon, unless it is known to be gone.
-    pub(super) fn look_again_soon(&self, hook: &Hook, problem: &Problem) {
-        let unknown = problem.reason == Reason::ProviderNotFound;
-        if unknown && !hook.by_app && !is_known_gone(hook) {
-            let next = self.now().after(BETWEEN_LOOKS);
-            self.hooks().schedule.set(hook.id.clone(), Some(next));
-        }
-    }
-
     /// The provider knows the repository.
-    pub(super) fn is_there(&self, hook: &Hook) {
-        lock(&self.hooks().missed).remove(&hook.id);
+    pub(super) async fn is_there(&self, hook: &Hook) -> Result<(), Problem> {
+        if hook.unknown_since.is_none() {
+            return Ok(());
+        }
+        let known = self.change_hook(&hook.id, |hook| hook.unknown_since = None);
+        known.await.map(drop)
     }
 
     async fn change_and_tell(

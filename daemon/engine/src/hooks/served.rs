@@ -9,7 +9,7 @@ use bindery_core::{
     provider::AuthKind,
 };
 
-use super::{OVERLAP, act::links};
+use super::{OVERLAP, act::links, judge::is_untold};
 use crate::Engine;
 
 /// What is said of a repository that the app's hook serves.
@@ -82,6 +82,9 @@ pub(crate) fn put_served(hook: &mut Hook, state: HookState) {
     hook.step = None;
     hook.provider_id.clear();
     hook.action_uri.clear();
+    if is_untold(hook) {
+        return;
+    }
     hook.state = if hook.verified.is_some() {
         HookState::Verified
     } else {

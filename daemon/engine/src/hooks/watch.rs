@@ -6,7 +6,7 @@ use std::time::Duration;
 use bindery_core::{hook::Hook, name::HookId, port::Listing, problem::Problem, time::Timestamp};
 use futures_util::{FutureExt, future::select, pin_mut};
 
-use super::as_hook;
+use super::{as_hook, is_known_gone, repository::BETWEEN_LOOKS};
 use crate::{Engine, sha256};
 
 /// What was left under way is tried again after this.
@@ -98,7 +98,8 @@ impl Engine {
 }
 
 /// An interval after the last look, less up to a tenth of it, which is each hook's own; soon for one that something is under
-/// way for, and at once for one that was never looked at, or that a delivery hints at.
+/// way for, and for one whose repository the provider did not know; at once for one that was never looked at, or that a delivery
+/// hints at.
 fn next_look(hook: &Hook, interval: Duration, now: Timestamp) -> Option<Timestamp> {
     if hook.step.is_some() {
         return Some(now.after(SOONER));
@@ -106,6 +107,9 @@ fn next_look(hook: &Hook, interval: Duration, now: Timestamp) -> Option<Timestam
     let Some(checked) = hook.checked else {
         return Some(now);
     };
+    if hook.unknown_since.is_some() && !is_known_gone(hook) {
+        return Some(checked.after(BETWEEN_LOOKS));
+    }
     if interval.is_zero() {
         return None;
     }

@@ -2,6 +2,9 @@
 //! where an organization has not approved the app (PROVIDERS §2).
 //!
 //! A delivery may be on its way while refs are compared, so the hook has a minute. It speaks again with its next delivery.
+//!
+//! The hook of an app serves many repositories, and is judged in the line of each: an installation that is suspended says nothing
+//! while all others do. Where it brought nothing at all meanwhile, the app's hook itself is silent too.
 
 use std::time::Duration;
 
@@ -12,7 +15,12 @@ use bindery_core::{
     time::Timestamp,
 };
 
-use crate::{Engine, flight::lock, hooks::UNTOLD};
+use crate::{
+    Engine,
+    deliveries::PROOF_EVERY,
+    flight::lock,
+    hooks::{UNTOLD, untold},
+};
 
 /// How long a delivery may be on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);
@@ -39,7 +47,7 @@ impl Doubt {
 impl Engine {
     /// Refs of a hook's repository changed, and no delivery told of it so far. Where a gap was known that is no wonder.
     pub(super) fn doubt(&self, before: &Hook, changed: usize, now: Timestamp) {
-        if before.reconcile_due || before.by_app || !(1..=FEW).contains(&changed) {
+        if before.reconcile_due || !(1..=FEW).contains(&changed) {
             return;
         }
         let doubt = Doubt {
@@ -56,16 +64,55 @@ impl Engine {
         let Some(doubt) = doubt.filter(|doubt| now.since(doubt.since) >= ON_ITS_WAY) else {
             return Ok(());
         };
-        self.change_hook(id, |hook| {
-            let open = matches!(hook.state, HookState::Verified | HookState::Silent);
-            if open && hook.step.is_none() && !doubt.is_over(hook) {
-                hook.state = HookState::Silent;
-                UNTOLD.clone_into(&mut hook.message);
-                hook.who = Some(Who::User);
+        let Some(hook) = self.find_hook(id).await?.map(|entry| entry.record) else {
+            lock(&self.comparisons().doubts).remove(id);
+            return Ok(());
+        };
+        let app = match hook.by_app {
+            true => self.app_hook(&hook.host).await?,
+            false => None,
+        };
+        // What waits to be processed came in.
+        let lines = app.iter().chain([&hook]);
+        if lines
+            .into_iter()
+            .any(|one| self.deliveries().waits(&one.id))
+        {
+            return Ok(());
+        }
+        let judged = self.change_hook(id, |hook| {
+            if !doubt.is_over(hook) {
+                put_silent(hook, untold(hook), Who::User);
             }
-        })
-        .await?;
+        });
+        let silent = judged.await?.is_some_and(|hook| !doubt.is_over(&hook));
+        if let Some(app) = app.filter(|_| silent) {
+            self.judge_app(&app, doubt).await?;
+        }
         lock(&self.comparisons().doubts).remove(id);
         Ok(())
+    }
+
+    /// The hook of an app is silent where it brought nothing of any repository.
+    async fn judge_app(&self, app: &Hook, doubt: Doubt) -> Result<(), Problem> {
+        self.change_hook(&app.id, |app| {
+            // Not each delivery is noted.
+            let spoke = |at: Timestamp| at.after(PROOF_EVERY) > doubt.since;
+            if !app.verified.is_some_and(spoke) {
+                put_silent(app, UNTOLD, Who::HostOperator);
+            }
+        })
+        .await
+        .map(drop)
+    }
+}
+
+/// Only of a hook that is right the silence says something.
+fn put_silent(hook: &mut Hook, words: &str, who: Who) {
+    let open = matches!(hook.state, HookState::Verified | HookState::Silent);
+    if open && hook.step.is_none() {
+        hook.state = HookState::Silent;
+        words.clone_into(&mut hook.message);
+        hook.who = Some(who);
     }
 }

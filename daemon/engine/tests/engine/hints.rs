@@ -284,6 +284,34 @@ async fn a_deletion_without_a_delivery_is_told_once() {
     );
 }
 
+/// A restart between the two looks forgets nothing: the second one comes as soon as without it, and tells, once.
+#[tokio::test]
+async fn a_restart_between_two_looks_forgets_nothing() {
+    let mut hooked = Hooked::new().await;
+    let gone = |_: &_| Err(failure(FailureCode::NotFound));
+    hooked.world.plugin.on("GetRepository", gone);
+    hooked.change_hook(1, |hook| hook.checked = None).await;
+    let engine = &hooked.world.engine;
+    engine.schedule_hooks().await.expect("scheduled");
+    settle(&hooked).await;
+    hooked.world.clock.advance(Duration::from_secs(30));
+    hooked.world.restart().await;
+    let engine = &hooked.world.engine;
+    engine.schedule_hooks().await.expect("scheduled");
+    settle(&hooked).await;
+    assert!(repository_changes(&hooked).await.is_empty(), "too soon");
+    for _ in 0..2 {
+        hooked.world.clock.advance(Duration::from_secs(30));
+        settle(&hooked).await;
+        let deleted = changed(RepositoryChange::Deleted, "acme/api1", "");
+        assert_eq!(
+            repository_changes(&hooked).await,
+            [(EventOrigin::Reconciliation, deleted)]
+        );
+    }
+    assert_eq!(hooked.read_hook(1).await.state, HookState::Missing);
+}
+
 /// One bad answer is no deletion, and neither is a deletion that a delivery told.
 #[tokio::test]
 async fn a_deletion_is_not_made_up() {

@@ -6,6 +6,7 @@ use bindery_core::{
     event::EventOrigin,
     hook::HookState,
     port::{Clock as _, Key, Record},
+    problem::Who,
     provider::{FailureCode, OperationKind, SentDelivery},
     time::Timestamp,
 };
@@ -265,4 +266,65 @@ async fn trap_2_a_hook_that_tells_nothing_is_silent() {
     assert!(words.contains("no delivery told"), "{words}");
     hooked.happen("id4", &format!("push {MAIN} b c")).await;
     assert_eq!(state().await, verified);
+}
+
+/// A repository that the hook of the host's app serves is silent where the app's hook tells nothing of it, also while that tells
+/// of others. Where it brings nothing at all, it is silent itself. What waits to be
+/// processed is no silence, and the next delivery ends it.
+#[tokio::test]
+async fn an_apps_hook_that_tells_nothing_is_silent() {
+    let hooked = Hooked::new().await;
+    hooked.serve_by_app().await;
+    let engine = &hooked.world.engine;
+    let states = async || {
+        let (line, app) = (hooked.read_hook(1).await, hooked.read_hook(9).await);
+        (line.state, app.state)
+    };
+    let later = async || {
+        hooked.world.clock.advance(Duration::from_secs(60));
+        engine.reconcile_due().await.expect("looked");
+    };
+    let told = async |id: &str, repository: usize, change: &str| {
+        let body = format!("repository {repository}\n{change}");
+        hooked.deliver(9, id, &body).await.expect("taken");
+    };
+    let found = async |commit: &str| {
+        hooked.remote(&[(MAIN, commit)]);
+        let caught = engine.catch_up(&hooked.source, None, None).await;
+        assert_eq!(caught.expect("caught up").changed_refs, 1);
+    };
+    let both = (HookState::Verified, HookState::Verified);
+    told("id1", 1, &format!("push {MAIN} - a")).await;
+    engine.process_deliveries().await;
+    assert_eq!(states().await, both);
+
+    hooked.world.clock.advance(Duration::from_secs(3600));
+    found("b").await;
+    told("id2", 1, &format!("push {MAIN} a b")).await;
+    later().await;
+    assert_eq!(states().await, both, "it came, and waits");
+    engine.process_deliveries().await;
+    later().await;
+    assert_eq!(states().await, both, "it was on its way");
+
+    hooked.world.clock.advance(Duration::from_secs(3600));
+    found("c").await;
+    told("id3", 5, "ping").await;
+    engine.process_deliveries().await;
+    later().await;
+    let only_it = (HookState::Silent, HookState::Verified);
+    assert_eq!(states().await, only_it, "others are told");
+    let line = hooked.read_hook(1).await;
+    assert!(line.message.contains("did not tell of"), "{line:?}");
+    assert_eq!(line.who, Some(Who::User));
+
+    hooked.world.clock.advance(Duration::from_secs(3600));
+    found("d").await;
+    later().await;
+    assert_eq!(states().await, (HookState::Silent, HookState::Silent));
+    let app = hooked.read_hook(9).await;
+    assert_eq!(app.who, Some(Who::HostOperator));
+    told("id4", 1, &format!("push {MAIN} d e")).await;
+    engine.process_deliveries().await;
+    assert_eq!(states().await, both);
 }

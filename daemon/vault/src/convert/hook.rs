@@ -46,6 +46,7 @@ impl Stored for Hook {
             created_ms: self.created.unix_ms(),
             by_app: self.by_app,
             secret_fingerprint: self.secret_fingerprint.clone(),
+            unknown_since_ms: ms(self.unknown_since),
         }
     }
 
@@ -76,6 +77,7 @@ impl Stored for Hook {
             created: Timestamp::from_unix_ms(message.created_ms),
             by_app: message.by_app,
             secret_fingerprint: message.secret_fingerprint,
+            unknown_since: time(message.unknown_since_ms),
         })
     }
 }

@@ -57,6 +57,7 @@ async fn hooked() -> World {
         reconcile_due: false,
         by_app: false,
         secret_fingerprint: String::new(),
+        unknown_since: None,
         sources: Vec::new(),
         created: Timestamp::default(),
     };

@@ -1281,6 +1281,9 @@ pub struct Hook {
     /// Sixteen hexadecimal digits that tell its secret from others; empty where they are not known yet.
     #[prost(string, tag = "26")]
     pub secret_fingerprint: ::prost::alloc::string::String,
+    /// Since when the provider does not know the repository; not set while it does.
+    #[prost(uint64, optional, tag = "27")]
+    pub unknown_since_ms: ::core::option::Option<u64>,
 }
 /// The secrets of a hook.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -124,6 +124,7 @@ impl Hooked {
             reconcile_due: false,
             by_app: false,
             secret_fingerprint: String::new(),
+            unknown_since: None,
             sources: vec![self.source.clone()],
             created: now,
         };

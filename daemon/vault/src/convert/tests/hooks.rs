@@ -166,6 +166,7 @@ pub(super) fn full_hook() -> Hook {
         created: at(11),
         by_app: true,
         secret_fingerprint: text("0123456789abcdef"),
+        unknown_since: Some(at(12)),
     }
 }
 
@@ -187,6 +188,7 @@ fn least_hook() -> Hook {
         reconcile_due: false,
         by_app: false,
         secret_fingerprint: String::new(),
+        unknown_since: None,
         sources: Vec::new(),
         ..full_hook()
     }
