@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(standing(&silent(false), &facts()).state, HookState::Silent);
         let mut served = silent(true);
         put_served(&mut served, HookState::Verified);
-        assert_eq!(served, silent(true));
+        assert!(is_untold(&served), "{served:?}");
         served.message.clear();
         put_served(&mut served, HookState::Verified);
         assert_eq!(served.state, HookState::Verified);
