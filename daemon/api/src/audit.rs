@@ -127,7 +127,7 @@ impl Entry {
         match self.weight {
             Weight::Reads => return work.await,
             // Where it can't be written afterwards, nothing is minted before.
-            Weight::HandsOut => self.audit.ready()?,
+            Weight::HandsOut => self.audit.ready().await?,
             Weight::Changes => {
                 let begun = self.audit.record(self.deed.clone(), Survives::Machine);
                 begun.await?;

@@ -2,10 +2,10 @@
 
 use std::{
     sync::{
-        Arc, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bindery_core::{
@@ -24,13 +24,19 @@ use crate::{
     writer::{Job, Refused},
 };
 
+/// When the disk took something last; `None` where nothing was tried yet, or since it refused.
+pub(crate) type Good = Arc<Mutex<Option<Instant>>>;
+
 /// An open log. Dropping it ends its thread and its tasks.
 pub(crate) struct Running {
     pub(crate) jobs: mpsc::Sender<Job>,
     pub(crate) written: watch::Receiver<AuditMark>,
     pub(crate) synced: watch::Receiver<AuditMark>,
     /// The last caller waited in vain.
-    pub(crate) stuck: Arc<AtomicBool>,
+    pub(crate) stuck: AtomicBool,
+    /// Held by the one who tries a disk that did not answer.
+    pub(crate) trying: tokio::sync::Mutex<()>,
+    pub(crate) good: Good,
     /// An fsync failed: nobody knows what is on the disk, so nothing is promised any more.
     pub(crate) failed: Arc<AtomicBool>,
     /// Key of the chain, for whoever checks it.
@@ -51,8 +57,36 @@ impl Drop for Running {
 impl Running {
     /// Writes a record and waits until it survives what it must.
     pub(crate) async fn write(&self, deed: Deed, survives: Survives) -> Result<(), Refused> {
+        let sequence = self.send(Some(deed)).await?;
+        match survives {
+            Survives::Daemon => Ok(()),
+            Survives::Machine => self.synced_to(sequence).await,
+        }
+    }
+
+    /// Whether the disk takes records: it did within `trust`, or does now.
+    pub(crate) async fn ready(&self, trust: Duration) -> Result<(), Refused> {
+        let _alone = if self.stuck.load(Ordering::Relaxed) {
+            let dead = |_| Refused::Disk("the disk does not answer".to_owned());
+            Some(self.trying.try_lock().map_err(dead)?)
+        } else if self.took_one_within(trust) && !self.failed.load(Ordering::Relaxed) {
+            return Ok(());
+        } else {
+            None
+        };
+        self.send(None).await.map(drop)
+    }
+
+    fn took_one_within(&self, time: Duration) -> bool {
+        let good = *self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        good.is_some_and(|at| at.elapsed() < time)
+    }
+
+    /// Hands the thread a record, or nothing: then it only tries the disk.
+    async fn send(&self, deed: Option<Deed>) -> Result<u64, Refused> {
         if self.failed.load(Ordering::Relaxed) {
-            return Err(Refused::Disk("the disk failed".to_owned()));
+            let why = "the disk failed; check it and restart";
+            return Err(Refused::Disk(why.to_owned()));
         }
         let (done, written) = oneshot::channel();
         let sent = self.jobs.try_send(Job { deed, done });
@@ -62,10 +96,7 @@ impl Running {
         })?;
         let sequence = written.await.map_err(|_| Refused::Ended)??;
         self.stuck.store(false, Ordering::Relaxed);
-        match survives {
-            Survives::Daemon => Ok(()),
-            Survives::Machine => self.synced_to(sequence).await,
-        }
+        Ok(sequence)
     }
 
     async fn synced_to(&self, sequence: u64) -> Result<(), Refused> {

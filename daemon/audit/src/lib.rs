@@ -69,6 +69,8 @@ pub struct AuditConfig {
     pub keep: Duration,
     /// How long a caller waits for its record, 2 s: a disk that needs longer is no place for an audit log.
     pub deadline: Duration,
+    /// How long after a good write the disk is believed to take another one, 1 s; then whoever wants to know tries.
+    pub trust: Duration,
     /// Time between two seals of the place that was reached, 1 s.
     pub seal_every: Duration,
 }
@@ -82,6 +84,7 @@ impl AuditConfig {
             file_bytes: 16 << 20,
             keep: Duration::from_secs(400 * 86_400),
             deadline: Duration::from_secs(2),
+            trust: Duration::from_secs(1),
             seal_every: Duration::from_secs(1),
         }
     }
@@ -181,16 +184,8 @@ impl Audit for AuditLog {
         Box::pin(self.inner.record(deed, survives))
     }
 
-    fn ready(&self) -> Result<(), Problem> {
-        match self.inner.current() {
-            Some(running) if running.stuck.load(Ordering::Relaxed) => {
-                Err(unavailable("the disk does not answer"))
-            }
-            Some(running) if running.failed.load(Ordering::Relaxed) => {
-                Err(unavailable("the disk failed; check it and restart"))
-            }
-            _ => Ok(()),
-        }
+    fn ready(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(self.inner.ready())
     }
 
     fn list(&self, query: AuditQuery) -> BoxFuture<'_, Result<AuditPage, Problem>> {
@@ -204,14 +199,33 @@ impl Audit for AuditLog {
 
 impl Inner {
     async fn record(&self, deed: Deed, survives: Survives) -> Result<(), Problem> {
-        let written = async {
+        self.in_time(async {
             let Some(running) = self.running().await? else {
                 self.hold(deed);
                 return Ok(());
             };
             self.write(&running, deed, survives).await
-        };
-        let outcome = tokio::time::timeout(self.config.deadline, written).await;
+        })
+        .await
+    }
+
+    async fn ready(&self) -> Result<(), Problem> {
+        self.in_time(async {
+            let Some(running) = self.running().await? else {
+                return Ok(());
+            };
+            let ready = running.ready(self.config.trust).await;
+            ready.map_err(refusal)
+        })
+        .await
+    }
+
+    /// The disk has its time; from then on it is known not to answer.
+    async fn in_time(
+        &self,
+        work: impl Future<Output = Result<(), Problem>>,
+    ) -> Result<(), Problem> {
+        let outcome = tokio::time::timeout(self.config.deadline, work).await;
         outcome.unwrap_or_else(|_| {
             if let Some(running) = self.current() {
                 running.stuck.store(true, Ordering::Relaxed);
@@ -226,14 +240,7 @@ impl Inner {
         deed: Deed,
         survives: Survives,
     ) -> Result<(), Problem> {
-        running
-            .write(deed, survives)
-            .await
-            .map_err(|refused| match refused {
-                Refused::Full => unavailable("too many records wait"),
-                Refused::Disk(why) => unavailable(&why),
-                Refused::Ended => unavailable("it has ended; restart the daemon"),
-            })
+        running.write(deed, survives).await.map_err(refusal)
     }
 
     /// The open log; `None` while the vault is sealed.
@@ -296,6 +303,14 @@ impl Inner {
             self.write(running, deed, Survives::Daemon).await?;
         }
         Ok(())
+    }
+}
+
+fn refusal(refused: Refused) -> Problem {
+    match refused {
+        Refused::Full => unavailable("too many records wait"),
+        Refused::Disk(why) => unavailable(&why),
+        Refused::Ended => unavailable("it has ended; restart the daemon"),
     }
 }
 

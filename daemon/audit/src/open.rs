@@ -24,7 +24,7 @@ use crate::{
     Inner,
     disk::Disk,
     files,
-    keeper::{self, Running},
+    keeper::{self, Good, Running},
     list,
     scan::Lines,
     tail::Tail,
@@ -60,6 +60,7 @@ impl Inner {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let (written, seen) = watch::channel(mark);
         let (synced, on_disk) = watch::channel(mark);
+        let good = Good::default();
         let (failed, files) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let current = tail.current();
         let writer = Writer {
@@ -69,6 +70,8 @@ impl Inner {
             file_bytes: self.config.file_bytes,
             clock: Arc::clone(&self.clock),
             written,
+            good: Arc::clone(&good),
+            told: false,
         };
         std::thread::Builder::new()
             .name("audit".to_owned())
@@ -101,7 +104,9 @@ impl Inner {
             jobs,
             written: seen,
             synced: on_disk,
-            stuck: Arc::default(),
+            stuck: AtomicBool::default(),
+            trying: tokio::sync::Mutex::default(),
+            good,
             failed,
             key,
             files,

@@ -13,6 +13,9 @@ use crate::{
     files,
 };
 
+/// Bytes of a trial: two blocks of a usual file system, so that it needs a new one, as a long record does.
+const PROBE: usize = 8192;
+
 /// The open file, for whoever brings it to the disk.
 pub(crate) type Current = Arc<Mutex<Arc<dyn LogFile>>>;
 
@@ -77,6 +80,14 @@ impl Tail {
         }
         self.length += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Whether there is space for records: writes some, and cuts it off again.
+    pub(crate) fn probe(&mut self) -> io::Result<()> {
+        self.dirty = true;
+        let outcome = self.file.write_at(&[b' '; PROBE], self.length);
+        self.dirty = self.file.set_len(self.length).is_err();
+        outcome
     }
 
     /// Goes on in a new file, once this one is on the disk.

@@ -1,6 +1,10 @@
 //! The thread that writes: one, so that records have one order; many records at once, so that a busy log costs little.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
 
 use bindery_core::{
     audit::{AuditMark, Deed},
@@ -9,7 +13,7 @@ use bindery_core::{
 use ring::hmac;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{line, tail::Tail};
+use crate::{keeper::Good, line, tail::Tail};
 
 /// Most records that are written at once.
 const AT_ONCE: usize = 512;
@@ -27,7 +31,8 @@ pub(crate) enum Refused {
 
 /// A record to write, and who waits for it.
 pub(crate) struct Job {
-    pub(crate) deed: Deed,
+    /// `None` only tries the disk.
+    pub(crate) deed: Option<Deed>,
     pub(crate) done: oneshot::Sender<Result<u64, Refused>>,
 }
 
@@ -39,6 +44,9 @@ pub(crate) struct Writer {
     pub(crate) file_bytes: u64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) written: watch::Sender<AuditMark>,
+    pub(crate) good: Good,
+    /// That the disk refuses stands in the daemon's log.
+    pub(crate) told: bool,
 }
 
 impl Writer {
@@ -66,8 +74,13 @@ impl Writer {
             if done.is_closed() {
                 continue;
             }
-            line::append(&mut bytes, &self.key, &mut mark, now, &deed);
+            if let Some(deed) = deed {
+                line::append(&mut bytes, &self.key, &mut mark, now, &deed);
+            }
             waiting.push((done, mark.sequence));
+        }
+        if waiting.is_empty() {
+            return;
         }
         let outcome = self.append(&bytes, mark);
         for (done, sequence) in waiting {
@@ -76,17 +89,34 @@ impl Writer {
         }
     }
 
+    /// Writes the records up to `mark`; where there are none, tries whether it could.
     fn append(&mut self, bytes: &[u8], mark: AuditMark) -> Result<(), Refused> {
-        if bytes.is_empty() {
-            return Ok(());
+        let outcome = if bytes.is_empty() {
+            self.tail.probe()
+        } else {
+            self.tail.append(bytes)
+        };
+        self.tell(&outcome);
+        outcome.map_err(|error| Refused::Disk(describe(&error)))?;
+        if !bytes.is_empty() {
+            self.mark = mark;
+            self.written.send_replace(mark);
         }
-        self.tail.append(bytes).map_err(|error| {
-            tracing::error!(%error, "Audit records can't be written; nothing is handed out");
-            Refused::Disk(describe(&error))
-        })?;
-        self.mark = mark;
-        self.written.send_replace(mark);
         Ok(())
+    }
+
+    /// Whoever asks whether the log is ready learns it; the daemon's log once until it is over.
+    fn tell(&mut self, outcome: &io::Result<()>) {
+        let now = outcome.is_ok().then(Instant::now);
+        *self.good.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        match outcome {
+            Err(error) if !self.told => {
+                tracing::error!(%error, "Audit records can't be written; nothing is handed out");
+            }
+            Ok(()) if self.told => tracing::info!("Audit records are written again"),
+            _ => {}
+        }
+        self.told = outcome.is_err();
     }
 
     /// A file that stays too long is better than none.

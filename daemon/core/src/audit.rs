@@ -125,12 +125,11 @@ pub trait Audit: Send + Sync + 'static {
     /// Fails with `AUDIT_UNAVAILABLE` when it can't be written, at the latest after a few seconds. While the vault is
     /// sealed nothing is handed out, and records wait in memory.
     fn record(&self, deed: Deed, survives: Survives) -> BoxFuture<'_, Result<(), Problem>>;
-    /// Whether a record can probably be written now, without trying.
+    /// Whether a record can be written now. Tries, unless one was written just now: a log that refused the last record is
+    /// not ready until the disk takes something again.
     ///
-    /// # Errors
-    ///
-    /// `AUDIT_UNAVAILABLE`.
-    fn ready(&self) -> Result<(), Problem>;
+    /// Fails with `AUDIT_UNAVAILABLE`, as [`Self::record`] would.
+    fn ready(&self) -> BoxFuture<'_, Result<(), Problem>>;
     /// Lists records.
     fn list(&self, query: AuditQuery) -> BoxFuture<'_, Result<AuditPage, Problem>>;
     /// Checks the chain of all records that are kept. A break is in the answer.

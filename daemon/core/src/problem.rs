@@ -57,6 +57,26 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// Name of the status code that a caller sees.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "INVALID_ARGUMENT",
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Denied => "PERMISSION_DENIED",
+            Self::Precondition => "FAILED_PRECONDITION",
+            Self::Conflict => "ABORTED",
+            Self::Exhausted => "RESOURCE_EXHAUSTED",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Unimplemented => "UNIMPLEMENTED",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
 reasons! {
     /// A field is missing or malformed.
     InvalidArgument = "INVALID_ARGUMENT" => InvalidInput,

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bindery_core::{
     audit::{Audit, Deed, Survives},
     link::{Link, Stage},
-    problem::{Kind, Problem},
+    problem::Problem,
     receipt::Outcome,
 };
 
@@ -60,7 +60,7 @@ impl Own {
     pub(crate) fn ended<T>(self, done: &Result<T, Problem>) -> Self {
         match done {
             Ok(_) => self,
-            Err(problem) => self.failed(code(problem.reason.kind()), problem.reason.as_str()),
+            Err(problem) => self.failed(problem.reason.kind().code(), problem.reason.as_str()),
         }
     }
 
@@ -120,22 +120,5 @@ impl Engine {
             _ => own,
         })
         .await;
-    }
-}
-
-/// The name of the status code of a class of problems.
-const fn code(kind: Kind) -> &'static str {
-    match kind {
-        Kind::InvalidInput => "INVALID_ARGUMENT",
-        Kind::NotFound => "NOT_FOUND",
-        Kind::AlreadyExists => "ALREADY_EXISTS",
-        Kind::Unauthenticated => "UNAUTHENTICATED",
-        Kind::Denied => "PERMISSION_DENIED",
-        Kind::Precondition => "FAILED_PRECONDITION",
-        Kind::Conflict => "ABORTED",
-        Kind::Exhausted => "RESOURCE_EXHAUSTED",
-        Kind::Unavailable => "UNAVAILABLE",
-        Kind::Unimplemented => "UNIMPLEMENTED",
-        Kind::Internal => "INTERNAL",
     }
 }

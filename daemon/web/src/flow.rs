@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use bindery_core::{
+    audit::Deed,
     link::Link,
     name::FlowId,
     problem::{Problem, Reason},
@@ -17,7 +18,8 @@ use bindery_engine::flows::{ConfirmView, Confirmed, Place, Returned, Shown};
 use http::{HeaderMap, StatusCode, header::CONTENT_SECURITY_POLICY};
 
 use crate::{
-    audit, cookie,
+    audit::{self, BROWSER},
+    cookie,
     failure::Failure,
     headers::policy,
     pages::{self, Ask, ConfirmPage, DeclinedPage, DonePage, StartPage},
@@ -43,9 +45,6 @@ const SAID: [Known; 5] = [
     ("instance_type", 128),
     ("region", 128),
 ];
-
-/// Who acts on these pages: nobody that is known by name.
-const BROWSER: &str = "browser";
 
 type PathOf<T> = Result<Path<T>, PathRejection>;
 type Answer = Result<Response, Failure>;
@@ -121,9 +120,10 @@ async fn callback(
         installation: installation.as_deref(),
         browser: Some(&browser),
     };
-    audit::ready(&state)?;
+    audit::ready(&state).await?;
     let flow = state.engine.callback(returned).await?;
-    audit::done(&state, BROWSER, "web/callback", format!("flows/{flow}")).await;
+    let deed = audit::deed(BROWSER, "web/callback", format!("flows/{flow}"));
+    audit::done(&state, deed).await;
     Ok(Redirect::to(&format!("/link/{flow}/confirm")).into_response())
 }
 
@@ -177,22 +177,20 @@ async fn confirm(
 ) -> Answer {
     let said = Said::read(&state, path, &headers, body).await?;
     let shown = said.shown.as_ref().ok_or(Failure::Malformed)?;
-    audit::ready(&state)?;
-    let Confirmed { link, return_to } = state
-        .engine
-        .confirm_in_browser(
-            said.flow.as_str(),
-            said.code.expose(),
-            &said.browser,
-            Shown {
-                namespace: &shown.namespace,
-                instance_type: &shown.instance_type,
-                region: &shown.region,
-            },
-        )
-        .await?;
+    let deed = said.deed(&state, "web/confirm").await?;
+    let confirming = state.engine.confirm_in_browser(
+        said.flow.as_str(),
+        said.code.expose(),
+        &said.browser,
+        Shown {
+            namespace: &shown.namespace,
+            instance_type: &shown.instance_type,
+            region: &shown.region,
+        },
+    );
+    let named = |confirmed: &Confirmed| confirmed.link.record.resource();
+    let Confirmed { link, return_to } = audit::around(&state, deed, confirming, named).await?;
     let link = link.record;
-    audit::done(&state, BROWSER, "web/confirm", link.resource()).await;
     match return_to.and_then(|page| go_back(&page, &link)) {
         Some(page) => Ok(Redirect::to(&page).into_response()),
         None => done(&state, &link).await,
@@ -228,13 +226,13 @@ async fn decline(
     body: Body,
 ) -> Answer {
     let said = Said::read(&state, path, &headers, body).await?;
-    audit::ready(&state)?;
-    state
-        .engine
-        .decline_in_browser(said.flow.as_str(), said.code.expose(), &said.browser)
-        .await?;
-    let flow = format!("flows/{}", said.flow);
-    audit::done(&state, BROWSER, "web/decline", flow).await;
+    let deed = said.deed(&state, "web/decline").await?;
+    let declining =
+        state
+            .engine
+            .decline_in_browser(said.flow.as_str(), said.code.expose(), &said.browser);
+    let flow = deed.resource.clone();
+    audit::around(&state, deed, declining, |()| flow).await?;
     Ok(pages::render(&DeclinedPage, StatusCode::OK))
 }
 
@@ -248,6 +246,18 @@ struct Said {
 }
 
 impl Said {
+    /// What the browser of this flow does. No other one gets a line in the log.
+    async fn deed(&self, state: &WebState, action: &str) -> Result<Deed, Failure> {
+        let awaits = state
+            .engine
+            .awaits_browser(self.flow.as_str(), &self.browser);
+        awaits.await?;
+        let flow = format!("flows/{}", self.flow);
+        let mut deed = audit::deed(BROWSER, action, flow.clone());
+        deed.facts.insert("flow".to_owned(), flow);
+        Ok(deed)
+    }
+
     async fn read(
         state: &WebState,
         path: PathOf<String>,

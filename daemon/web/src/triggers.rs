@@ -69,12 +69,9 @@ async fn fired(
         .map_err(Refusal::Problem)?
         .ok_or(Refusal::Unknown)?;
     let reference = reference(body).await?;
-    audit::ready(state).map_err(Refusal::Problem)?;
-    let fired = state.engine.fire_trigger(&name, &reference, "", None).await;
-    if fired.is_ok() {
-        let resource = name.to_string();
-        audit::done(state, "trigger-url", "web/trigger", resource).await;
-    }
+    let deed = audit::deed("trigger-url", "web/trigger", name.to_string());
+    let firing = state.engine.fire_trigger(&name, &reference, "", None);
+    let fired = audit::around(state, deed, firing, |_| name.to_string()).await;
     fired.map_err(|problem| match problem.reason {
         // It went, or was switched off, in between.
         Reason::NotFound => Refusal::Unknown,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bindery_api::Limits;
 use bindery_audit::{DiskFault, FaultyDisk};
+use bindery_core::name::NamespaceName;
 use bindery_proto::{
     admin::v1::{self as admin, admin_service_client::AdminServiceClient},
     v1 as wire,
@@ -144,6 +145,29 @@ async fn nothing_goes_on_without_the_log() {
             .expect("checked");
         assert_eq!(verdict.broken, None);
     }
+}
+
+/// A full disk, that nobody has met yet: a credential is refused before anything is asked of the link, so no lease and no
+/// token is left alive that nobody has.
+#[tokio::test]
+async fn nothing_is_minted_without_the_log() {
+    let disk = Arc::new(FaultyDisk::default());
+    let world = World::on(Limits::default(), disk.clone()).await;
+    let acme = NamespaceName::parse("acme").expect("name");
+    let held = || async {
+        let listed = world.engine.list_leases(&acme, true).await;
+        listed.expect("leases").len()
+    };
+    world.audit.start().await.expect("started");
+    let before = held().await;
+    for fault in [DiskFault::Full, DiskFault::FullAndStuck] {
+        disk.set(fault);
+        assert_eq!(ended(&world, FETCH, fetch()).await, "AUDIT_UNAVAILABLE");
+        assert_eq!(held().await, before);
+        disk.set(DiskFault::None);
+    }
+    assert_eq!(ended(&world, FETCH, fetch()).await, "OK");
+    assert_eq!(held().await, before + 1);
 }
 
 /// The operator lists records page by page and checks the chain; what was done on the admin socket is in it too.

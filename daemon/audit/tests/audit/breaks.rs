@@ -156,5 +156,5 @@ async fn the_key_is_not_in_the_log() {
     };
     assert_eq!(head.last.sequence, 3);
     assert!(!world.text().contains(head.key.expose()));
-    assert!(log.ready().is_ok());
+    assert!(log.ready().await.is_ok());
 }

@@ -30,6 +30,39 @@ async fn full_disks_refuse() {
     }
 }
 
+/// Whoever asks first on a full disk is told, whether or not somebody has met it before, nothing is left in the log by it,
+/// and once there is space the log is ready again without a record of anybody's.
+#[tokio::test]
+async fn full_disks_are_not_ready() {
+    for (fault, trust) in [
+        (Fault::Full, Duration::ZERO),
+        (Fault::FullAndStuck, Duration::ZERO),
+        // As long as the disk is believed, a record that is refused tells.
+        (Fault::Full, Duration::from_secs(3600)),
+    ] {
+        let mut world = World::new().await;
+        world.config.trust = trust;
+        let log = world.log();
+        write(&log, 1, 2).await;
+        assert!(log.ready().await.is_ok());
+        world.disk.set(fault);
+        if trust > Duration::ZERO {
+            refused(log.record(deed(9), Survives::Daemon).await);
+        }
+        for _ in 0..2 {
+            let why = refused(log.ready().await);
+            assert!(why.contains("the disk is full"), "{why}");
+        }
+        world.disk.set(Fault::None);
+        assert!(log.ready().await.is_ok());
+        write(&log, 3, 3).await;
+        assert_eq!(numbers(&log).await, [3, 2, 1]);
+        intact(&log, 3).await;
+        drop(log);
+        intact(&world.log(), 3).await;
+    }
+}
+
 /// A disk that does not answer: the caller is refused after the deadline, later ones are known to be in vain before they
 /// begin, and what was refused is not in the log afterwards.
 #[tokio::test]
@@ -42,7 +75,7 @@ async fn stalled_disks_refuse() {
     // The first one is with the disk already, so nobody can say whether it will be there.
     let first = refused(log.record(deed(2), Survives::Daemon).await);
     assert!(first.contains("does not answer"), "{first}");
-    assert!(refused(log.ready()).contains("does not answer"));
+    assert!(refused(log.ready().await).contains("does not answer"));
     for number in 10..13 {
         refused(log.record(deed(number), Survives::Daemon).await);
     }
@@ -50,7 +83,7 @@ async fn stalled_disks_refuse() {
     let again = async { while log.record(deed(3), Survives::Daemon).await.is_err() {} };
     let patience = Duration::from_secs(30);
     tokio::time::timeout(patience, again).await.unwrap();
-    assert!(log.ready().is_ok());
+    assert!(log.ready().await.is_ok());
     assert_eq!(numbers(&log).await, [3, 2, 1]);
     intact(&log, 3).await;
 }
@@ -66,7 +99,7 @@ async fn failed_syncs_refuse_everything() {
     assert!(why.contains("the disk failed"), "{why}");
     world.disk.set(Fault::None);
     refused(log.record(deed(3), Survives::Daemon).await);
-    refused(log.ready());
+    refused(log.ready().await);
     let log = world.log();
     write(&log, 3, 3).await;
     intact(&log, 3).await;

@@ -115,17 +115,21 @@ impl Engine {
     /// `FLOW_EXPIRED`, `FLOW_MISMATCH`, and what the provider says when it could not be asked before.
     pub async fn confirm_view(&self, id: &str, browser: &str) -> Result<ConfirmView, Problem> {
         let mut stand = self.stand(id).await?;
-        if stand.flow.record.stage != FlowStage::Granted {
-            return Err(over());
-        }
-        if stand.flow.record.browser_digest != Some(sha256(browser.as_bytes())) {
-            return Err(elsewhere());
-        }
+        asked_here(&stand, browser)?;
         let identity = self.known_identity(&mut stand).await?;
         let code = self.new_id();
         stand.flow.record.confirm_digest = Some(sha256(code.as_bytes()));
         self.put_flow(&mut stand.flow).await?;
         self.shown(stand, identity, Secret::new(code)).await
+    }
+
+    /// Whether a flow waits for this browser's answer. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `FLOW_EXPIRED` and `FLOW_MISMATCH`.
+    pub async fn awaits_browser(&self, id: &str, browser: &str) -> Result<(), Problem> {
+        asked_here(&self.stand(id).await?, browser)
     }
 
     async fn shown(
@@ -384,4 +388,15 @@ const fn kind_name(kind: &NamespaceKind) -> &'static str {
         NamespaceKind::Organization => "organization",
         NamespaceKind::Instance { .. } => "instance",
     }
+}
+
+/// The page of this flow is open, and in this browser.
+fn asked_here(stand: &Stand, browser: &str) -> Result<(), Problem> {
+    if stand.flow.record.stage != FlowStage::Granted {
+        return Err(over());
+    }
+    if stand.flow.record.browser_digest != Some(sha256(browser.as_bytes())) {
+        return Err(elsewhere());
+    }
+    Ok(())
 }

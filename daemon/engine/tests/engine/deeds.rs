@@ -27,8 +27,8 @@ impl Audit for Log {
         Box::pin(async { Ok(()) })
     }
 
-    fn ready(&self) -> Result<(), Problem> {
-        Ok(())
+    fn ready(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn list(&self, _: AuditQuery) -> BoxFuture<'_, Result<AuditPage, Problem>> {
@@ -262,8 +262,8 @@ async fn a_log_that_fails_stops_no_refresh() {
             Box::pin(async { Err(Problem::new(Reason::AuditUnavailable, "the disk is full")) })
         }
 
-        fn ready(&self) -> Result<(), Problem> {
-            Ok(())
+        fn ready(&self) -> BoxFuture<'_, Result<(), Problem>> {
+            self.record(Deed::default(), Survives::Daemon)
         }
 
         fn list(&self, _: AuditQuery) -> BoxFuture<'_, Result<AuditPage, Problem>> {

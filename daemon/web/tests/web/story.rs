@@ -194,7 +194,8 @@ async fn o1_the_cookie_has_its_prefix() {
     assert_eq!(left.status, 403);
 }
 
-/// What a browser does is in the audit log without its codes, and nothing is bound while that can't be written.
+/// What a browser does is in the audit log without its codes, and nothing is bound or ended while that can't be written, also
+/// where nobody has met the full disk before.
 #[tokio::test]
 async fn nothing_is_bound_without_the_log() {
     let (world, mut browser) = (World::new().await, Browser::default());
@@ -203,17 +204,42 @@ async fn nothing_is_bound_without_the_log() {
     let form = browser.get(&world, &confirm).await.form();
     browser.extra = vec![("sec-fetch-site", "same-origin"), ("origin", "null")];
     world.log.set_full(true);
-    let refused = browser.post(&world, &confirm, &form).await;
-    assert!(refused.status >= 500, "{}", refused.status);
-    let stage = world.link().await.observed.stage;
-    assert_eq!(stage, Stage::PendingConfirmation);
+    for page in [&confirm, &format!("{}/decline", world.start)] {
+        let refused = browser.post(&world, page, &form).await;
+        assert!(refused.status >= 500, "{page}: {}", refused.status);
+        let stage = world.link().await.observed.stage;
+        assert_eq!(stage, Stage::PendingConfirmation, "{page}");
+    }
     world.log.set_full(false);
     assert_eq!(browser.post(&world, &confirm, &form).await.status, 200);
     let flow = world.start.replace("/link/", "flows/");
     let link = "namespaces/acme/links/builds".to_owned();
     let done = [
-        ("web/callback".to_owned(), flow),
+        ("web/callback".to_owned(), flow.clone()),
         ("web/confirm".to_owned(), link),
     ];
-    assert_eq!(world.log.done(), done);
+    assert_eq!(world.log.done().await, done);
+    let deeds = world.log.deeds().await;
+    let begun = &deeds[1];
+    assert_eq!(
+        (begun.action.as_str(), begun.code.as_str()),
+        ("web/confirm", "")
+    );
+    assert_eq!((&begun.resource, &deeds[2].facts["flow"]), (&flow, &flow));
+}
+
+/// Who has not the cookie of a flow gets no line in the log, whatever is posted.
+#[tokio::test]
+async fn strangers_write_no_records() {
+    let (world, mut browser) = (World::new().await, Browser::default());
+    browser.agree(&world).await;
+    let confirm = format!("{}/confirm", world.start);
+    let form = browser.get(&world, &confirm).await.form();
+    let before = world.log.deeds().await.len();
+    let mut stranger = Browser::default();
+    stranger.get(&world, &world.start).await;
+    stranger.extra = vec![("sec-fetch-site", "same-origin"), ("origin", "null")];
+    let refused = stranger.post(&world, &confirm, &form).await;
+    assert!((400..500).contains(&refused.status), "{}", refused.status);
+    assert_eq!(world.log.deeds().await.len(), before);
 }

@@ -15,6 +15,7 @@ use std::{
 };
 
 use axum::Router;
+use bindery_audit::AuditLog;
 use bindery_core::{
     link::Link,
     name::{HostName, LinkId, NamespaceName, ProviderName},
@@ -124,8 +125,8 @@ impl World {
         let engine = Engine::new(ports, config);
         let callback = prepare(&engine, &vault, &setting).await;
         let start = new_link(&engine, &setting).await;
-        let log = Arc::new(Log::default());
-        let router = router(&engine, log.clone(), setting.rates);
+        let log = Arc::new(Log::new(vault.clone(), clock.clone()).await);
+        let router = router(&engine, log.audit.clone(), setting.rates);
         let address = listen(router.clone(), limits).await;
         Self {
             address,
@@ -230,7 +231,7 @@ async fn new_link(engine: &Engine, setting: &Setting) -> String {
     created.authorization.expect("a flow").uri
 }
 
-fn router(engine: &Engine, log: Arc<Log>, rates: Rates) -> Router {
+fn router(engine: &Engine, log: Arc<AuditLog>, rates: Rates) -> Router {
     let metrics = Arc::new(Mutex::new(Registry::default()));
     let readiness = Arc::new(EngineReadiness(engine.clone()));
     let state = WebState::new(engine.clone(), log, metrics, readiness).expect("public URL");

@@ -126,6 +126,30 @@ async fn a_token_fires() {
     assert_eq!(held.header("retry-after"), Some("60"));
 }
 
+/// On a full disk nothing is fired, and it is said; a wrong token is one as before, and gets no line in the log.
+#[tokio::test]
+async fn nothing_is_fired_without_the_log() {
+    let (world, made) = armed().await;
+    let (place, token) = (&made.trigger.record.place, made.token.expose());
+    world.log.set_full(true);
+    let refused = fire(&world, place, token, "").await;
+    let body = "{\"reason\":\"AUDIT_UNAVAILABLE\"}\n";
+    assert_eq!((refused.status, refused.body.as_str()), (503, body));
+    world.log.set_full(false);
+    let name = made.trigger.record.name();
+    let listed = world.engine.triggers_of(&name.source).await.expect("list");
+    assert_eq!(listed[0].record.fired, None);
+    let before = world.log.deeds().await.len();
+    assert_eq!(fire(&world, place, "BNDRYCANARY", "").await.status, 401);
+    assert_eq!(world.log.deeds().await.len(), before);
+    assert_eq!(fire(&world, place, token, "").await.status, 202);
+    let done = world.log.done().await;
+    assert_eq!(
+        done.last(),
+        Some(&("web/trigger".to_owned(), name.to_string()))
+    );
+}
+
 /// W2: a wrong token, no token and an unknown place can't be told apart, whatever the body.
 #[tokio::test]
 async fn w2_unknown_and_wrong_are_one() {

@@ -1,58 +1,59 @@
-//! An audit log in memory, which can be full.
+//! The audit log itself, on a disk that can be full: a double could promise what it does not keep.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
-};
+use std::{sync::Arc, time::Duration};
 
+use bindery_audit::{AuditConfig, AuditLog, DiskFault, FaultyDisk};
 use bindery_core::{
-    audit::{Audit, AuditPage, AuditQuery, AuditVerdict, Deed, Survives},
-    port::BoxFuture,
-    problem::{Problem, Reason},
+    audit::{Audit, AuditQuery, Deed},
+    port::{Clock, Vault},
 };
+use tempfile::TempDir;
 
-use super::lock;
-
-#[derive(Default)]
 pub struct Log {
-    deeds: Mutex<Vec<Deed>>,
-    full: AtomicBool,
+    pub audit: Arc<AuditLog>,
+    disk: Arc<FaultyDisk>,
+    _folder: TempDir,
 }
 
 impl Log {
+    pub async fn new(vault: Arc<dyn Vault>, clock: Arc<dyn Clock>) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut config = AuditConfig::new(folder.path().join("audit"));
+        // Long enough for a machine that is busy with other tests.
+        config.deadline = Duration::from_secs(30);
+        let disk = Arc::new(FaultyDisk::default());
+        let audit = Arc::new(AuditLog::on(config, vault, clock, disk.clone()));
+        audit.start().await.expect("started");
+        Self {
+            audit,
+            disk,
+            _folder: folder,
+        }
+    }
+
     pub fn set_full(&self, full: bool) {
-        self.full.store(full, Ordering::SeqCst);
+        let fault = match full {
+            true => DiskFault::Full,
+            false => DiskFault::None,
+        };
+        self.disk.set(fault);
+    }
+
+    /// All records, the oldest first.
+    pub async fn deeds(&self) -> Vec<Deed> {
+        let query = AuditQuery {
+            limit: 1000,
+            ..AuditQuery::default()
+        };
+        let page = self.audit.list(query).await.expect("records");
+        let deeds = page.records.into_iter().rev();
+        deeds.map(|record| record.deed).collect()
     }
 
     /// What was done, and to what.
-    pub fn done(&self) -> Vec<(String, String)> {
-        let deeds = lock(&self.deeds);
-        let pair = |deed: &Deed| (deed.action.clone(), deed.resource.clone());
-        deeds.iter().map(pair).collect()
-    }
-}
-
-impl Audit for Log {
-    fn record(&self, deed: Deed, _: Survives) -> BoxFuture<'_, Result<(), Problem>> {
-        let ready = self.ready();
-        if ready.is_ok() {
-            lock(&self.deeds).push(deed);
-        }
-        Box::pin(async { ready })
-    }
-
-    fn ready(&self) -> Result<(), Problem> {
-        match self.full.load(Ordering::SeqCst) {
-            true => Err(Problem::new(Reason::AuditUnavailable, "it is full")),
-            false => Ok(()),
-        }
-    }
-
-    fn list(&self, _: AuditQuery) -> BoxFuture<'_, Result<AuditPage, Problem>> {
-        Box::pin(async { Ok(AuditPage::default()) })
-    }
-
-    fn verify(&self) -> BoxFuture<'_, Result<AuditVerdict, Problem>> {
-        Box::pin(async { Ok(AuditVerdict::default()) })
+    pub async fn done(&self) -> Vec<(String, String)> {
+        let deeds = self.deeds().await.into_iter();
+        let done = deeds.filter(|deed| deed.code == "OK");
+        done.map(|deed| (deed.action, deed.resource)).collect()
     }
 }
