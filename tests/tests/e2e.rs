@@ -32,6 +32,8 @@ mod detection;
 mod device;
 #[path = "e2e/doorkeeper.rs"]
 mod doorkeeper;
+#[path = "e2e/exhaustion.rs"]
+mod exhaustion;
 #[path = "e2e/expiring.rs"]
 mod expiring;
 #[path = "e2e/headless.rs"]

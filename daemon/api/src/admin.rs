@@ -245,6 +245,7 @@ const fn explain(health: &VaultHealth) -> &'static str {
         VaultHealth::ReadOnly => {
             "the store had an I/O error and takes no writes; check the disk and restart"
         }
+        VaultHealth::Stalled => "the disk has not answered for some seconds; look at it",
         VaultHealth::Sealed => "the daemon is sealed",
     }
 }

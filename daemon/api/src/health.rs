@@ -29,7 +29,9 @@ impl HealthService {
     fn status(&self) -> ServingStatus {
         match self.engine.health() {
             VaultHealth::Serving | VaultHealth::LowSpace => ServingStatus::Serving,
-            VaultHealth::ReadOnly | VaultHealth::Sealed => ServingStatus::NotServing,
+            VaultHealth::ReadOnly | VaultHealth::Stalled | VaultHealth::Sealed => {
+                ServingStatus::NotServing
+            }
         }
     }
 

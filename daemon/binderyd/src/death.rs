@@ -131,6 +131,10 @@ impl Egress for Mortal<dyn Egress> {
         self.0.admit(reach)
     }
 
+    fn forget(&self) {
+        self.0.forget();
+    }
+
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         self.0.certificates(network)
     }

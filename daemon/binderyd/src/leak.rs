@@ -139,6 +139,10 @@ impl Egress for Leaky<dyn Egress, ()> {
         self.0.admit(reach)
     }
 
+    fn forget(&self) {
+        self.0.forget();
+    }
+
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         self.0.certificates(network)
     }

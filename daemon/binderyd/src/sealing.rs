@@ -127,6 +127,7 @@ impl Sealing {
                 "A new token pair could not be stored before the seal was closed; it is kept in memory until it is opened"
             );
         }
+        self.engine.forget_connections();
         self.vault.seal().await;
         let why = if reason.is_empty() {
             "sealed by an operator"

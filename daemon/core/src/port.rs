@@ -315,6 +315,8 @@ pub enum VaultHealth {
     LowSpace,
     /// Reads only.
     ReadOnly,
+    /// The disk takes what is written, and has not answered for some seconds.
+    Stalled,
     /// No root key.
     Sealed,
 }
@@ -367,6 +369,8 @@ pub trait Egress: Send + Sync + 'static {
     ///
     /// The first rule that is broken, with what to do.
     fn admit(&self, reach: Reach<'_>) -> Result<(), Problem>;
+    /// Closes kept connections that are not in use, and forgets the keys and passwords that they were made with.
+    fn forget(&self) {}
     /// What the certificates among network rules say of themselves.
     fn certificates(&self, network: &HostNetwork) -> Certificates;
     /// Checks the URL of a registry against the rules for what events are posted to, without sending anything. A way out

@@ -82,6 +82,12 @@ impl Clients {
         Ok(client)
     }
 
+    /// Drops the clients that are kept, with their idle connections and what they were made of.
+    pub(crate) fn forget(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clear();
+    }
+
     /// A client for one request. A kept connection that the server closes at the wrong moment would make an answer count
     /// as lost, and a lost answer of a token endpoint is expensive.
     pub(crate) fn fresh(&self, reach: Reach<'_>) -> Result<Client, Problem> {

@@ -195,6 +195,10 @@ impl Egress for HttpEgress {
         policy::admit(reach)
     }
 
+    fn forget(&self) {
+        self.clients.forget();
+    }
+
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         tls::facts::of(network)
     }

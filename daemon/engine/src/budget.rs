@@ -203,6 +203,10 @@ impl Egress for Budgeted {
         self.inner.admit(reach)
     }
 
+    fn forget(&self) {
+        self.inner.forget();
+    }
+
     fn certificates(&self, network: &HostNetwork) -> Certificates {
         self.inner.certificates(network)
     }

@@ -53,10 +53,7 @@ pub mod sweep;
 pub mod triggers;
 pub mod unlink;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bindery_core::{
     name::{LinkId, NamespaceName},
@@ -64,7 +61,7 @@ use bindery_core::{
     provider::Description,
     time::Timestamp,
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     budget::Budgeted,
@@ -156,7 +153,7 @@ struct Inner {
     comparisons: Comparisons,
     subscriptions: Subscriptions,
     deeds: Log,
-    paused: AtomicBool,
+    paused: watch::Sender<bool>,
     changes: broadcast::Sender<LinkChanged>,
 }
 
@@ -208,7 +205,7 @@ impl Engine {
                 comparisons: Comparisons::default(),
                 subscriptions: Subscriptions::default(),
                 deeds: Log::default(),
-                paused: AtomicBool::new(false),
+                paused: watch::Sender::new(false),
                 changes,
             }),
         }

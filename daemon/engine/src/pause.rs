@@ -1,6 +1,6 @@
 //! Stopping before the vault is sealed, and going on after it is unsealed.
 
-use std::{sync::atomic::Ordering::SeqCst, time::Duration};
+use std::time::Duration;
 
 use bindery_core::problem::{Problem, Reason};
 
@@ -9,12 +9,25 @@ use crate::{Engine, flight::lock};
 impl Engine {
     /// Takes nothing new: from now on [`Engine::health`] says that the vault is sealed. What is under way goes on.
     pub fn pause(&self) {
-        self.inner.paused.store(true, SeqCst);
+        self.inner.paused.send_replace(true);
+    }
+
+    /// Resolves when the engine is paused the next time. One that is paused already has to be resumed before.
+    pub async fn next_pause(&self) {
+        let mut paused = self.inner.paused.subscribe();
+        // The sender lives in the engine, so waiting can't fail.
+        let _ = paused.wait_for(|paused| !*paused).await;
+        let _ = paused.wait_for(|paused| *paused).await;
+    }
+
+    /// Forgets what is kept of the way out: connections that are not in use, and the keys and passwords of hosts with them.
+    pub fn forget_connections(&self) {
+        self.ports().egress.forget();
     }
 
     /// Serves again. Call [`Engine::recover`] before.
     pub fn resume(&self) {
-        self.inner.paused.store(false, SeqCst);
+        self.inner.paused.send_replace(false);
     }
 
     /// Refuses while the engine is paused or the vault is sealed.
@@ -31,7 +44,7 @@ impl Engine {
     }
 
     pub(crate) fn is_paused(&self) -> bool {
-        self.inner.paused.load(SeqCst)
+        *self.inner.paused.borrow()
     }
 
     /// Waits until no refresh and no unlink is under way and every new token pair is stored, for at most `patience`.

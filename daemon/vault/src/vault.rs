@@ -12,6 +12,7 @@
 //! | `inspect` | opening every record |
 //! | `suspect` | refresh tokens after a step back in time |
 //! | `recover` | a new slot before anybody has decided about the store |
+//! | `waiting` | commits that wait for the disk |
 
 use std::{
     collections::BTreeMap,
@@ -44,6 +45,7 @@ pub use copy::{Copied, Hold};
 pub use inspect::Inspection;
 pub use open::{OpenOptions, Rollback};
 pub use rotate::{NewRoot, Renewed, Resealed};
+use waiting::Waiting;
 pub(crate) use walk::{Item, Walk};
 
 mod commit;
@@ -55,6 +57,7 @@ mod read;
 mod recover;
 mod rotate;
 mod suspect;
+mod waiting;
 mod walk;
 
 /// Sealed records over a store.
@@ -107,6 +110,7 @@ pub(crate) struct Inner {
     store: Arc<dyn Store>,
     opened: RwLock<Option<Opened>>,
     recent: Recent,
+    waiting: Waiting,
     /// Held while a commit is planned and handed to the store, not while it waits for the disk.
     writer: Mutex<Writer>,
     /// One permit for each commit that waits for the disk.
@@ -158,6 +162,7 @@ impl SealedVault {
                 store,
                 opened: RwLock::new(None),
                 recent: Recent::default(),
+                waiting: Waiting::default(),
                 writer: Mutex::new(Writer::default()),
                 in_flight: Arc::new(Semaphore::new(MOST_IN_FLIGHT)),
                 changes: std::sync::Mutex::default(),
@@ -246,6 +251,9 @@ impl Vault for SealedVault {
             return VaultHealth::Sealed;
         }
         match self.inner.store.health() {
+            Health::Writable | Health::LowSpace { .. } if self.inner.waiting.is_stalled() => {
+                VaultHealth::Stalled
+            }
             Health::Writable => VaultHealth::Serving,
             Health::LowSpace { .. } => VaultHealth::LowSpace,
             // Whatever a newer store says, writing is not known to work.

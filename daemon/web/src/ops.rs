@@ -51,6 +51,10 @@ fn vault(health: &VaultHealth) -> Result<(), String> {
         VaultHealth::ReadOnly => {
             Err("the store is read-only after an I/O error; check the disk and restart".to_owned())
         }
+        VaultHealth::Stalled => Err(
+            "the disk has not answered for some seconds; look at it, and restart if it stays so"
+                .to_owned(),
+        ),
         VaultHealth::Sealed => Err("the vault is sealed; unseal it".to_owned()),
     }
 }
@@ -115,6 +119,7 @@ mod tests {
         assert!(plugins(1).is_ok());
         for message in [
             vault(&VaultHealth::ReadOnly),
+            vault(&VaultHealth::Stalled),
             vault(&VaultHealth::Sealed),
             plugins(0),
         ] {

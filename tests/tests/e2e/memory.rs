@@ -1,10 +1,20 @@
 //! L5: what a sealed daemon still has in its memory. Searched from outside, in every writable page of the process.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use bindery_client::RepositoryQuery;
 use bindery_store_proto::v1 as disk;
-use bindery_tests::{daemon::Daemon, forge::GitHubForge};
+use bindery_tests::{
+    canary::MARKER,
+    daemon::Daemon,
+    forge::{Forge as _, GitHubForge},
+};
 use memchr::memmem;
 use prost::Message;
 use ring::{
@@ -45,6 +55,70 @@ async fn l5_a_sealed_daemon_has_no_key_in_memory() -> Result<()> {
     Ok(())
 }
 
+/// L5: after `bindery admin seal`, and the end of the connections that were open then, the daemon's memory holds no token or
+/// code that the forge ever gave it, and no client secret; what somebody told it besides is found there, so that the search
+/// is known to find what is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn l5_a_sealed_daemon_has_no_token_in_memory() -> Result<()> {
+    let mut world = World::new(GitHubForge::start(true, Some(MARKER)).await?).await?;
+    world.forge.lengthen()?;
+    let link = world.link().await?;
+    for _ in 0..20 {
+        world.token(&link).await?;
+    }
+    world.client.check_link_refreshed(&link).await?;
+    let all = RepositoryQuery::default();
+    world.client.list_repositories(&link, all).all().await?;
+    let secrets = secrets_of(&world)?;
+    let bystander = "a-word-that-a-person-wrote";
+    world.client.disable_link(&link, bystander).await?;
+    let daemon = &world.daemon;
+    done(daemon, &["admin", "seal", "--reason", bystander], "")?;
+    let mut needles: Vec<Vec<u8>> = secrets.iter().map(|(_, secret)| secret.clone()).collect();
+    needles.push(bystander.as_bytes().to_vec());
+    let started = Instant::now();
+    loop {
+        let mut found = search(daemon, &needles)?;
+        let control = found.pop().unwrap_or_default();
+        ensure!(control > 0, "the search finds nothing at all");
+        let names = secrets.iter().map(|(name, _)| name.as_str());
+        let left: Vec<_> = names.zip(found).filter(|(_, count)| *count > 0).collect();
+        println!(
+            "{} secrets were searched for; left: {left:?}",
+            secrets.len()
+        );
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "a sealed daemon has secrets in memory: {left:?}"
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Connections that were open when the daemon was sealed are gone after this time, and their buffers with them.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The ends of all secrets that the daemon has had of a forge.
+fn secrets_of(world: &World<GitHubForge>) -> Result<Vec<(String, Vec<u8>)>> {
+    let minted = world.forge.standin.minted();
+    ensure!(
+        minted.len() >= 5,
+        "two pairs and a code, of {}",
+        minted.len()
+    );
+    let client = world.forge.client_secret().context("no client secret")?;
+    let kind = |secret: &str| secret.chars().take(4).collect::<String>();
+    let tail = |secret: &str| secret.as_bytes()[secret.len() - TAIL..].to_vec();
+    let all = minted.into_iter().chain([client]);
+    Ok(all.map(|one| (kind(&one), tail(&one))).collect())
+}
+
+/// So many characters of a secret are searched for: half a token is no better left behind than a whole one.
+const TAIL: usize = 20;
+
 /// How often each needle is in the memory of the daemon.
 fn search(daemon: &Daemon, needles: &[Vec<u8>]) -> Result<Vec<usize>> {
     let id = daemon.id().context("binderyd does not run")?;
@@ -58,12 +132,30 @@ fn search(daemon: &Daemon, needles: &[Vec<u8>]) -> Result<Vec<usize>> {
         if memory.read_exact_at(&mut bytes, from).is_err() {
             continue;
         }
-        for (count, needle) in found.iter_mut().zip(needles) {
-            *count += memmem::find_iter(&bytes, needle).count();
+        for used in runs(&bytes) {
+            for (count, needle) in found.iter_mut().zip(needles) {
+                *count += memmem::find_iter(used, needle).count();
+            }
         }
     }
     Ok(found)
 }
+
+/// What is not empty: most pages are zeros, and what is searched for has none.
+fn runs(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let pages = bytes.chunks(EMPTY.len()).enumerate();
+    let used: Vec<_> = pages
+        .filter(|(_, page)| **page != EMPTY[..page.len()])
+        .map(|(at, page)| at * EMPTY.len()..at * EMPTY.len() + page.len())
+        .collect();
+    used.chunk_by(|one, next| one.end == next.start)
+        .map(|run| run[0].start..run[run.len() - 1].end)
+        .map(|run| &bytes[run])
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+const EMPTY: [u8; 4096] = [0; 4096];
 
 fn range(line: &str) -> Result<(u64, u64)> {
     let addresses = line.split_whitespace().next().context("an empty line")?;

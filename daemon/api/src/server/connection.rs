@@ -1,5 +1,5 @@
 //! HTTP/2 over one accepted connection, and when it ends: when it says nothing, has nothing to do, is too old, is not let in
-//! any more, or the daemon stops.
+//! any more, or the daemon is sealed or stops.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -39,6 +39,7 @@ pub(super) async fn serve_connection<S>(
     let mut age = pin!(sleep(limits.connection_age));
     let mut idle = pin!(busy.idle_for(limits.idle));
     let mut lost = pin!(guard.lost());
+    let mut sealed = pin!(guard.sealed());
     let mut grace = limits.grace;
     loop {
         tokio::select! {
@@ -50,6 +51,7 @@ pub(super) async fn serve_connection<S>(
             }
             () = &mut age => break,
             () = &mut idle => break,
+            () = &mut sealed => break,
             () = &mut lost => {
                 // What is under way is not his any more; only the refusals get out.
                 grace = REFUSALS;

@@ -64,6 +64,12 @@ impl Gate {
         }
     }
 
+    /// Resolves when the daemon is sealed: what a connection has in its buffers may be a token that was handed out on it, and
+    /// goes with the connection (THREATS L5).
+    pub(super) async fn sealed(&self) {
+        self.shared.api.engine().next_pause().await;
+    }
+
     /// Answers one call.
     pub(super) async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         let call = self.busy.begin();

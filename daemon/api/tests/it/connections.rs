@@ -15,7 +15,11 @@ use tokio::{
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
 
-use crate::{client::reason, world::World};
+use crate::{
+    client::reason,
+    frames::{GOAWAY, hello},
+    world::World,
+};
 
 /// Short deadlines for connections that say nothing.
 fn impatient() -> Limits {
@@ -24,6 +28,7 @@ fn impatient() -> Limits {
         preface: Duration::from_millis(50),
         // So that nothing else ends them.
         idle: Duration::from_secs(86_400),
+        keepalive: Duration::from_secs(86_400),
         ..Limits::default()
     }
 }
@@ -60,6 +65,80 @@ async fn d1_silent_socket_is_closed() {
         stream.write_all(said).await.expect("said");
         closes(stream).await;
     }
+}
+
+/// D1: a connection that is too old is told to go away, without an error, and is closed when its time to end is over; calls
+/// of a usual client go on over it, at a new connection.
+#[tokio::test]
+async fn d1_old_connections_are_told_to_go() {
+    let world = World::with(Limits {
+        connection_age: Duration::from_millis(50),
+        grace: Duration::from_millis(200),
+        ..impatient()
+    })
+    .await;
+    let channel = world.caller("owner").await;
+    for _ in 0..3 {
+        let old = tokio::spawn(told_to_go(world.path("public")));
+        let mut lost = 0;
+        while !old.is_finished() {
+            let listed = HostServiceClient::new(channel.clone())
+                .list_hosts(ListHostsRequest::default())
+                .await;
+            // One may meet its connection's end before it was sent; it is sent again then.
+            lost = if listed.is_ok() { 0 } else { lost + 1 };
+            assert!(lost < 2, "{listed:?}");
+        }
+        assert_eq!(old.await.expect("no panic"), 0, "it was told of an error");
+    }
+}
+
+/// L5: when the daemon is sealed, connections of before are told to go away: what they have in their buffers may be a token
+/// that was handed out on them. Those that come then stay.
+#[tokio::test]
+async fn l5_a_seal_ends_the_connections_of_before() {
+    let world = World::with(Limits {
+        preface: Duration::from_secs(86_400),
+        grace: Duration::from_millis(200),
+        ..impatient()
+    })
+    .await;
+    let before = tokio::spawn(told_to_go(world.path("public")));
+    let channel = world.caller("owner").await;
+    let list = || async {
+        HostServiceClient::new(channel.clone())
+            .list_hosts(ListHostsRequest::default())
+            .await
+    };
+    list().await.expect("served");
+    world.engine.pause();
+    assert_eq!(before.await.expect("no panic"), 0);
+    let sealed = list().await.expect_err("sealed");
+    assert_eq!(reason(&sealed), "SEALED");
+    world.engine.resume();
+    list().await.expect("served again");
+}
+
+/// Opens a connection that only listens; returns with which error it was told to go away, after it was closed.
+async fn told_to_go(socket: std::path::PathBuf) -> u32 {
+    let mut stream = UnixStream::connect(socket).await.expect("connected");
+    stream.write_all(&hello()).await.expect("said");
+    let mut read = Vec::new();
+    let reading = stream.read_to_end(&mut read);
+    let ended = tokio::time::timeout(Duration::from_secs(60), reading).await;
+    // How it was closed is of no interest.
+    let _ = ended.expect("it is closed");
+    let mut rest = read.as_slice();
+    while let Some((head, after)) = rest.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let (payload, after) = after.split_at(length.min(after.len()));
+        if head[3] == GOAWAY {
+            let code = payload[4..8].try_into().expect("an error code");
+            return u32::from_be_bytes(code);
+        }
+        rest = after;
+    }
+    panic!("it was closed without a word: {read:?}");
 }
 
 /// D1: one caller can't take all connections; the daemon still serves others.

@@ -23,6 +23,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 use tonic::transport::Channel;
+use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::{
     certs::{self, Identity, spiffe},
@@ -31,6 +32,7 @@ use crate::{
         CONTINUATION, DATA, EMPTY, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RST_STREAM,
         SETTINGS, WINDOW_UPDATE, call, frame, header, hello,
     },
+    surfaces::health,
     world::World,
 };
 
@@ -469,7 +471,7 @@ async fn d4_a_flood_of_one_leaves_the_others_alone() {
 }
 
 /// D5: a store that does not answer holds up what waits for it and nothing else: this test has one thread, which every
-/// call shares.
+/// call shares. Health says so meanwhile, and no more when it is over.
 #[tokio::test]
 async fn d5_a_stalled_store_blocks_nobody_else() {
     let store = Arc::new(FaultyStore::new(MemoryStore::default()));
@@ -505,7 +507,21 @@ async fn d5_a_stalled_store_blocks_nobody_else() {
             .expect("health");
     }
     assert!(!change.is_finished());
+    says(&owner, ServingStatus::NotServing).await;
+    raw(&owner, LIST, Vec::new()).await.expect("served still");
     stall.release();
     other.release();
     change.await.expect("no panic").expect("done in the end");
+    says(&owner, ServingStatus::Serving).await;
+}
+
+/// Asks for the health until it is this.
+async fn says(channel: &Channel, wanted: ServingStatus) {
+    let asking = async {
+        while health(channel.clone(), "").await != Ok(wanted) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let said = tokio::time::timeout(Duration::from_secs(60), asking).await;
+    said.unwrap_or_else(|_| panic!("it never said {wanted:?}"));
 }

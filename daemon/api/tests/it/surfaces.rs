@@ -243,7 +243,7 @@ async fn keys_are_asked_for_whole() {
     assert_eq!(reason(&refused), "INVALID_ARGUMENT");
 }
 
-async fn health(channel: Channel, service: &str) -> Result<ServingStatus, Code> {
+pub(crate) async fn health(channel: Channel, service: &str) -> Result<ServingStatus, Code> {
     let request = HealthCheckRequest {
         service: service.to_owned(),
     };

@@ -88,7 +88,9 @@ impl Inner {
             None => Either::Right(commit),
         };
         drop(writer);
+        let waits = self.waiting.begin(sequence);
         let outcome = commit.await;
+        drop(waits);
         match &outcome {
             Ok(()) => {
                 self.recent.acknowledge(sequence, generation, &plan.writes);
