@@ -27,6 +27,8 @@ mod events;
 mod headless;
 #[path = "engine/hints.rs"]
 mod hints;
+#[path = "engine/histories.rs"]
+mod histories;
 #[path = "engine/hooks.rs"]
 mod hooks;
 #[path = "engine/hosts.rs"]

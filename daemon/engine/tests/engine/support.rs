@@ -38,7 +38,7 @@ use bindery_engine::{
     links::{Method, NewLink},
     namespaces::NewNamespace,
 };
-use bindery_store::{FaultyStore, MemoryStore};
+use bindery_store::{FaultyStore, MemoryStore, SledConfig, SledStore};
 use bindery_vault::{Init, InitMode, NewSlot, OpenOptions, SealedVault, Unlock};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::watch;
@@ -123,6 +123,26 @@ impl World {
             vault,
             folder,
         };
+        world.set_up().await;
+        world
+    }
+
+    /// As [`Self::new`], with an engine over a store on disk. [`Self::store`] and [`Self::restart`] are those of another one.
+    pub(crate) async fn on_disk() -> Self {
+        let mut world = Self::new().await;
+        let folder = world.folder.path().join("disk");
+        let mut config = SledConfig::default();
+        config.ballast_bytes = 0;
+        let store = Arc::new(SledStore::open(folder.join("store"), config).expect("store"));
+        let slots = vec![NewSlot::CreateKeyFile(folder.join("root.key"))];
+        let init = Init::prepare(folder.join("vault"), slots, InitMode::Development).expect("init");
+        init.finish(store.as_ref(), Timestamp::default())
+            .await
+            .expect("vault");
+        let unlock = vec![Unlock::KeyFile(folder.join("root.key"))];
+        let vault = SealedVault::open(folder.join("vault"), store, unlock).await;
+        world.vault = Arc::new(vault.expect("vault opens"));
+        world.engine = world.engine_over(Arc::clone(&world.vault) as _);
         world.set_up().await;
         world
     }
