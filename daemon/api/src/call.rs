@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bindery_core::{name::NamespaceName, problem::Problem, trigger::OPERATOR};
-use bindery_engine::{Engine, RequestKey};
+use bindery_engine::{Engine, RequestKey, audience::Audience};
 use bindery_proto::v1::ErrorReason;
 use prost::Message;
 use tonic::{Request, Response, Status};
@@ -99,6 +99,12 @@ impl Call {
                 .judge(&self.caller, action, Some(name.as_str()))
         };
         self.caller.omnipotent() || verdict() == Verdict::Allowed
+    }
+
+    /// Which namespaces' links the caller may be told of: those that the policy lets them read at that moment.
+    pub(crate) fn audience(&self) -> Audience {
+        let call = self.clone();
+        Audience::new(move |name| call.has_right(Action::Read, name))
     }
 
     /// What makes a repetition of this request known; `None` without a request id.

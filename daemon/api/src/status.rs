@@ -144,10 +144,12 @@ impl From<Problem> for Failure {
         if let Some(who) = problem.who {
             failure = failure.with("who_must_act", who_text(who));
         }
-        let mut missing = Vec::new();
+        // Of each key the details hold one value.
+        let (mut missing, mut links) = (Vec::new(), Vec::new());
         for (key, value) in problem.metadata {
             match key {
                 "missing_scope" => missing.push(value),
+                "link" => links.push(value),
                 "field" => {
                     let why = failure.0.message.clone();
                     failure = failure.violation((value, why));
@@ -155,10 +157,12 @@ impl From<Problem> for Failure {
                 _ => failure = failure.with(key, value),
             }
         }
-        if missing.is_empty() {
-            return failure;
+        for (key, values) in [("missing", missing), ("link", links)] {
+            if !values.is_empty() {
+                failure = failure.with(key, values.join(","));
+            }
         }
-        failure.with("missing", missing.join(","))
+        failure
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the daemon does by itself, for the audit log: refreshes, revocations, links that end or change their stage, new
-//! secrets of webhooks.
+//! secrets of webhooks; and, from the composition, new keys and the erasing of what was removed.
 //!
 //! What a caller asks for is in the log by the call. These deeds have the daemon as their actor, and are written when they are
 //! over: nobody waits for one who could be told that it can't be written, so that is said in the daemon's own log.
@@ -23,13 +23,15 @@ const ACTOR: &str = "daemon";
 pub(crate) struct Log(OnceLock<Arc<dyn Audit>>);
 
 /// A deed of the daemon that is over.
-pub(crate) struct Own {
+#[derive(Debug)]
+pub struct Own {
     deed: Deed,
 }
 
 impl Own {
-    /// `action` names the deed, such as `refresh`; `resource` what it was done to.
-    pub(crate) fn new(action: &str, resource: String) -> Self {
+    /// `action` names the deed, such as `refresh-token`; `resource` what it was done to, empty for the whole daemon.
+    #[must_use]
+    pub fn new(action: &str, resource: String) -> Self {
         Self {
             deed: Deed {
                 actor: ACTOR.to_owned(),
@@ -43,7 +45,7 @@ impl Own {
 
     /// A public fact: never a secret, nor a text that somebody outside writes.
     #[must_use]
-    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.deed.facts.insert(name.to_owned(), value.into());
         self
     }
@@ -57,7 +59,7 @@ impl Own {
 
     /// How it ended.
     #[must_use]
-    pub(crate) fn ended<T>(self, done: &Result<T, Problem>) -> Self {
+    pub fn ended<T>(self, done: &Result<T, Problem>) -> Self {
         match done {
             Ok(_) => self,
             Err(problem) => self.failed(problem.reason.kind().code(), problem.reason.as_str()),
@@ -96,7 +98,7 @@ impl Engine {
     }
 
     /// Writes what was done.
-    pub(crate) async fn did(&self, own: Own) {
+    pub async fn did(&self, own: Own) {
         let Some(log) = self.deeds().0.get() else {
             return;
         };

@@ -8,8 +8,9 @@
 //! | [`hosts`], [`namespaces`] | what the operator configures |
 //! | [`links`] | create, read, enable, disable, check |
 //! | [`flows`] | start page, callback, confirmation |
+//! | [`audience`] | who may be told of whom |
 //! | [`credentials`], [`leases`] | hand-out of tokens, and taking them back |
-//! | `deeds` | what is done by itself, for the audit log |
+//! | [`deeds`] | what is done by itself, for the audit log |
 //! | [`expiring`] | what ends soon |
 //! | [`intake`], [`deliveries`] | what hooks deliver, and what becomes of it |
 //! | [`reconcile`] | what deliveries left out |
@@ -23,9 +24,10 @@
 //! | [`sweep`] | what runs by itself: flows that end, sagas that go on |
 #![forbid(unsafe_code)]
 
+pub mod audience;
 mod budget;
 pub mod credentials;
-mod deeds;
+pub mod deeds;
 pub mod deliveries;
 mod digest;
 pub mod events;

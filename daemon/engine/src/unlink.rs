@@ -30,6 +30,7 @@ use bindery_core::{
 
 use crate::{
     Engine, Listed, RequestKey, Versioned,
+    audience::Audience,
     flight::{Whose, lock},
     namespaces::check_etag,
     records::change,
@@ -56,6 +57,8 @@ pub struct UnlinkOptions {
     pub reason: String,
     /// Who asks.
     pub actor: String,
+    /// Which links of a shared grant may be named to them.
+    pub audience: Audience,
     /// Erase even if the provider can't be reached to revoke; the receipt then says what is left behind.
     pub force: bool,
     /// The webhooks of its sources stay at the provider; the receipt names each.
@@ -190,7 +193,7 @@ impl Engine {
                 Stage::Unlinked => {}
                 _ => check_etag(options.expect, version)?,
             }
-            let affected = self.losing(&link, options.shared).await?;
+            let affected = self.losing(&link, options).await?;
             let receipt = Receipt {
                 actor: options.actor.clone(),
                 affected,

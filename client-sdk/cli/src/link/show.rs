@@ -246,6 +246,18 @@ impl Record for Receipt {
             ),
             ("nothing left behind", yes_or_no(self.complete).into()),
             ("affected links", self.affected_links.join(", ").into()),
+            (
+                "affected, not shown",
+                if self.hidden_affected_link_count > 0 {
+                    format!(
+                        "{} in namespaces that you may not read",
+                        self.hidden_affected_link_count
+                    )
+                } else {
+                    String::new()
+                }
+                .into(),
+            ),
         ]
     }
 }

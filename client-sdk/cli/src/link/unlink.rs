@@ -60,12 +60,16 @@ impl Unlink {
     /// Lists the links that end as well, and asks; true where there are some and that is meant.
     async fn agree(&self, client: &Client, session: &Session) -> Result<bool, Problem> {
         let preview = client.unlink(self.request(false)?.preview(true)).await?;
-        if preview.affected_links.is_empty() {
+        let hidden = preview.hidden_affected_link_count;
+        if preview.affected_links.is_empty() && hidden == 0 {
             return Ok(false);
         }
         session.say("every token of this identity dies with the grant; these links end as well:");
         for link in &preview.affected_links {
             session.say(&format!("  {link}"));
+        }
+        if hidden > 0 {
+            session.say(&format!("  {hidden} in namespaces that you may not read"));
         }
         if session.errors.terminal && answered_yes(session)? {
             return Ok(true);

@@ -8,6 +8,7 @@ use bindery_proto::v1::{self as wire, cleanup_step};
 
 use super::common::{self, time};
 
+/// A receipt with the names of all links that it affected: who may not know them is told less.
 pub(crate) fn receipt(receipt: &Receipt) -> wire::Receipt {
     wire::Receipt {
         name: format!("namespaces/{}/receipts/{}", receipt.namespace, receipt.link),
@@ -20,6 +21,7 @@ pub(crate) fn receipt(receipt: &Receipt) -> wire::Receipt {
         complete: complete(receipt),
         actor: (!receipt.actor.is_empty()).then(|| common::principal(&receipt.actor)),
         affected_links: receipt.affected.clone(),
+        hidden_affected_link_count: 0,
         preview: false,
     }
 }
@@ -29,15 +31,6 @@ pub(crate) fn complete(receipt: &Receipt) -> bool {
     let clean =
         |step: &ReceiptStep| matches!(step.outcome, Some(Outcome::Done | Outcome::AlreadyAbsent));
     receipt.steps.iter().all(clean)
-}
-
-/// What an unlink would do.
-pub(crate) fn preview(planned: &Receipt) -> wire::Receipt {
-    wire::Receipt {
-        preview: true,
-        complete: false,
-        ..receipt(planned)
-    }
 }
 
 /// A step that stands by itself.

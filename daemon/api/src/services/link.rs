@@ -152,6 +152,7 @@ async fn update(call: Call, request: wire::UpdateLinkRequest) -> Result<wire::Li
         labels: mask.pick("labels", given.labels),
         annotations: mask.pick("annotations", given.annotations),
         validate_only: request.validate_only,
+        audience: call.audience(),
     };
     let entry = call
         .engine()
@@ -273,7 +274,7 @@ async fn unlink(call: Call, request: wire::UnlinkRequest) -> Result<wire::Receip
     if request.validate_only {
         same_version(&call, &namespace, &id, &request.etag).await?;
         let preview = call.engine().preview_unlink(&namespace, &id).await?;
-        return Ok(convert::receipt::preview(&preview));
+        return Ok(receipt::preview(&call, &preview));
     }
     let options = UnlinkOptions {
         request: call.request_key(&request, &request.request_id)?,
@@ -284,12 +285,13 @@ async fn unlink(call: Call, request: wire::UnlinkRequest) -> Result<wire::Receip
         },
         reason: request.reason,
         actor: call.caller.name().to_owned(),
+        audience: call.audience(),
         force: request.force,
         keep_hooks: request.keep_hooks,
         expect,
     };
     let unlinked = call.engine().unlink(&namespace, &id, options).await?;
-    Ok(convert::receipt::receipt(&unlinked.record))
+    Ok(receipt::shown(&call, &unlinked.record))
 }
 
 /// Whether nothing will change any more.

@@ -1,9 +1,12 @@
 //! Receipts of unlinks.
 
+use bindery_core::receipt::Receipt;
 use bindery_proto::v1 as wire;
 
 use super::slice;
-use crate::{access::EVERYWHERE, call::Call, convert, names, pages, status::Failure};
+use crate::{
+    access::EVERYWHERE, call::Call, convert, names, pages, policy::Action, status::Failure,
+};
 
 pub(super) async fn get(
     call: Call,
@@ -11,7 +14,29 @@ pub(super) async fn get(
 ) -> Result<wire::Receipt, Failure> {
     let (namespace, id) = names::receipt(&request.name)?;
     let entry = call.engine().receipt(&namespace, &id).await?;
-    Ok(convert::receipt::receipt(&entry.record))
+    Ok(shown(&call, &entry.record))
+}
+
+/// A receipt, as the caller may know it: of links in namespaces that they may not read it gives the number alone.
+pub(super) fn shown(call: &Call, receipt: &Receipt) -> wire::Receipt {
+    let mut shown = convert::receipt::receipt(receipt);
+    let all = shown.affected_links.len();
+    let may_know = |link: &String| {
+        names::link(link).is_ok_and(|(namespace, _)| call.has_right(Action::Read, &namespace))
+    };
+    shown.affected_links.retain(may_know);
+    let hidden = all - shown.affected_links.len();
+    shown.hidden_affected_link_count = i32::try_from(hidden).unwrap_or(i32::MAX);
+    shown
+}
+
+/// What an unlink would do, as [`shown`].
+pub(super) fn preview(call: &Call, planned: &Receipt) -> wire::Receipt {
+    wire::Receipt {
+        preview: true,
+        complete: false,
+        ..shown(call, planned)
+    }
 }
 
 pub(super) async fn list(
@@ -28,10 +53,7 @@ pub(super) async fn list(
         .engine()
         .list_receipts(&namespace, place.as_deref(), size as usize)
         .await?;
-    let receipts = page
-        .items
-        .iter()
-        .map(|entry| convert::receipt::receipt(&entry.record));
+    let receipts = page.items.iter().map(|entry| shown(&call, &entry.record));
     Ok(wire::ListReceiptsResponse {
         receipts: receipts
             .filter(|receipt| !(request.incomplete_only && receipt.complete))
@@ -49,7 +71,7 @@ async fn list_everywhere(
     let mut receipts = Vec::new();
     for namespace in call.visible(&request.parent).await? {
         for receipt in call.engine().all_receipts(&namespace).await? {
-            receipts.push(convert::receipt::receipt(&receipt));
+            receipts.push(shown(call, &receipt));
         }
     }
     receipts.retain(|receipt| !(request.incomplete_only && receipt.complete));

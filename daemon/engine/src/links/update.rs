@@ -10,7 +10,7 @@ use bindery_core::{
 };
 
 use super::rotation;
-use crate::{Engine, RequestKey, Versioned, namespaces::check_etag};
+use crate::{Engine, RequestKey, Versioned, audience::Audience, namespaces::check_etag};
 
 /// What is to change; `None` leaves it as it is.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct LinkChange {
     pub annotations: Option<BTreeMap<String, String>>,
     /// Everything is checked, and nothing is changed.
     pub validate_only: bool,
+    /// Which links of a shared token may be named to whoever asks.
+    pub audience: Audience,
 }
 
 impl LinkChange {
@@ -74,7 +76,7 @@ impl Engine {
             if wanted.rotate_token == Some(true) {
                 let host = self.host(&link.host).await?.record;
                 rotation::rotatable(&link, self.description(&host)?.as_ref())?;
-                self.refuse_shared_token(&link).await?;
+                self.refuse_shared_token(&link, &wanted.audience).await?;
             }
             let before = link.clone();
             wanted.put_into(&mut link);

@@ -16,7 +16,7 @@ use bindery_core::{
 };
 
 use super::{Pair, Stand};
-use crate::{Engine, flight::lock, operation::off_topic};
+use crate::{Engine, audience::Audience, flight::lock, operation::off_topic};
 
 /// A new token lives as long as the old one did, within these bounds.
 const LIFETIME: (Duration, Duration) = (
@@ -49,7 +49,7 @@ impl Engine {
             }
             Err(problem) => return Err(self.rotate_later(&stand, None, problem).await?),
         }
-        if let Err(problem) = self.refuse_shared_token(link).await {
+        if let Err(problem) = self.refuse_shared_token(link, &Audience::default()).await {
             let problem = problem.retry(Some(REFUSED));
             return Err(self.rotate_later(&stand, None, problem).await?);
         }

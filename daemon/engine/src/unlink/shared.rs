@@ -1,5 +1,7 @@
 //! Grants that several links live on: who would lose it, who is told, and what an unlink would do.
 
+use std::fmt;
+
 use bindery_core::{
     host::Host,
     link::{Cause, Link, Stage},
@@ -10,8 +12,8 @@ use bindery_core::{
     receipt::{Outcome, Receipt, StepKind},
 };
 
-use super::{SharedGrant, opened};
-use crate::{Engine, hosts::as_host, records::as_link, sha256};
+use super::{SharedGrant, UnlinkOptions, opened};
+use crate::{Engine, audience::Audience, hosts::as_host, records::as_link, sha256};
 
 /// How many links a message names.
 const NAMED: usize = 10;
@@ -57,32 +59,39 @@ impl Engine {
     pub(super) async fn losing(
         &self,
         link: &Link,
-        shared: SharedGrant,
+        options: &UnlinkOptions,
     ) -> Result<Vec<String>, Problem> {
-        if shared == SharedGrant::Keep || link.generation == 0 {
+        if options.shared == SharedGrant::Keep || link.generation == 0 {
             return Ok(Vec::new());
         }
         let host = self.host(&link.host).await?.record;
         let description = self.description(&host)?;
         let siblings = self.siblings(link).await?;
-        let losing = names(&lost(link, &description, &siblings));
-        if losing.is_empty() || shared == SharedGrant::End {
-            return Ok(losing);
+        let losing = lost(link, &description, &siblings);
+        if losing.is_empty() || options.shared == SharedGrant::End {
+            return Ok(names(&losing));
         }
-        Err(grant_shared(link, &losing))
+        Err(grant_shared(
+            link,
+            &Others::of(link, &losing, &options.audience),
+        ))
     }
 
     /// Refuses to replace a token that other links hold as well: the provider would end it for them.
-    pub(crate) async fn refuse_shared_token(&self, link: &Link) -> Result<(), Problem> {
-        let siblings = names(&self.siblings(link).await?);
+    pub(crate) async fn refuse_shared_token(
+        &self,
+        link: &Link,
+        audience: &Audience,
+    ) -> Result<(), Problem> {
+        let siblings = self.siblings(link).await?;
         if siblings.is_empty() {
             return Ok(());
         }
+        let others = Others::of(link, &siblings, audience);
         let message = format!(
-            "{} hold the same token, and would lose it when it is replaced; give each link a token of its own",
-            listed(&siblings)
+            "the same token is held by {others}, which would lose it when it is replaced; give each link a token of its own"
         );
-        Err(named(Problem::new(Reason::GrantShared, message), &siblings))
+        Err(others.named(Problem::new(Reason::GrantShared, message)))
     }
 
     /// Tells the links that lived on a grant that it is gone.
@@ -218,31 +227,70 @@ fn names(links: &[Link]) -> Vec<String> {
     links.iter().map(Link::resource).collect()
 }
 
-fn grant_shared(link: &Link, siblings: &[String]) -> Problem {
-    let others = listed(siblings);
+fn grant_shared(link: &Link, others: &Others) -> Problem {
     let message = match link.auth_kind {
         AuthKind::AccessToken => {
-            format!("{others} hold the same token; accept that they lose it, or keep it for them")
+            format!(
+                "the same token is held by {others}; accept that they lose it, or keep it for them"
+            )
         }
         _ => format!(
             "the provider keeps one grant for this link and {others}; accept that they lose it, or keep the grant for them"
         ),
     };
-    named(Problem::new(Reason::GrantShared, message), siblings)
+    others.named(Problem::new(Reason::GrantShared, message))
 }
 
-/// The first of them, and how many more there are.
-fn listed(links: &[String]) -> String {
-    let named = links.iter().take(NAMED).cloned().collect::<Vec<_>>();
-    let more = match links.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{}{more}", named.join(", "))
+/// Links that share a grant with another one, as whoever asks about that may know them.
+struct Others {
+    /// Names of those that they may read.
+    named: Vec<String>,
+    /// How many more there are.
+    hidden: usize,
 }
 
-fn named(problem: Problem, links: &[String]) -> Problem {
-    let problem = problem.act(Who::User, "");
-    let named = links.iter().take(NAMED).cloned();
-    named.fold(problem, |problem, link| problem.with("link", link))
+impl Others {
+    fn of(link: &Link, others: &[Link], audience: &Audience) -> Self {
+        let known = others.iter().filter(|other| audience.may_know(link, other));
+        let named: Vec<_> = known.map(Link::resource).collect();
+        Self {
+            hidden: others.len() - named.len(),
+            named,
+        }
+    }
+
+    fn named(&self, problem: Problem) -> Problem {
+        let problem = problem.act(Who::User, "");
+        let named = self.named.iter().take(NAMED).cloned();
+        let problem = named.fold(problem, |problem, link| problem.with("link", link));
+        match self.hidden {
+            0 => problem,
+            hidden => problem.with("hidden_links", hidden.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Others {
+    /// The first of them, and how many more there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.named.iter().take(NAMED).cloned();
+        let mut parts: Vec<_> = shown.collect();
+        match self.named.len() - parts.len() {
+            0 => {}
+            more => parts.push(format!("{more} more")),
+        }
+        match self.hidden {
+            0 => {}
+            1 => parts.push("one link of a namespace that you may not read".to_owned()),
+            hidden => parts.push(format!(
+                "{hidden} links of namespaces that you may not read"
+            )),
+        }
+        match parts.split_last() {
+            Some((last, rest)) if !rest.is_empty() => {
+                write!(f, "{} and {last}", rest.join(", "))
+            }
+            last => f.write_str(last.map_or("", |(last, _)| last)),
+        }
+    }
 }

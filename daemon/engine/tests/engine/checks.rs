@@ -549,7 +549,10 @@ async fn a_token_of_two_links_never_rotates() {
     assert_eq!(shown.ends(), shown.token_expires);
     assert!(shown.ends().is_some());
     let refused = set_rotation(&world, &link).await;
-    assert_eq!(refused.expect_err("shared").reason, Reason::GrantShared);
+    let refused = refused.expect_err("shared");
+    assert_eq!(refused.reason, Reason::GrantShared);
+    assert_eq!(refused.metadata, [("hidden_links", "1".to_owned())]);
+    assert!(!format!("{refused:?}").contains("umbrella"));
 }
 
 /// Rotation is refused where it can't be had.

@@ -11,6 +11,7 @@ use bindery_core::{
     secret::Secret,
 };
 use bindery_engine::{
+    audience::Audience,
     hosts::HostUpdate,
     links::NewLink,
     unlink::{SharedGrant, UnlinkOptions},
@@ -238,8 +239,8 @@ fn sharing(shared: SharedGrant) -> UnlinkOptions {
     }
 }
 
-/// "Every token of this user dies with the grant" is said before anything is done: the links are named, and nothing happens
-/// until somebody accepts it. A preview names them as well.
+/// "Every token of this user dies with the grant" is said before anything is done: the links are named to those who may know
+/// them, to others they are counted, and nothing happens until somebody accepts it. A preview has them as well.
 #[tokio::test]
 async fn a_shared_grant_is_said_before() {
     let world = World::new().await;
@@ -247,13 +248,25 @@ async fn a_shared_grant_is_said_before() {
         world.bound(Some(3600)).await,
         world.bound_in(umbrella(), Some(3600)).await,
     );
-    let refused = world
-        .engine
-        .unlink(&acme(), &first.id, UnlinkOptions::default())
-        .await
-        .expect_err("shared");
-    assert_eq!(refused.reason, Reason::GrantShared);
-    assert!(refused.metadata.contains(&("link", second.resource())));
+    for (audience, told, hidden) in [
+        (Audience::new(|_| true), ("link", second.resource()), false),
+        (
+            Audience::new(|name| *name == acme()),
+            ("hidden_links", "1".to_owned()),
+            true,
+        ),
+        (Audience::default(), ("hidden_links", "1".to_owned()), true),
+    ] {
+        let options = UnlinkOptions {
+            audience,
+            ..UnlinkOptions::default()
+        };
+        let refused = world.engine.unlink(&acme(), &first.id, options).await;
+        let refused = refused.expect_err("shared");
+        assert_eq!(refused.reason, Reason::GrantShared);
+        assert_eq!(refused.metadata, [told]);
+        assert_eq!(!format!("{refused:?}").contains("umbrella"), hidden);
+    }
     assert_eq!(world.read(&first.id).await.observed.stage, Stage::Bound);
     let preview = world.engine.preview_unlink(&acme(), &first.id).await;
     assert_eq!(preview.expect("preview").affected, [second.resource()]);
@@ -351,7 +364,7 @@ async fn a_token_of_two_links_is_said_before() {
     let refused = unlink(&first, SharedGrant::Refuse).await;
     let refused = refused.expect_err("shared");
     assert_eq!(refused.reason, Reason::GrantShared);
-    assert!(refused.metadata.contains(&("link", second.resource())));
+    assert!(refused.metadata.contains(&("hidden_links", "1".to_owned())));
     assert!(!format!("{refused:?}").contains("ghp_1"));
     let preview = world.engine.preview_unlink(&acme(), &first.id).await;
     assert_eq!(preview.expect("preview").affected, [second.resource()]);
