@@ -44,7 +44,13 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
     let (host, failures) = load_plugins(config, &disabled, development).await?;
     let engine = engine(config, Arc::clone(&vault), host.clone());
     engine.keep_audit(Arc::new(audit.clone()));
-    let keeping = Keeping::new(Arc::clone(&vault), Arc::clone(&store), config, development);
+    let keeping = Keeping::new(
+        Arc::clone(&vault),
+        Arc::clone(&store),
+        engine.clone(),
+        config,
+        development,
+    );
     let seal = Sealing::new(vault, engine.clone(), keeping);
     match sealed {
         None => seal.begin().await?,

@@ -177,9 +177,24 @@ async fn k7_new_keys_lose_no_link() -> Result<()> {
     );
     ensure!(world.token(&link).await? == token);
     settled(daemon).await?;
+    ensure!(deeds_of_the_daemon(daemon)?.contains("daemon/destroy-epochs"));
     world.crash().await?;
     ensure!(world.token(&link).await? == token);
     settled(&world.daemon).await
+}
+
+/// What the audit log says of the daemon's own deeds.
+fn deeds_of_the_daemon(daemon: &Daemon) -> Result<String> {
+    let own = [
+        "admin",
+        "audit",
+        "list",
+        "--limit",
+        "0",
+        "--filter",
+        "actor = daemon",
+    ];
+    done(daemon, &own, "")
 }
 
 /// Waits until one epoch is left: all records are sealed again, and the old keys destroyed.
@@ -224,6 +239,11 @@ async fn k14_an_unlinked_secret_is_erased_by_command() -> Result<()> {
         epochs.as_array().is_some_and(|epochs| epochs.len() == 1),
         "{epochs}"
     );
+    let deeds = deeds_of_the_daemon(&world.daemon)?;
+    for deed in ["begin-epoch", "destroy-epochs", "compact-store"] {
+        ensure!(deeds.contains(&format!("daemon/{deed}")), "{deed}: {deeds}");
+    }
+    ensure!(deeds.matches("cause=asked").count() == 2, "{deeds}");
     ensure!(world.token(&kept).await? == token);
     world.crash().await?;
     ensure!(world.token(&kept).await? == token);

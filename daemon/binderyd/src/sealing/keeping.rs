@@ -11,8 +11,9 @@ use bindery_core::{
     problem::{Problem, Reason},
     time::Timestamp,
 };
+use bindery_engine::{Engine, deeds::Own};
 use bindery_store::{SledStore, SwapStore};
-use bindery_vault::{Copied, EpochInfo, SealedVault};
+use bindery_vault::{Copied, EpochInfo, Renewed, SealedVault};
 
 use super::{port::refused, rejected};
 use crate::{admin::slot, config::Config, ports::SystemClock, vault::unlock};
@@ -30,22 +31,35 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(crate) struct Keeping {
     vault: Arc<SealedVault>,
     store: Arc<SwapStore>,
+    /// Writes into the audit log what is done to the keys.
+    engine: Engine,
     config: Config,
     development: bool,
     /// One rotation or run at a time.
     alone: tokio::sync::Mutex<()>,
 }
 
+/// Why a run is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    /// Its time has come.
+    Due,
+    /// An operator asked for it.
+    Asked,
+}
+
 impl Keeping {
     pub(crate) fn new(
         vault: Arc<SealedVault>,
         store: Arc<SwapStore>,
+        engine: Engine,
         config: &Config,
         development: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             vault,
             store,
+            engine,
             config: config.clone(),
             development,
             alone: tokio::sync::Mutex::default(),
@@ -59,15 +73,20 @@ impl Keeping {
 
     /// Finishes what a rotation began, and makes the runs that are due, until the future is dropped.
     pub(super) async fn keep_on(&self) {
+        let mut failing = None;
         loop {
             let outcome = if self.is_due().await {
                 tracing::info!("Erasing what was removed since the last run");
-                self.erase().await.map(drop)
+                self.erase(Cause::Due).await.map(drop)
             } else {
                 self.finish().await
             };
-            if let Err(problem) = outcome {
+            if let Err(problem) = &outcome {
                 tracing::warn!(reason = problem.reason.as_str(), error = %problem, "The keys are not renewed; it is tried again");
+            }
+            if begins_to_fail(&mut failing, &outcome) {
+                let own = Own::new("renew-keys", String::new());
+                self.engine.did(own.ended(&outcome)).await;
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -94,18 +113,33 @@ impl Keeping {
             tokio::time::sleep(BETWEEN_STEPS).await;
         }
         let retired = self.vault.retire_epochs().await.map_err(refused)?;
-        if !retired.is_empty() {
-            tracing::info!(?retired, "Keys of old epochs are destroyed");
-        }
+        self.note_destroyed(&retired).await;
         Ok(())
     }
 
+    /// Says which epochs' keys are gone.
+    async fn note_destroyed(&self, epochs: &[u32]) {
+        if epochs.is_empty() {
+            return;
+        }
+        tracing::info!(?epochs, "Keys of old epochs are destroyed");
+        let ids: Vec<_> = epochs.iter().map(u32::to_string).collect();
+        let own = Own::new("destroy-epochs", String::new()).with("epochs", ids.join(" "));
+        self.engine.did(own).await;
+    }
+
     /// The whole run.
-    pub(super) async fn erase(&self) -> Result<Compacted, Problem> {
+    pub(super) async fn erase(&self, cause: Cause) -> Result<Compacted, Problem> {
         let _alone = self.alone.lock().await;
         let renewed = self.vault.renew(SystemClock.now()).await;
         let renewed = renewed.map_err(refused)?;
-        tracing::info!(epoch = renewed.epoch, resealed = renewed.resealed, retired = ?renewed.retired, "Every record is sealed again");
+        tracing::info!(
+            epoch = renewed.epoch,
+            resealed = renewed.resealed,
+            "Every record is sealed again"
+        );
+        self.engine.did(begun(&renewed, cause)).await;
+        self.note_destroyed(&renewed.retired).await;
         let store = Arc::clone(&self.store);
         let fresh = tokio::task::spawn_blocking(move || store.fresh()).await;
         let fresh = fresh
@@ -115,7 +149,12 @@ impl Keeping {
         let copied = copied.map_err(|error| rejected(&error))?;
         // A task of its own: whoever goes away must not let a commit in between the copy and the exchange.
         let (vault, store) = (Arc::clone(&self.vault), Arc::clone(&self.store));
-        let exchanging = tokio::spawn(async move { exchange(&vault, &store, copied, fresh).await });
+        let engine = self.engine.clone();
+        let exchanging = tokio::spawn(async move {
+            let compacted = exchange(&vault, &store, copied, fresh).await?;
+            engine.did(exchanged(compacted, cause)).await;
+            Ok(compacted)
+        });
         exchanging.await.map_err(|_| stopped())?
     }
 
@@ -138,6 +177,41 @@ impl Keeping {
             lost: lost.into_iter().map(slot).collect(),
         })
     }
+}
+
+impl Cause {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Asked => "asked",
+        }
+    }
+}
+
+/// A new epoch, for the audit log.
+fn begun(renewed: &Renewed, cause: Cause) -> Own {
+    Own::new("begin-epoch", String::new())
+        .with("epoch", renewed.epoch.to_string())
+        .with("resealed", renewed.resealed.to_string())
+        .with("cause", cause.as_str())
+}
+
+/// A store without what was removed, for the audit log.
+fn exchanged(compacted: Compacted, cause: Cause) -> Own {
+    Own::new("compact-store", String::new())
+        .with("bytes_before", compacted.before.to_string())
+        .with("bytes_after", compacted.after.to_string())
+        .with("cause", cause.as_str())
+}
+
+/// Whether an outcome is worth a record: a failure that was not told yet. It is tried again every few seconds, and a log
+/// full of the same says no more.
+fn begins_to_fail(failing: &mut Option<Reason>, outcome: &Result<(), Problem>) -> bool {
+    let before = std::mem::replace(
+        failing,
+        outcome.as_ref().err().map(|problem| problem.reason),
+    );
+    failing.is_some() && *failing != before
 }
 
 /// Whether the epoch that began then is over. A clock that was set back makes none due.
@@ -208,5 +282,42 @@ mod tests {
         assert!(!is_due(Some(began), at(0), day), "the clock was set back");
         assert!(!is_due(Some(began), at(u64::MAX), Duration::ZERO));
         assert!(!is_due(None, at(u64::MAX), day));
+    }
+
+    /// A failure is in the audit log once, until it is over or another takes its place.
+    #[test]
+    fn a_failure_that_lasts_is_told_once() {
+        let (full, sealed) = (Reason::StoreLowSpace, Reason::Sealed);
+        let lives = [
+            (Some(full), true),
+            (Some(full), false),
+            (Some(sealed), true),
+            (None, false),
+            (Some(sealed), true),
+            (Some(sealed), false),
+        ];
+        let mut failing = None;
+        for (at, (reason, told)) in lives.into_iter().enumerate() {
+            let outcome = reason.map_or(Ok(()), |reason| Err(Problem::new(reason, "")));
+            assert_eq!(begins_to_fail(&mut failing, &outcome), told, "{at}");
+        }
+    }
+
+    /// What is done to the keys is in the audit log with numbers alone.
+    #[test]
+    fn deeds_say_what_was_done_and_why() {
+        let compacted = Compacted {
+            before: 9,
+            after: 4,
+        };
+        let told = format!("{:?}", exchanged(compacted, Cause::Due));
+        for part in [
+            "daemon/compact-store",
+            "\"bytes_before\": \"9\"",
+            "\"bytes_after\": \"4\"",
+            "\"cause\": \"due\"",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use bindery_vault::{
     ChangeError, KeyBytes, NewSlot, PassphraseCost, SlotError, Unlock, different_shares,
 };
 
-use super::{KEPT, Sealing, State, rejected};
+use super::{KEPT, Sealing, State, keeping::Cause, rejected};
 use crate::{admin::slot, ports::SystemClock};
 
 /// How long a request id is remembered.
@@ -84,7 +84,7 @@ impl KeysPort for Sealing {
     }
 
     fn compact(&self) -> BoxFuture<'_, Result<Compacted, Problem>> {
-        Box::pin(self.keeping.erase())
+        Box::pin(self.keeping.erase(Cause::Asked))
     }
 
     fn verify_shares(&self, shares: Vec<Secret>) -> BoxFuture<'_, Result<SlotFacts, Problem>> {

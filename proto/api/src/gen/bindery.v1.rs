@@ -313,12 +313,15 @@ pub struct Receipt {
     #[prost(bool, tag = "9")]
     pub complete: bool,
     /// Names of other links that lost their grant with this one, since the provider keeps one grant for
-    /// all of them.
+    /// all of them; those in namespaces that the caller may read.
     #[prost(string, repeated, tag = "10")]
     pub affected_links: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// True where nothing was done and this is only what would be done (`validate_only`).
     #[prost(bool, tag = "11")]
     pub preview: bool,
+    /// How many further links lost their grant with this one, in namespaces that the caller may not read.
+    #[prost(int32, tag = "12")]
+    pub hidden_affected_link_count: i32,
 }
 /// One step of cleaning up at the provider and here.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1212,7 +1215,8 @@ pub enum ErrorReason {
     /// The same identity on the same host is linked to this namespace already. Code: `ALREADY_EXISTS`.
     /// Retry: no. Do: reauthorize the link that `metadata\["link"\]` names.
     LinkExists = 71,
-    /// Other links live on the same grant, or hold the same token, and would die with it.
+    /// Other links live on the same grant, or hold the same token, and would die with it. Metadata: `link`,
+    /// those that the caller may read, separated by commas; `hidden_links`, how many more there are.
     /// Code: `FAILED_PRECONDITION`. Retry: no. Do: set `accept_shared_grant` after showing the links to a
     /// person; to rotate a token, give each link one of its own.
     GrantShared = 72,
