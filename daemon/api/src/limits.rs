@@ -2,11 +2,14 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::poll_fn,
     hash::Hash,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -49,8 +52,11 @@ pub struct Limits {
     pub request_bytes: usize,
     /// Bytes of a response, 4 MiB.
     pub response_bytes: usize,
-    /// Calls at the same time over all connections, 2,048. More are refused at once, before any work.
+    /// Calls at the same time over all connections, 2,048. A call takes its place when its request is there as a whole; more are
+    /// refused at once, before any work. As many may wait for the rest of their request: then the oldest of them goes.
     pub in_flight: usize,
+    /// Calls of one identity at the same time, 512: a quarter of all, those whose request is not there yet included.
+    pub in_flight_per_identity: usize,
     /// Calls a second of one identity in the long run, 1,000; 0 for no limit. A thousand builders that start together
     /// behind one registry are honest use.
     pub rate: u32,
@@ -82,6 +88,7 @@ impl Default for Limits {
             request_bytes: 64 << 10,
             response_bytes: 4 << 20,
             in_flight: 2048,
+            in_flight_per_identity: 512,
             rate: 1000,
             burst: 2000,
             call: Duration::from_secs(150),
@@ -152,6 +159,7 @@ pub(crate) struct Line {
 pub(crate) struct Turn {
     line: Arc<Line>,
     number: u64,
+    /// Nothing is ever sent: the other end is dropped.
     gone: oneshot::Receiver<()>,
 }
 
@@ -182,10 +190,14 @@ impl Line {
 }
 
 impl Turn {
+    /// Whether it is its turn to go.
+    pub(crate) fn poll_pushed_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.gone).poll(cx).map(|_| ())
+    }
+
     /// Resolves when it is its turn to go.
     pub(crate) async fn pushed_out(&mut self) {
-        // Nothing is ever sent: the other end is dropped.
-        let _ = (&mut self.gone).await;
+        poll_fn(|cx| self.poll_pushed_out(cx)).await;
     }
 }
 

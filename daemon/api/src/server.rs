@@ -133,7 +133,12 @@ struct Shared {
     handshakes: Arc<Line>,
     identities: Counter<String>,
     buckets: Buckets,
-    in_flight: Semaphore,
+    /// Places of the calls under way.
+    in_flight: Arc<Semaphore>,
+    /// Requests that are not there as a whole.
+    requests: Arc<Line>,
+    /// Calls of each identity.
+    calls: Counter<String>,
 }
 
 impl Shared {
@@ -144,7 +149,9 @@ impl Shared {
             handshakes: Arc::new(Line::new(limits.handshakes)),
             identities: Counter::new(limits.per_identity),
             buckets: Buckets::new(&limits),
-            in_flight: Semaphore::new(limits.in_flight),
+            in_flight: Arc::new(Semaphore::new(limits.in_flight)),
+            requests: Arc::new(Line::new(limits.in_flight)),
+            calls: Counter::new(limits.in_flight_per_identity),
             api,
             surface,
             limits,

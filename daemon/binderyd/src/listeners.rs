@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, Tls},
+    config::{self, Config, Tls},
     failure::Failure,
     systemd::sockets::{Name, Passed},
 };
@@ -77,7 +77,7 @@ impl Listeners {
             tls,
             web,
             ops,
-            limits: limits(config.api.requests_per_second),
+            limits: limits(&config.api),
         })
     }
 
@@ -154,10 +154,12 @@ impl Serving {
 }
 
 /// The limits of each gRPC listener. At once a caller may do what it may do in two seconds, as by default.
-fn limits(requests_per_second: u32) -> Limits {
+fn limits(api: &config::Api) -> Limits {
     Limits {
-        rate: requests_per_second,
-        burst: requests_per_second.saturating_mul(2),
+        rate: api.requests_per_second,
+        burst: api.requests_per_second.saturating_mul(2),
+        in_flight: api.calls_at_once,
+        in_flight_per_identity: api.calls_at_once_per_caller,
         ..Limits::default()
     }
 }

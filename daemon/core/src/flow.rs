@@ -1,7 +1,10 @@
 //! Pending authorizations: single-use tickets, bound to who started them.
 
+mod room;
+
 use std::time::Duration;
 
+pub use self::room::{FLOWS_IN_ALL, FLOWS_PER_NAMESPACE, FLOWS_PER_PRINCIPAL, Room, room};
 use crate::{
     exchange::{TokenOutcome, Tokens},
     link::Cause,
@@ -14,12 +17,6 @@ use crate::{
 
 /// How long a person has to consent, and again to confirm (THREATS O1, O9).
 pub const FLOW_LIFETIME: Duration = Duration::from_secs(600);
-
-/// Open flows that one principal may have (THREATS O9).
-pub const FLOWS_PER_PRINCIPAL: usize = 5;
-
-/// Open flows in all (THREATS O9).
-pub const FLOWS_IN_ALL: usize = 1000;
 
 /// A pending authorization.
 ///

@@ -16,12 +16,13 @@ use tracing::Instrument;
 
 use super::{
     Shared,
-    body::{self, Busy, Timed},
+    body::{self, Busy, Place, Terms, Timed},
 };
 use crate::{
     Surface,
     access::served,
     call::{Path, RequestId},
+    limits::Taken,
     peer::{Caller, Peer},
     standing::Standing,
     status::{Failure, code_text},
@@ -96,13 +97,14 @@ impl Gate {
     }
 
     async fn answer(&self, request: Request<Incoming>, id: &Arc<str>) -> Response<Body> {
+        let place = Place::new(&self.shared.in_flight);
         // Load is shed before any work is done (THREATS D4).
-        let _one = match self.admit() {
-            Ok(permit) => permit,
+        let _one = match self.admit(&request, &place) {
+            Ok(one) => one,
             Err(failure) => return failure.into_status(id).into_http(),
         };
         let limit = self.deadline(&request);
-        let request = self.prepared(request, id);
+        let request = self.prepared(request, id, &place);
         let ours = request.uri().path().starts_with("/bindery.");
         match tokio::time::timeout(limit, self.shared.routes.clone().oneshot(request)).await {
             Ok(Ok(response)) if ours => explained(response, id),
@@ -112,14 +114,25 @@ impl Gate {
         }
     }
 
-    fn admit(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Failure> {
+    /// Lets a call in, as one of its caller's. What is a stream has its place among all at once; any other call takes it when the
+    /// request is there.
+    fn admit(&self, request: &Request<Incoming>, place: &Place) -> Result<Taken<String>, Failure> {
         let shared = &self.shared;
-        let permit = shared.in_flight.try_acquire();
-        let permit =
-            permit.map_err(|_| Failure::overloaded("in_flight", Duration::from_secs(1)))?;
+        let one = shared.calls.take(self.peer.name().to_owned());
+        let one = one
+            .ok_or_else(|| Failure::overloaded("in_flight_per_identity", Duration::from_secs(1)))?;
+        if body::is_stream(request.uri().path()) {
+            place.take()?;
+        }
         let taken = shared.buckets.take(self.peer.name(), Instant::now());
         taken.map_err(|wait| Failure::overloaded("rate", wait))?;
-        // Asked anew for each call, so that a changed deny list and a changed policy count at once.
+        self.is_let_in()?;
+        Ok(one)
+    }
+
+    /// Asked anew for each call, so that a changed deny list and a changed policy count at once.
+    fn is_let_in(&self) -> Result<(), Failure> {
+        let shared = &self.shared;
         if let Some(Err(unfit)) = self.standing.as_ref().map(|standing| standing.check()) {
             return Err(Failure::new(
                 ErrorReason::Unauthenticated,
@@ -132,13 +145,18 @@ impl Gate {
                 "the admin socket is for root, the daemon's own user and the admins of the policy";
             return Err(Failure::new(ErrorReason::PermissionDenied, message).with("right", "admin"));
         }
-        Ok(permit)
+        Ok(())
     }
 
-    fn prepared(&self, request: Request<Incoming>, id: &Arc<str>) -> Request<Body> {
-        let limit = self.shared.limits.body;
-        let whole = !body::is_stream(request.uri().path());
-        let mut request = request.map(|body| Body::new(Timed::new(body, limit, whole)));
+    fn prepared(&self, request: Request<Incoming>, id: &Arc<str>, place: &Place) -> Request<Body> {
+        let terms = Terms {
+            limit: self.shared.limits.body,
+            whole: !body::is_stream(request.uri().path()),
+            line: Arc::clone(&self.shared.requests),
+            place: place.clone(),
+            id: Arc::clone(id),
+        };
+        let mut request = request.map(|body| Body::new(Timed::new(body, terms)));
         let caller = Caller::new(Arc::clone(&self.peer), self.shared.surface);
         request.extensions_mut().insert(caller);
         let path = Path(request.uri().path().into());

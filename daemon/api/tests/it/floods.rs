@@ -210,7 +210,7 @@ async fn pong(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 /// TLS as a caller of its own.
-fn connector(number: usize) -> Arc<TlsConnector> {
+pub(crate) fn connector(number: usize) -> Arc<TlsConnector> {
     let Identity { certificate, key } =
         certs::authority().client(vec![spiffe(&format!("hostile-{number}"))]);
     let mut roots = rustls::RootCertStore::empty();

@@ -20,6 +20,10 @@ pub(crate) struct Api {
     pub(crate) admin_socket: PathBuf,
     /// Calls a second of one caller on one listener in the long run; 0 for no limit.
     pub(crate) requests_per_second: u32,
+    /// Calls under way at the same time on one listener.
+    pub(crate) calls_at_once: usize,
+    /// The same of one caller.
+    pub(crate) calls_at_once_per_caller: usize,
     /// Links of one caller within a minute that are told of; 0 for never.
     pub(crate) alarm_links_per_minute: usize,
     /// Mutual TLS; `None` for none.
@@ -62,11 +66,20 @@ pub(super) fn api(raw: raw::Api, errors: &mut Vec<String>) -> Api {
                 .to_owned(),
         );
     }
+    // A semaphore holds no more than a fraction of what a number can be, and a listener without a place serves nobody.
+    let places = 1..=1_000_000;
+    if !places.contains(&raw.calls_at_once) || !places.contains(&raw.calls_at_once_per_caller) {
+        errors.push(
+            "api.calls_at_once and api.calls_at_once_per_caller must be 1 to 1000000".to_owned(),
+        );
+    }
     Api {
         socket: absolute("api.socket", raw.socket, errors),
         socket_mode: mode.unwrap_or(0o660),
         admin_socket: absolute("api.admin_socket", raw.admin_socket, errors),
         requests_per_second: raw.requests_per_second,
+        calls_at_once: raw.calls_at_once,
+        calls_at_once_per_caller: raw.calls_at_once_per_caller,
         alarm_links_per_minute: usize::try_from(raw.alarm_links_per_minute).unwrap_or(usize::MAX),
         tls: raw.tls.map(|tls| Tls {
             listen: address("api.tls.listen", &tls.listen, errors),

@@ -51,19 +51,24 @@ pub(crate) struct Api {
     pub(crate) socket_mode: String,
     pub(crate) admin_socket: PathBuf,
     pub(crate) requests_per_second: u32,
+    pub(crate) calls_at_once: usize,
+    pub(crate) calls_at_once_per_caller: usize,
     pub(crate) alarm_links_per_minute: u32,
     pub(crate) tls: Option<Tls>,
 }
 
 impl Default for Api {
     fn default() -> Self {
+        let limits = bindery_api::Limits::default();
         Self {
             socket: "/run/bindery/bindery.sock".into(),
             // The group decides who may connect; the policy decides what they may do.
             socket_mode: "0660".to_owned(),
             admin_socket: "/run/bindery/admin.sock".into(),
-            // The reason for the number stands with the listeners' other limits.
-            requests_per_second: bindery_api::Limits::default().rate,
+            // The reasons for the numbers stand with the listeners' other limits.
+            requests_per_second: limits.rate,
+            calls_at_once: limits.in_flight,
+            calls_at_once_per_caller: limits.in_flight_per_identity,
             // As many as a registry that builds for a hundred organizations at once.
             alarm_links_per_minute: 100,
             tls: None,

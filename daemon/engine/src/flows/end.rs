@@ -2,7 +2,7 @@
 
 use bindery_core::{
     flow::{ConfirmProof, Flow, FlowStage},
-    link::{Link, Stage},
+    link::{Link, OpenFlow, Stage},
     name::{LinkId, NamespaceName},
     port::{Expect, Key, Record},
     problem::{Problem, Reason},
@@ -107,6 +107,33 @@ impl Engine {
         }
     }
 
+    /// Ends a flow that nobody has followed yet, so that another one has room. One that somebody follows meanwhile stays.
+    pub(crate) async fn give_way(&self, flow: &Versioned<Flow>) -> Result<(), Problem> {
+        let (namespace, id) = (&flow.record.namespace, &flow.record.link);
+        let key = Key::Flow(flow.record.id.clone());
+        let remove = vec![change(key, Expect::Version(flow.version), None)];
+        let own = |open: &OpenFlow| open.id == flow.record.id;
+        let found = self.find_link(namespace, id).await?;
+        let found = found.filter(|link| link.record.flow.as_ref().is_some_and(own));
+        let outcome = match found {
+            Some(mut link) => {
+                link.record.flow = None;
+                link.record.updated = self.now();
+                if !flow.record.reauthorization {
+                    let message = "nobody opened it, and newer authorizations of the namespace needed its place";
+                    link.record.observe(Stage::Unlinked, message, self.now());
+                }
+                let expect = Expect::Version(link.version);
+                self.put_link(link.record, expect, remove).await
+            }
+            None => self.commit(remove).await.map(drop),
+        };
+        match outcome {
+            Err(problem) if problem.reason == Reason::StoreConflict => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// Ends the flow of a link that was bound before and stays so. The flow is kept, finished, until the grant that it
     /// brought is revoked.
     pub(crate) async fn end_anew(&self, flow: &Flow) -> Result<bool, Problem> {
@@ -122,7 +149,7 @@ impl Engine {
                 record: mut link,
                 version,
             } = self.link(namespace, id).await?;
-            let own = |open: &bindery_core::link::OpenFlow| open.id == flow.id;
+            let own = |open: &OpenFlow| open.id == flow.id;
             if link.flow.as_ref().is_some_and(own) {
                 link.flow = None;
                 link.updated = self.now();

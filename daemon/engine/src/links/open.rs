@@ -2,7 +2,7 @@
 
 use bindery_core::{
     exchange::{DeviceCall, Reach},
-    flow::{Device, FLOW_LIFETIME, FLOWS_IN_ALL, FLOWS_PER_PRINCIPAL, Flow, FlowStage, Way},
+    flow::{Device, FLOW_LIFETIME, Flow, FlowStage, Room, Way, room},
     link::{Link, OpenFlow},
     name::{FlowId, NamespaceName},
     port::{Change, Expect, Key, Listing, Record},
@@ -41,7 +41,7 @@ impl Engine {
         request: Option<&RequestKey>,
     ) -> Result<Created, Problem> {
         self.passable(ground, method)?;
-        self.room_for_flows(&new.principal).await?;
+        self.room_for_flow(&new.principal, &link.namespace).await?;
         if new.validate_only {
             return Ok(only_checked(link, 0));
         }
@@ -60,7 +60,8 @@ impl Engine {
             link.observed.action_uri.clone_from(&authorization.uri);
         }
         let _one_at_a_time = self.gates().flows.lock().await;
-        self.room_for_flows(&new.principal).await?;
+        self.make_room_for_flow(&new.principal, &link.namespace)
+            .await?;
         let put = vec![put_flow(&flow)];
         let link = self.insert_link(link, &ground.host, put, request).await?;
         self.follow_device(&flow);
@@ -190,23 +191,46 @@ impl Engine {
         Ok(Some(authorization(&flow.record, uri)))
     }
 
-    /// O9: a limit for each principal and one for all.
-    pub(super) async fn room_for_flows(&self, principal: &str) -> Result<(), Problem> {
-        let now = self.now();
+    /// O9: whether one more flow of a principal may be opened in a namespace.
+    pub(super) async fn room_for_flow(
+        &self,
+        principal: &str,
+        namespace: &NamespaceName,
+    ) -> Result<(), Problem> {
         let flows = self.list_all(&Listing::Flows, as_flow).await?;
-        let open: Vec<_> = flows
-            .iter()
-            .filter(|entry| entry.record.is_open(now))
-            .collect();
-        let own = open
-            .iter()
-            .filter(|entry| entry.record.principal == principal)
-            .count();
-        if own >= FLOWS_PER_PRINCIPAL || open.len() >= FLOWS_IN_ALL {
-            let message = "too many authorizations are open; finish one, or wait ten minutes";
-            return Err(Problem::new(Reason::TooManyFlows, message).retry(Some(FLOW_LIFETIME)));
+        match room(
+            &flows,
+            |entry| &entry.record,
+            principal,
+            namespace,
+            self.now(),
+        ) {
+            Room::Full => Err(too_many()),
+            Room::Free | Room::After(_) => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The same, and whoever has to make room for it does.
+    pub(super) async fn make_room_for_flow(
+        &self,
+        principal: &str,
+        namespace: &NamespaceName,
+    ) -> Result<(), Problem> {
+        loop {
+            let flows = self.list_all(&Listing::Flows, as_flow).await?;
+            match room(
+                &flows,
+                |entry| &entry.record,
+                principal,
+                namespace,
+                self.now(),
+            ) {
+                Room::Free => return Ok(()),
+                Room::Full => return Err(too_many()),
+                // Where somebody followed it meanwhile, it is asked again who makes room.
+                Room::After(flow) => self.give_way(flow).await?,
+            }
+        }
     }
 
     pub(super) fn new_flow_id(&self) -> Result<FlowId, Problem> {
@@ -229,6 +253,11 @@ impl Engine {
             ..Flow::new(id, namespace, link.id.clone(), host, self.now())
         })
     }
+}
+
+fn too_many() -> Problem {
+    let message = "too many authorizations are open; finish one, or wait ten minutes";
+    Problem::new(Reason::TooManyFlows, message).retry(Some(FLOW_LIFETIME))
 }
 
 /// Nothing is stored, and all that could be checked was.

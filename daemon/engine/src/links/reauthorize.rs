@@ -217,7 +217,7 @@ impl Engine {
         request: Option<&RequestKey>,
     ) -> Result<Created, Problem> {
         self.passable(ground, method)?;
-        self.room_for_flows(&ask.principal).await?;
+        self.room_for_flow(&ask.principal, &ask.namespace).await?;
         if ask.validate_only {
             return Ok(only_checked(before.record, before.version));
         }
@@ -231,7 +231,8 @@ impl Engine {
         };
         let (flow, authorization) = self.open_flow(trial, ground, method, &purpose).await?;
         let _one_at_a_time = self.gates().flows.lock().await;
-        self.room_for_flows(&ask.principal).await?;
+        self.make_room_for_flow(&ask.principal, &ask.namespace)
+            .await?;
         let link = self.note_anew(ask, &flow, request).await?;
         self.follow_device(&flow);
         Ok(started(link, authorization))

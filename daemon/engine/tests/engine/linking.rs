@@ -13,7 +13,7 @@ use bindery_engine::{
     links::{Created, Method, PermissionKey},
 };
 
-use crate::support::{World, acme, failure, oauth_link, query, says, token_link};
+use crate::support::{World, acme, failure, oauth_link, query, says, token_link, umbrella};
 
 /// The whole way: pending, at the forge, pending confirmation, bound; the token is handed out only at the end.
 #[tokio::test]
@@ -281,32 +281,52 @@ async fn declining_revokes() {
     assert_eq!(world.read(&link).await.observed.stage, Stage::Unlinked);
 }
 
-/// O9: five open flows for each principal, and another principal is not held back by them.
+/// O9: five open flows of each namespace. The oldest one that nobody followed makes room; where all were followed there is
+/// none until they end, and neither another namespace of the registry nor another registry is held back.
 #[tokio::test]
 async fn o9_open_flows_are_limited() {
     let world = World::new().await;
+    let mut flows = Vec::new();
     for _ in 0..5 {
-        world
-            .engine
-            .create_link(oauth_link(), None)
-            .await
-            .expect("link");
+        flows.push(world.flow().await);
+        world.clock.advance(Duration::from_secs(1));
     }
-    let sixth = world.engine.create_link(oauth_link(), None).await;
-    assert_eq!(sixth.expect_err("too many").reason, Reason::TooManyFlows);
-    let mut other = oauth_link();
+    world.flow().await;
+    let (oldest, flow) = flows.remove(0);
+    assert_eq!(world.read(&oldest).await.observed.stage, Stage::Unlinked);
+    let late = world.consent(&flow, "cookie").await;
+    assert_eq!(late.expect_err("over").reason, Reason::FlowExpired);
+    for (link, _) in &flows {
+        let stage = world.read(link).await.observed.stage;
+        assert_eq!(stage, Stage::PendingAuthorization);
+    }
+    let headless = || {
+        let mut new = oauth_link();
+        new.method = Method::Headless {
+            return_to: "harbor".to_owned(),
+        };
+        new
+    };
+    for _ in 0..5 {
+        let made = world.engine.create_link(headless(), None).await;
+        made.expect("what nobody followed makes room");
+    }
+    for validate_only in [false, true] {
+        let mut new = oauth_link();
+        new.validate_only = validate_only;
+        let more = world.engine.create_link(new, None).await;
+        assert_eq!(more.expect_err("too many").reason, Reason::TooManyFlows);
+    }
+    let (mut elsewhere, mut other) = (oauth_link(), oauth_link());
+    elsewhere.namespace = umbrella();
     other.principal = "uid:1001".to_owned();
-    world
-        .engine
-        .create_link(other, None)
-        .await
-        .expect("another principal");
+    for new in [elsewhere, other] {
+        let made = world.engine.create_link(new, None).await;
+        made.expect("not held back");
+    }
     world.clock.advance(Duration::from_secs(601));
-    world
-        .engine
-        .create_link(oauth_link(), None)
-        .await
-        .expect("after ten minutes");
+    let made = world.engine.create_link(oauth_link(), None).await;
+    made.expect("after ten minutes");
 }
 
 /// O5: a return address is an id that the operator registered, never a URL.
