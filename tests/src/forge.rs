@@ -122,6 +122,29 @@ impl GitHubForge {
             rate_limits: false,
             ..github::Options::default()
         };
+        Self::over(options).await
+    }
+
+    /// Starts it over HTTPS, for everybody or for those with a certificate, with tokens that live for seconds.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub async fn start_tls(tls: github::Tls, clients: Option<github::Clients>) -> Result<Self> {
+        let access_seconds = i64::try_from(SHORT.as_secs())?;
+        let options = github::Options {
+            tls: Some(tls),
+            clients,
+            token_shape: github::TokenShape::Expiring { access_seconds },
+            canary: canary::searching().then(|| canary::MARKER.to_owned()),
+            rate_limits: false,
+            ..github::Options::default()
+        };
+        Self::over(options).await
+    }
+
+    async fn over(options: github::Options) -> Result<Self> {
+        let expiring = matches!(options.token_shape, github::TokenShape::Expiring { .. });
         let standin = GitHub::start(options).await?;
         let octo = standin.add_user("octo");
         standin.add_repo("octo", "hello", true, &[("README.md", "hello\n")])?;

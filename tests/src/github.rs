@@ -70,6 +70,8 @@ use world::World;
 pub struct Options {
     /// Serve HTTPS with this certificate
     pub tls: Option<Tls>,
+    /// Over HTTPS, let only these clients in
+    pub clients: Option<Clients>,
     /// The name in its URLs; it listens on 127.0.0.1 whatever this is
     pub host: String,
     /// Where it listens; 0 takes any free port
@@ -97,6 +99,17 @@ pub struct Tls {
     pub key_pem: String,
     /// The certificate authority that clients trust, PEM
     pub root_pem: String,
+}
+
+/// Who is let in by certificate
+#[derive(Clone)]
+pub struct Clients {
+    /// The certificate authority of those who are, PEM
+    pub root_pem: String,
+    /// The certificate that people's browsers show, PEM
+    pub cert_pem: String,
+    /// Its private key, PEM
+    pub key_pem: String,
 }
 
 /// Where the API answers
@@ -145,6 +158,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             tls: None,
+            clients: None,
             host: "127.0.0.1".to_owned(),
             port: 0,
             api: ApiPlace::Enterprise,
@@ -160,6 +174,12 @@ impl Default for Options {
 impl std::fmt::Debug for Tls {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Clients {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Clients").finish_non_exhaustive()
     }
 }
 
@@ -187,7 +207,8 @@ impl GitHub {
             ..inner
         });
         let (stop, stopped) = watch::channel(());
-        let tls = inner.options.tls.as_ref().map(server::acceptor);
+        let (tls, clients) = (&inner.options.tls, inner.options.clients.as_ref());
+        let tls = tls.as_ref().map(|tls| server::acceptor(tls, clients));
         let tls = tls.transpose()?;
         let listening = |listener, routes| {
             let server = server::Server::new(Arc::clone(&inner), routes);
@@ -226,7 +247,10 @@ impl Inner {
             .iter()
             .map(|tls| tls.root_pem.as_str())
             .collect();
-        let wire = Arc::new(Wire::with_roots(&roots)?);
+        let wire = Arc::new(match &options.clients {
+            None => Wire::with_roots(&roots)?,
+            Some(clients) => Wire::with_identity(&roots, (&clients.cert_pem, &clients.key_pem))?,
+        });
         Ok(Self {
             courier: Arc::new(Courier::new(Arc::clone(&wire))),
             me: Weak::new(),

@@ -86,5 +86,9 @@ mod table;
 mod tampering;
 #[path = "e2e/traps.rs"]
 mod traps;
+#[path = "e2e/unconfirmed.rs"]
+mod unconfirmed;
+#[path = "e2e/walls.rs"]
+mod walls;
 #[path = "e2e/world.rs"]
 mod world;

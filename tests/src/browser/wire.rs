@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -33,6 +33,15 @@ impl Wire {
 
     /// HTTPS to servers that the certificate authorities in `roots` (PEM) vouch for
     pub fn with_roots(roots: &[&str]) -> anyhow::Result<Self> {
+        Self::new(roots, None)
+    }
+
+    /// As [`Wire::with_roots`], to servers that ask for a certificate: chain and key, PEM
+    pub fn with_identity(roots: &[&str], identity: (&str, &str)) -> anyhow::Result<Self> {
+        Self::new(roots, Some(identity))
+    }
+
+    fn new(roots: &[&str], identity: Option<(&str, &str)>) -> anyhow::Result<Self> {
         let mut store = RootCertStore::empty();
         for root in roots {
             for certificate in CertificateDer::pem_slice_iter(root.as_bytes()) {
@@ -40,10 +49,17 @@ impl Wire {
             }
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(store)
-            .with_no_client_auth();
+            .with_root_certificates(store);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = CertificateDer::pem_slice_iter(chain.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
+                builder.with_client_auth_cert(chain.collect::<Result<_, _>>()?, key)?
+            }
+        };
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
         })

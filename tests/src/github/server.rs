@@ -10,6 +10,7 @@ use bindery_twins::hooks::Lost;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use rustls::{RootCertStore, server::WebPkiClientVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -19,7 +20,7 @@ use url::form_urlencoded;
 use super::knobs::{Fault, Logged};
 use super::oauth::TOKEN_PATH;
 use super::reply::Reply;
-use super::{Inner, Tls};
+use super::{Clients, Inner, Tls};
 use crate::serve::{Answer, Closed};
 
 /// One listener's way to answer
@@ -29,18 +30,26 @@ pub(super) struct Server {
     routes: Router,
 }
 
-/// Reads the certificate chain and the key
-pub(super) fn acceptor(tls: &Tls) -> anyhow::Result<TlsAcceptor> {
+/// Reads the certificate chain and the key, and who is let in
+pub(super) fn acceptor(tls: &Tls, clients: Option<&Clients>) -> anyhow::Result<TlsAcceptor> {
     let chain = CertificateDer::pem_slice_iter(tls.cert_pem.as_bytes());
     let chain = chain.collect::<Result<Vec<_>, _>>();
     let chain = chain.context("the certificate isn't PEM")?;
     let key = PrivateKeyDer::from_pem_slice(tls.key_pem.as_bytes());
     let key = key.context("the key isn't PEM")?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(clients.root_pem.as_bytes())?)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build()?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }

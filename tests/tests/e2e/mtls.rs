@@ -44,7 +44,7 @@ fn policy() -> String {
 /// A certificate authority of one test.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
     folder: TempDir,
 }
 

@@ -37,12 +37,18 @@ impl<F: Forge> World<F> {
     }
 
     /// As [`World::new`], with a daemon that runs already.
-    pub(crate) async fn around(mut forge: F, daemon: Daemon) -> Result<Self> {
+    pub(crate) async fn around(forge: F, daemon: Daemon) -> Result<Self> {
+        let host = host_of(&forge);
+        Self::described(forge, daemon, host).await
+    }
+
+    /// As [`World::around`], with a forge that the operator describes otherwise.
+    pub(crate) async fn described(mut forge: F, daemon: Daemon, host: Host) -> Result<Self> {
         let client = Client::builder()
             .endpoint(daemon.endpoint())
             .connect()
             .await?;
-        let host = client.create_host("forge", host_of(&forge)).await?;
+        let host = client.create_host("forge", host).await?;
         let redirect_uri = host.oauth_client.context("no OAuth client")?.redirect_uri;
         let registered = forge.register(&redirect_uri).await?;
         let oauth_client = host::OAuthClient {

@@ -117,6 +117,34 @@ fn trap_5_pages_go_on_where_the_server_says() {
     assert_eq!(found[0].clone_uri, "https://git.test/bitbucket/scm/x/a.git");
 }
 
+/// P5: a server may name no clone URL by HTTP, or only one by SSH. The place of its repositories is documented, so it is told
+/// all the same, below the context path and with the key in lower case; a person's own project keeps its `~`.
+#[test]
+fn trap_5_a_clone_url_is_not_always_told() {
+    let ssh = r#"{"name":"ssh","href":"ssh://git@git.test:7999/prj/a.git"}"#;
+    let cases = [
+        ("PRJ", ssh, "scm/prj/a.git"),
+        ("PRJ", "", "scm/prj/a.git"),
+        ("~Jane", ssh, "scm/~jane/a.git"),
+    ];
+    for (project, links, place) in cases {
+        let found = format!(
+            r#"{{"id":1,"slug":"a","name":"a","project":{{"key":"{project}"}},"links":{{"clone":[{links}]}}}}"#
+        );
+        let run = data_center()
+            .on("GET", &repos("REPO_READ", 0, 100), page(&found, None))
+            .on("GET", &repos("REPO_WRITE", 0, 1000), page("", None))
+            .on("GET", &repos("REPO_ADMIN", 0, 1000), page("", None))
+            .run(v1::ListRepositories::default());
+        let told = &run.repositories()[0];
+        assert_eq!(
+            told.clone_uri,
+            format!("https://git.test/bitbucket/{place}")
+        );
+        assert_eq!(told.ssh_uri.is_empty(), links.is_empty());
+    }
+}
+
 /// A page that is not the last one but says no next start is the end; one that goes back is nonsense, not a loop.
 #[test]
 fn a_page_never_goes_back() {
