@@ -233,6 +233,7 @@ impl Record for Host {
             ("web", urls.web.into()),
             ("api", urls.api.into()),
             ("git", urls.git.into()),
+            ("issuer", self.issuer.as_str().into()),
             ("client id", client.client_id.into()),
             ("client secrets", secrets.into()),
             ("client secret", facts(&client.client_secret_facts).into()),

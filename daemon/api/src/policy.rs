@@ -14,10 +14,12 @@
 //! namespaces = ["acme"]
 //! actions = ["credential:read"]
 //! repositories = ["acme/api", "acme-tools/*"]
+//! wide_tokens = true
 //! ```
 //!
 //! What no rule allows is refused. Names are compared whole: `*` stands for all namespaces, and `owner/*` for all
-//! repositories of one owner; nothing else is a pattern.
+//! repositories of one owner; nothing else is a pattern. A rule for some repositories gives tokens that reach no other one,
+//! which only an app's installation has, unless `wide_tokens` takes what the provider has instead.
 
 mod parse;
 
@@ -136,6 +138,33 @@ struct Rule {
     actions: Vec<Action>,
     /// `None` for all.
     repositories: Option<Vec<Repositories>>,
+    /// A token for some repositories may reach others too.
+    wide_tokens: bool,
+}
+
+impl Rule {
+    /// What it gives to one repository, or to all of them where none is named.
+    fn reach(&self, full_name: Option<&str>) -> Option<Reach> {
+        let Some(names) = &self.repositories else {
+            return Some(Reach::Whole);
+        };
+        let name = full_name?;
+        let held = names.iter().any(|known| known.holds(name));
+        held.then_some(if self.wide_tokens {
+            Reach::Whole
+        } else {
+            Reach::Repository
+        })
+    }
+}
+
+/// What a token that a rule allows may reach.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Reach {
+    /// The repository that was asked for, and nothing else.
+    Repository,
+    /// All that the link reaches.
+    Whole,
 }
 
 /// Which repositories a rule is about.
@@ -198,23 +227,22 @@ impl Policy {
         verdict
     }
 
-    /// Whether `caller` may do `action` to one repository, or to all of them where none is named.
-    pub(crate) fn allows_repository(
+    /// What a token may reach with which `caller` does `action` to one repository, or to all of them where none is named;
+    /// `None` where there is to be none.
+    pub(crate) fn reach(
         &self,
         caller: &Caller,
         action: Action,
         namespace: &str,
         full_name: Option<&str>,
-    ) -> bool {
-        caller.omnipotent()
-            || self
-                .rules_of(caller.principals(), Some(namespace))
-                .filter(|rule| rule.actions.contains(&action))
-                .any(|rule| match (&rule.repositories, full_name) {
-                    (None, _) => true,
-                    (Some(_), None) => false,
-                    (Some(names), Some(name)) => names.iter().any(|known| known.holds(name)),
-                })
+    ) -> Option<Reach> {
+        if caller.omnipotent() {
+            return Some(Reach::Whole);
+        }
+        self.rules_of(caller.principals(), Some(namespace))
+            .filter(|rule| rule.actions.contains(&action))
+            .filter_map(|rule| rule.reach(full_name))
+            .max()
     }
 
     fn rules_of<'a>(
@@ -301,6 +329,7 @@ impl PolicyHandle {
             namespaces: None,
             actions: Action::ALL.into(),
             repositories: None,
+            wide_tokens: false,
         };
         let policy = Policy {
             rules: vec![rule],

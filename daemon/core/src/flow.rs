@@ -138,8 +138,6 @@ pub struct Callback<'a> {
     pub bearer: Option<Bearer<'a>>,
     /// Host whose redirect path was called.
     pub host: &'a HostName,
-    /// `iss` parameter (RFC 9207).
-    pub issuer: Option<&'a str>,
 }
 
 /// Who brings back what the forge sent.
@@ -220,20 +218,13 @@ impl Flow {
     /// # Errors
     ///
     /// [`Reason::FlowExpired`] for a flow that is over or was used, [`Reason::FlowMismatch`] for another browser, caller,
-    /// way, host or issuer. In both cases no code may be exchanged.
-    pub fn accept(
-        &mut self,
-        callback: &Callback<'_>,
-        expected_issuer: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
+    /// way or host. In both cases no code may be exchanged.
+    pub fn accept(&mut self, callback: &Callback<'_>, now: Timestamp) -> Result<(), Problem> {
         if !self.is_open(now) || self.stage != FlowStage::AtForge {
             return Err(expired());
         }
         let state = self.state_digest == Some(callback.state_digest);
-        let issuer = expected_issuer.is_none() || callback.issuer == expected_issuer;
-        if !(state && self.is_brought_by(callback.bearer) && issuer && &self.host == callback.host)
-        {
+        if !(state && self.is_brought_by(callback.bearer) && &self.host == callback.host) {
             return Err(mismatch());
         }
         self.stage = FlowStage::Exchanging;

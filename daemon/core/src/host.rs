@@ -43,8 +43,8 @@ pub struct Host {
     pub client_secret_count: u32,
     /// Random part of the redirect path, so that each host has its own: `/oauth/{redirect_id}/callback`.
     pub redirect_id: String,
-    /// `iss` was seen from this host once, and is required from then on (RFC 9207).
-    pub issuer: Option<String>,
+    /// What it calls itself in the `iss` of its callbacks (RFC 9207), as the operator says; may be empty.
+    pub issuer: String,
     /// Free settings for the plugin.
     pub settings: BTreeMap<String, String>,
     /// What the last probe learned.
@@ -219,7 +219,7 @@ impl Host {
             oauth_client_id: None,
             client_secret_count: 0,
             redirect_id: String::new(),
-            issuer: None,
+            issuer: String::new(),
             settings: BTreeMap::new(),
             probed: Probed::default(),
             app: None,
@@ -232,6 +232,17 @@ impl Host {
             fingerprint_key: [0; 16],
             created: now,
             updated: now,
+        }
+    }
+
+    /// O3: whether a callback with this `iss` is of this host. Only the operator's word makes it required: a browser that
+    /// names one must not decide for others.
+    #[must_use]
+    pub fn is_issuer(&self, sent: Option<&str>) -> bool {
+        match sent {
+            None => self.issuer.is_empty(),
+            Some(sent) if self.issuer.is_empty() => sent == self.web_url,
+            Some(sent) => sent == self.issuer,
         }
     }
 

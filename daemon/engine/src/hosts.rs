@@ -13,6 +13,7 @@ use bindery_core::{
     host::{Certificates, Host, HostSecrets},
     link::{Link, Stage},
     name::{HostName, ProviderName},
+    origin::Origin,
     port::{Change, Expect, Key, Listing, Record},
     problem::{Problem, Reason},
     provider::{AuthKind, Description},
@@ -112,6 +113,7 @@ impl Engine {
             secrets: &secrets,
         })?;
         origins(&host)?;
+        check_issuer(&host.issuer)?;
         Ok((host, secrets))
     }
 
@@ -227,11 +229,7 @@ impl Engine {
             secrets: self.host_secrets(&old).await?,
         };
         draft.apply(update, self.now())?;
-        let (mut record, secrets) = self.admit(draft)?;
-        if origins(&record)? != origins(&old)? {
-            // Another place may answer under another name.
-            record.issuer = None;
-        }
+        let (record, secrets) = self.admit(draft)?;
         Ok((Versioned { record, version }, old, secrets))
     }
 
@@ -387,4 +385,13 @@ pub(crate) fn as_namespace_name(record: Record) -> Option<bindery_core::name::Na
     } else {
         None
     }
+}
+
+/// RFC 8414, section 2: an issuer is a URL without query and fragment.
+fn check_issuer(issuer: &str) -> Result<(), Problem> {
+    if issuer.is_empty() || (Origin::parse(issuer).is_ok() && !issuer.contains(['?', '#'])) {
+        return Ok(());
+    }
+    let message = "must be a URL without query and fragment, as the host sends it in iss";
+    Err(Problem::invalid("issuer", message))
 }

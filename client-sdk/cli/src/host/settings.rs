@@ -82,6 +82,9 @@ pub(super) struct Settings {
     /// Where the daemon reaches git, if not at the git URL
     #[arg(long, value_name = "URL")]
     internal_git_url: Option<String>,
+    /// What it calls itself in the `iss` of its callbacks, if it sends one; required from then on
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
     /// Certificate authorities to trust for it, PEM
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -136,6 +139,10 @@ impl Settings {
         self.apply_network(host, &mut mask)?;
         self.keys.apply(host, &mut mask)?;
         self.apply_use(host, &mut mask);
+        if let Some(issuer) = &self.issuer {
+            host.issuer.clone_from(issuer);
+            mask.push("issuer");
+        }
         if let Some(name) = &self.display_name {
             host.display_name.clone_from(name);
             mask.push("display_name");

@@ -228,6 +228,7 @@ fn update(host: &mut Host, change: &Host, path: &str) -> Result<(), Status> {
     let change = change.clone();
     match path.split('.').next().unwrap_or_default() {
         "display_name" => host.display_name = change.display_name,
+        "issuer" => host.issuer = change.issuer,
         "public_urls" => host.public_urls = change.public_urls,
         "internal_urls" => host.internal_urls = change.internal_urls,
         "ca_bundle_pem" => host.ca_bundle_pem = change.ca_bundle_pem,

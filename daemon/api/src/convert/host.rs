@@ -62,6 +62,7 @@ pub(crate) fn host(entry: &Versioned<Host>, engine: &Engine, links: usize) -> wi
         update_time: Some(time(host.updated)),
         etag: entry.version.to_string(),
         settings: host.settings.clone(),
+        issuer: host.issuer.clone(),
     }
 }
 

@@ -47,7 +47,13 @@ fn rule(place: &str, value: &Value, errors: &mut Errors) -> Option<Rule> {
         errors.add(format!("{place}: write each rule below a line [[allow]]"));
         return None;
     };
-    let keys = ["principals", "namespaces", "actions", "repositories"];
+    let keys = [
+        "principals",
+        "namespaces",
+        "actions",
+        "repositories",
+        "wide_tokens",
+    ];
     errors.known_keys(place, table, &keys);
     let mut list = |key: &str| {
         let value = table.get(key);
@@ -67,11 +73,13 @@ fn rule(place: &str, value: &Value, errors: &mut Errors) -> Option<Rule> {
     let actions = errors.actions(place, &actions.unwrap_or_default());
     let namespaces = errors.namespaces(place, &actions, namespaces.unwrap_or_default());
     let repositories = repositories.map(|names| errors.repositories(place, &actions, &names));
+    let wide_tokens = errors.wide_tokens(place, table.get("wide_tokens"), repositories.is_some());
     Some(Rule {
         principals,
         namespaces,
         actions,
         repositories,
+        wide_tokens,
     })
 }
 
@@ -103,6 +111,19 @@ impl Errors {
             ));
             Vec::new()
         })
+    }
+
+    fn wide_tokens(&mut self, place: &str, value: Option<&Value>, limited: bool) -> bool {
+        let wide = value.map(Value::as_bool);
+        if wide == Some(None) {
+            self.add(format!("{place}.wide_tokens: write true or false"));
+        }
+        if wide.is_some() && !limited {
+            self.add(format!(
+                "{place}.wide_tokens: says something of a rule with repositories only; leave it out"
+            ));
+        }
+        wide.flatten().unwrap_or(false)
     }
 
     fn principal(&mut self, place: &str, name: &str) {

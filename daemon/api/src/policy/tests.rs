@@ -78,8 +78,10 @@ fn global_rights_are_apart() {
 fn g6_repositories_are_exact() {
     let policy = parse::policy(POLICY).expect("policy");
     let caller = caller(5, 100);
-    let may = |name| policy.allows_repository(&caller, Action::CredentialRead, "acme", name);
-    assert!(may(Some("acme/api")) && may(Some("tools/x")));
+    let reach = |name| policy.reach(&caller, Action::CredentialRead, "acme", name);
+    let may = |name| reach(name).is_some();
+    assert_eq!(reach(Some("acme/api")), Some(Reach::Repository));
+    assert_eq!(reach(Some("tools/x")), Some(Reach::Repository));
     for other in [
         "acme/api2",
         "acme/ap",

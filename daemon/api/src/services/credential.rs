@@ -5,6 +5,7 @@ use std::time::Instant;
 use bindery_core::{
     audit::{Deed, Survives},
     name::{LinkId, NamespaceName},
+    problem::{Problem, Reason},
 };
 use bindery_engine::credentials::{Access, Asked, Credential, Wanted};
 use bindery_proto::v1::{self as wire, credential_service_server::CredentialService};
@@ -15,7 +16,7 @@ use crate::{
     call::{Call, service},
     convert::credential::{About, credential, min_remaining},
     names::{self, RepositoryRef, encoded},
-    policy::Action,
+    policy::{Action, Reach},
     status::Failure,
 };
 
@@ -124,23 +125,34 @@ const fn action(access: Access) -> Action {
 /// The name of the provider, and the credential.
 async fn hand_out(call: &Call, ask: &Ask) -> Result<(String, wire::Credential), Failure> {
     let (namespace, link) = names::link(&ask.link)?;
-    let about = Repository::find(call, ask, &namespace, &link).await?;
+    let (about, reach) = Repository::find(call, ask, &namespace, &link).await?;
     let wanted = Wanted {
         min_remaining: min_remaining(ask.min_remaining)?,
         insist: ask.min_remaining.is_some(),
         repository: about.as_ref().map(|known| Asked {
             named: known.named.clone(),
         }),
-        require_narrowed: ask.require_narrowed,
+        require_narrowed: ask.require_narrowed || reach == Reach::Repository,
         access: ask.access,
         holder: call.caller.name().to_owned(),
         namespace,
         link,
     };
-    let handed = call.engine().fetch_credential(&wanted).await?;
+    let handed = call.engine().fetch_credential(&wanted).await;
+    let handed = handed.map_err(|problem| told(problem, reach))?;
     let provider = handed.provider.to_string();
     let about = about.map_or_else(|| nowhere(&wanted), |known| known.about(&wanted, &handed));
     Ok((provider, credential(handed, about)))
+}
+
+/// A token that can't be limited to a repository is refused for the rule's sake as well: then the operator can do something.
+fn told(problem: Problem, reach: Reach) -> Problem {
+    if problem.reason != Reason::ProviderUnsupported || reach == Reach::Whole {
+        return problem;
+    }
+    let message = "the policy gives tokens for some repositories only, and this link has none that reaches no other; link \
+                   an app's installation, or set wide_tokens = true in the rule";
+    Problem::new(Reason::ProviderUnsupported, message)
 }
 
 fn nowhere(wanted: &Wanted) -> About {
@@ -162,21 +174,21 @@ struct Repository {
 }
 
 impl Repository {
-    /// Finds the repository and asks the policy about it. A full name is taken as it is; a stable id is looked up,
+    /// Finds the repository, and asks the policy what a token for it may reach. A full name is taken as it is; a stable id is looked up,
     /// since rules are about names.
     async fn find(
         call: &Call,
         ask: &Ask,
         namespace: &NamespaceName,
         link: &LinkId,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<(Option<Self>, Reach), Failure> {
         let may = |name: Option<&str>| {
             let (policy, action) = (call.policy(), action(ask.access));
-            let allowed = policy.allows_repository(&call.caller, action, namespace.as_str(), name);
-            allowed.then_some(()).ok_or_else(|| denied(action))
+            let reach = policy.reach(&call.caller, action, namespace.as_str(), name);
+            reach.ok_or_else(|| denied(action))
         };
         if ask.repository.is_empty() {
-            return may(None).map(|()| None);
+            return may(None).map(|reach| (None, reach));
         }
         let named = RepositoryRef::parse(&ask.repository);
         let named = named.ok_or_else(|| {
@@ -201,7 +213,7 @@ impl Repository {
                 }
             }
         };
-        may(Some(&found.full_name)).map(|()| Some(found))
+        may(Some(&found.full_name)).map(|reach| (Some(found), reach))
     }
 
     fn about(self, wanted: &Wanted, handed: &Credential) -> About {

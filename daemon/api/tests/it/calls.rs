@@ -312,6 +312,11 @@ async fn g6_rights_to_repositories() {
             "{repository}"
         );
     }
+    assert_eq!(
+        why(builder.fetch_read_credential(ask("tools/narrow")).await),
+        "PROVIDER_UNSUPPORTED",
+        "a token of the whole link for a rule of one repository"
+    );
     let narrowed = wire::FetchReadCredentialRequest {
         require_narrowed: true,
         ..ask("acme/api")

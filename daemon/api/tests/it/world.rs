@@ -65,6 +65,13 @@ principals = ["spiffe://test.example/builder"]
 namespaces = ["acme"]
 actions = ["credential:read"]
 repositories = ["acme/api"]
+wide_tokens = true
+
+[[allow]]
+principals = ["spiffe://test.example/builder"]
+namespaces = ["acme"]
+actions = ["credential:read"]
+repositories = ["tools/narrow"]
 
 [[allow]]
 principals = ["dns:registry.test.example"]

@@ -20,9 +20,6 @@ const UNFIT: [(u64, &str); 7] = [
 /// Ids in a user namespace with which callers can be told apart.
 const ENOUGH_USERS: u64 = 1000;
 
-/// Key pages need less.
-const ENOUGH_LOCKED: u64 = 64 << 10;
-
 const UNIT: &str = "run it by the shipped binderyd.service, or set dangerous.unconfined";
 
 /// All checks in their order.
@@ -35,7 +32,6 @@ pub(crate) fn judge(facts: &Facts, terms: Terms) -> Vec<CheckFacts> {
         judge.system_calls(),
         judge.dumpable(),
         judge.core_limit(),
-        judge.lock(),
         judge.swap(),
         judge.folder(),
         judge.files(),
@@ -135,24 +131,6 @@ impl Judge<'_> {
         match self.facts.core_limit {
             Some(0) => good(id, "0"),
             _ => broken(id, "a crash may write memory to disk", "set LimitCORE=0"),
-        }
-    }
-
-    fn lock(&self) -> CheckFacts {
-        let id = "memory.lock";
-        let enough = self
-            .facts
-            .lock_limit
-            .is_none_or(|limit| limit >= ENOUGH_LOCKED);
-        match (enough, self.facts.locked) {
-            (true, Some(locked)) => good(id, format!("{locked} KiB locked")),
-            (true, None) => unknown(id),
-            (false, _) => check(
-                id,
-                self.due(),
-                "it may not lock key pages",
-                "set LimitMEMLOCK=64M",
-            ),
         }
     }
 

@@ -29,10 +29,6 @@ pub(crate) struct Facts {
     pub(crate) dumpable: bool,
     /// Largest core dump in bytes; `None` for no limit.
     pub(crate) core_limit: Option<u64>,
-    /// Memory that may be locked, in bytes; `None` for no limit.
-    pub(crate) lock_limit: Option<u64>,
-    /// Locked memory, in KiB.
-    pub(crate) locked: Option<u64>,
     /// Memory that lies in swap, in KiB.
     pub(crate) swapped: Option<u64>,
     /// Limit of swap in bytes of this service; `None` where there is none.
@@ -76,8 +72,6 @@ impl Facts {
                 Ok(DumpableBehavior::NotDumpable)
             ),
             core_limit: limit(Resource::Core),
-            lock_limit: limit(Resource::Memlock),
-            locked: status.number("VmLck"),
             swapped: status.number("VmSwap"),
             swap_limit: swap_limit(),
             folder: fs::metadata(&config.data_dir)
@@ -219,11 +213,11 @@ mod tests {
     #[test]
     fn the_status_of_a_process_is_read() {
         let status = Status(
-            "Name:\tx\nCapEff:\t000001ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t7\nVmLck:\t      64 kB\n".to_owned(),
+            "Name:\tx\nCapEff:\t000001ffffffffff\nSeccomp:\t2\nSeccomp_filters:\t7\nVmPin:\t      64 kB\n".to_owned(),
         );
         assert_eq!(status.hexadecimal("CapEff"), Some(0x1ff_ffff_ffff));
         assert_eq!(status.number("Seccomp"), Some(2));
-        assert_eq!(status.number("VmLck"), Some(64));
+        assert_eq!(status.number("VmPin"), Some(64));
         assert_eq!(status.number("VmSwap"), None);
     }
 

@@ -24,7 +24,6 @@ fn callback(host: &HostName) -> Callback<'_> {
         state_digest: [1; 32],
         bearer: Some(Bearer::Browser([2; 32])),
         host,
-        issuer: None,
     }
 }
 
@@ -33,26 +32,23 @@ fn callback(host: &HostName) -> Callback<'_> {
 fn o2_state_is_single_use() {
     let (mut flow, now) = (flow(), Timestamp::from_unix_ms(1));
     let host = flow.host.clone();
-    assert!(flow.accept(&callback(&host), None, now).is_ok());
-    let replay = flow
-        .accept(&callback(&host), None, now)
-        .expect_err("replay");
+    assert!(flow.accept(&callback(&host), now).is_ok());
+    let replay = flow.accept(&callback(&host), now).expect_err("replay");
     assert_eq!(replay.reason, Reason::FlowExpired);
 }
 
-/// O1, O2, O3: a foreign state, browser, host or issuer, a missing cookie or issuer, and a late answer change nothing.
+/// O1, O2, O3: a foreign state, browser or host, a missing cookie, and a late answer change nothing.
 #[test]
-fn o1_o2_o3_tampered_callbacks_are_refused() {
+fn o1_o2_tampered_callbacks_are_refused() {
     let host = flow().host;
     let other = HostName::parse("evil").expect("name");
     let now = Timestamp::from_unix_ms(1);
-    let cases: [(Callback<'_>, Option<&str>, Timestamp); 8] = [
+    let cases = [
         (
             Callback {
                 bearer: Some(Bearer::Principal("uid:1000")),
                 ..callback(&host)
             },
-            None,
             now,
         ),
         (
@@ -60,7 +56,6 @@ fn o1_o2_o3_tampered_callbacks_are_refused() {
                 state_digest: [9; 32],
                 ..callback(&host)
             },
-            None,
             now,
         ),
         (
@@ -68,7 +63,6 @@ fn o1_o2_o3_tampered_callbacks_are_refused() {
                 bearer: Some(Bearer::Browser([9; 32])),
                 ..callback(&host)
             },
-            None,
             now,
         ),
         (
@@ -76,24 +70,14 @@ fn o1_o2_o3_tampered_callbacks_are_refused() {
                 bearer: None,
                 ..callback(&host)
             },
-            None,
             now,
         ),
-        (callback(&other), None, now),
-        (callback(&host), Some("https://forge"), now),
-        (
-            Callback {
-                issuer: Some("https://evil"),
-                ..callback(&host)
-            },
-            Some("https://forge"),
-            now,
-        ),
-        (callback(&host), None, Timestamp::from_unix_ms(600_000)),
+        (callback(&other), now),
+        (callback(&host), Timestamp::from_unix_ms(600_000)),
     ];
-    for (case, issuer, at) in cases {
+    for (case, at) in cases {
         let mut flow = flow();
-        assert!(flow.accept(&case, issuer, at).is_err(), "{case:?}");
+        assert!(flow.accept(&case, at).is_err(), "{case:?}");
         assert_eq!(flow.stage, FlowStage::AtForge);
     }
 }
@@ -146,11 +130,7 @@ fn o1_o2_headless_flows_are_completed_by_their_starter() {
             bearer,
             ..callback(&host)
         };
-        assert_eq!(
-            flow.accept(&callback, None, now).is_ok(),
-            passes,
-            "{bearer:?}"
-        );
+        assert_eq!(flow.accept(&callback, now).is_ok(), passes, "{bearer:?}");
     }
 }
 

@@ -4,14 +4,12 @@ use bindery_core::{
     flow::{Bearer, Callback, Way},
     host::Host,
     name::FlowId,
-    origin::Origin,
-    port::{Expect, Key, Record},
     problem::{Problem, Reason, Who},
     secret::Secret,
 };
 
 use super::{Stand, elsewhere, exchange::Proof, over};
-use crate::{Engine, Versioned, digest::sha256, records::change};
+use crate::{Engine, digest::sha256};
 
 /// What the browser brought back from the forge.
 #[derive(Debug)]
@@ -64,8 +62,7 @@ impl Engine {
             Ok(proof) => proof,
             Err(problem) => return Err(self.refused_by_person(&stand, problem).await?),
         };
-        self.exchange_detached(stand, proof, returned.issuer)
-            .await?;
+        self.exchange_detached(stand, proof).await?;
         Ok(flow)
     }
 
@@ -80,40 +77,15 @@ impl Engine {
         &self,
         stand: Stand,
         proof: Proof,
-        issuer: Option<&str>,
     ) -> Result<(), Problem> {
-        let (engine, host) = (self.clone(), stand.host.clone());
+        let engine = self.clone();
         let exchange = tokio::spawn(async move { engine.exchange_code(stand, proof).await });
         exchange.await.map_err(|_| {
             Problem::new(
                 Reason::ShuttingDown,
                 "the daemon stops; start the link again",
             )
-        })??;
-        self.note_issuer(&host, issuer).await;
-        Ok(())
-    }
-
-    /// O3: a host that has sent `iss` once must send the same from then on.
-    async fn note_issuer(&self, host: &Host, issuer: Option<&str>) {
-        let (Some(issuer), None) = (issuer, &host.issuer) else {
-            return;
-        };
-        let Ok(Versioned {
-            mut record,
-            version,
-        }) = self.host(&host.name).await
-        else {
-            return;
-        };
-        record.issuer = Some(issuer.to_owned());
-        let put = change(
-            Key::Host(host.name.clone()),
-            Expect::Version(version),
-            Some(Record::Host(record)),
-        );
-        // Somebody who changes the host at the same time wins; the next link notes it.
-        let _ = self.commit(vec![put]).await;
+        })?
     }
 
     /// Finds the flow of a `state` and lets the first one through who may bring it.
@@ -124,19 +96,15 @@ impl Engine {
     ) -> Result<Stand, Problem> {
         let (id, _) = brought.state.rsplit_once('.').ok_or_else(over)?;
         let mut stand = self.stand(id).await?;
-        if !on_path(&stand.host) || foreign(brought.issuer, &stand.host.web_url) {
+        if !on_path(&stand.host) || !stand.host.is_issuer(brought.issuer) {
             return Err(elsewhere());
         }
         let callback = Callback {
             state_digest: sha256(brought.state.as_bytes()),
             bearer: brought.bearer,
             host: &stand.host.name,
-            issuer: brought.issuer,
         };
-        stand
-            .flow
-            .record
-            .accept(&callback, stand.host.issuer.as_deref(), self.now())?;
+        stand.flow.record.accept(&callback, self.now())?;
         match self.put_flow(&mut stand.flow).await {
             // Another callback with the same state was faster, or the flow was ended.
             Err(problem) if problem.reason == Reason::StoreConflict => Err(over()),
@@ -168,17 +136,6 @@ fn proof(
         code: code?,
         installation: Some(installation.to_owned()),
     })
-}
-
-/// O3: an issuer of another origin than the forge's answers for another forge.
-fn foreign(issuer: Option<&str>, web_url: &str) -> bool {
-    let Some(issuer) = issuer else {
-        return false;
-    };
-    match (Origin::parse(issuer), Origin::parse(web_url)) {
-        (Ok(issuer), Ok(forge)) => issuer != forge,
-        _ => true,
-    }
 }
 
 /// O6: a fixed text by error code; what the forge wrote is not repeated.

@@ -57,7 +57,7 @@ impl Engine {
             code: handed.code,
             installation: None,
         };
-        self.exchange_detached(stand, proof, handed.issuer).await?;
+        self.exchange_detached(stand, proof).await?;
         self.note_done(request, &link.resource()).await?;
         self.link(namespace, id).await
     }

@@ -53,6 +53,8 @@ pub struct HostUpdate {
     pub display_name: Option<String>,
     /// Base URLs.
     pub urls: UrlUpdate,
+    /// What the host calls itself in `iss`; empty for not told.
+    pub issuer: Option<String>,
     /// Network rules.
     pub network: NetworkUpdate,
     /// OAuth client.
@@ -190,6 +192,7 @@ impl Draft {
     pub(super) fn apply(&mut self, update: HostUpdate, now: Timestamp) -> Result<(), Problem> {
         let host = &mut self.host;
         set(&mut host.display_name, update.display_name);
+        set(&mut host.issuer, update.issuer);
         set(&mut host.allowed_methods, update.allowed_methods);
         set(&mut host.labels, update.labels);
         set(&mut host.annotations, update.annotations);

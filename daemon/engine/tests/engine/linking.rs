@@ -4,16 +4,19 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bindery_core::{
     link::{Cause, Desired, Stage, Wish},
-    problem::Reason,
+    problem::{Problem, Reason},
     provider::{FailureCode, OperationKind, Output, TokenFacts},
 };
 use bindery_engine::{
     RequestKey,
     flows::{Shown, StarterSays},
+    hosts::HostUpdate,
     links::{Created, Method, PermissionKey},
 };
 
-use crate::support::{World, acme, failure, oauth_link, query, says, token_link, umbrella};
+use crate::support::{
+    World, acme, failure, host_name, oauth_link, query, says, token_link, umbrella,
+};
 
 /// The whole way: pending, at the forge, pending confirmation, bound; the token is handed out only at the end.
 #[tokio::test]
@@ -521,38 +524,62 @@ async fn o7_another_identity_is_noticed() {
     );
 }
 
-/// O3: a host that has sent `iss` once is refused without it, and with another one.
+/// O3: what one browser names as the issuer decides nothing for the next one, whoever brings it.
 #[tokio::test]
-async fn o3_an_issuer_is_required_once_seen() {
+async fn o3_no_browser_pins_the_issuer() {
     let world = World::new().await;
     for (issuer, accepted) in [
-        (None, true),
         (Some("https://forge.example"), true),
-        (None, false),
+        (None, true),
+        (Some("https://forge.example/x"), false),
+        (Some("https://forge.example"), true),
         (Some("https://evil"), false),
+        (None, true),
     ] {
-        let (link, flow) = world.flow().await;
-        let url = world
-            .engine
-            .leave_for_forge(&flow, "cookie")
-            .await
-            .expect("URL");
-        let state = query(&url, "state");
-        let mut returned = world.returned(&state, Some("cookie")).await;
-        returned.issuer = issuer;
-        assert_eq!(
-            world.engine.callback(returned).await.is_ok(),
-            accepted,
-            "{issuer:?}"
-        );
-        if !accepted {
-            world
-                .engine
-                .cancel_link(&acme(), &link, None, None)
-                .await
-                .expect("cancelled");
-        }
+        let brought = comes_back(&world, issuer).await;
+        assert_eq!(brought.is_ok(), accepted, "{issuer:?}");
     }
+}
+
+/// O3: an issuer that the operator has set is required, byte for byte.
+#[tokio::test]
+async fn o3_a_set_issuer_is_required() {
+    let world = World::new().await;
+    set_issuer(&world, "https://forge.example/oauth")
+        .await
+        .expect("set");
+    for (issuer, accepted) in [
+        (None, false),
+        (Some("https://forge.example"), false),
+        (Some("https://forge.example/oauth/"), false),
+        (Some("https://forge.example/oauth"), true),
+    ] {
+        let brought = comes_back(&world, issuer).await;
+        assert_eq!(brought.is_ok(), accepted, "{issuer:?}");
+    }
+    let odd = set_issuer(&world, "https://forge.example/?a").await;
+    assert_eq!(odd.expect_err("a query").reason, Reason::InvalidArgument);
+}
+
+async fn set_issuer(world: &World, issuer: &str) -> Result<(), Problem> {
+    let update = HostUpdate {
+        issuer: Some(issuer.to_owned()),
+        ..HostUpdate::default()
+    };
+    world.engine.update_host(&host_name(), update, None).await?;
+    Ok(())
+}
+
+/// A browser that starts a link, consents, and comes back with this `iss`; what is left is cancelled.
+async fn comes_back(world: &World, issuer: Option<&str>) -> Result<(), Problem> {
+    let (link, flow) = world.flow().await;
+    let url = world.engine.leave_for_forge(&flow, "cookie").await?;
+    let state = query(&url, "state");
+    let mut returned = world.returned(&state, Some("cookie")).await;
+    returned.issuer = issuer;
+    let brought = world.engine.callback(returned).await;
+    world.engine.cancel_link(&acme(), &link, None, None).await?;
+    brought.map(|_| ())
 }
 
 /// A forge that can't say whose token it is at the callback is asked again by the confirm page; the grant is kept.

@@ -291,24 +291,6 @@ async fn o8_other_scopes_than_asked_for_are_told() {
     }
 }
 
-/// O3: an issuer of another origin is refused even from a host that never sent one, and is not learnt.
-#[tokio::test]
-async fn o3_a_foreign_issuer_is_never_learnt() {
-    let world = World::new().await;
-    for (issuer, reason) in [
-        (Some("https://evil.example"), Some(Reason::FlowMismatch)),
-        (None, None),
-    ] {
-        let (_, flow) = world.flow().await;
-        let url = world.engine.leave_for_forge(&flow, "cookie").await;
-        let state = query(&url.expect("URL"), "state");
-        let mut returned = world.returned(&state, Some("cookie")).await;
-        returned.issuer = issuer;
-        let outcome = world.engine.callback(returned).await;
-        assert_eq!(outcome.err().map(|problem| problem.reason), reason);
-    }
-}
-
 /// A token that the forge calls inactive, and one whose prefix says that no person made it, are not kept.
 #[tokio::test]
 async fn a_token_of_the_wrong_kind_is_not_kept() {

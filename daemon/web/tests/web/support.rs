@@ -197,7 +197,7 @@ async fn prepare(engine: &Engine, vault: &MemoryVault, setting: &Setting) -> Str
     let secret = Secret::new("client-secret-BNDRYCANARY".to_owned());
     host.settings.client.secrets = Some(vec![secret]);
     let mut host = engine.create_host(host, None).await.expect("host").record;
-    host.issuer = setting.issuer.map(str::to_owned);
+    host.issuer = setting.issuer.unwrap_or_default().to_owned();
     let callback = format!("/oauth/{}/callback", host.redirect_id);
     let change = Change {
         key: Key::Host(host.name.clone()),

@@ -5351,6 +5351,10 @@ pub struct Host {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// What the host calls itself in the `iss` of its callbacks (RFC 9207), such as `<https://gitlab.example.org`.> Where set, a
+    /// callback without it is refused; where empty, one may lack it, and one that has it must name `public_urls.web`.
+    #[prost(string, tag = "26")]
+    pub issuer: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `Host`.
 pub mod host {

@@ -289,9 +289,6 @@ pub struct Host {
     /// Random part of the redirect path.
     #[prost(string, tag = "10")]
     pub redirect_id: ::prost::alloc::string::String,
-    /// The issuer that was seen once and is required from then on.
-    #[prost(string, optional, tag = "11")]
-    pub issuer: ::core::option::Option<::prost::alloc::string::String>,
     /// Free settings for the plugin.
     #[prost(btree_map = "string, string", tag = "12")]
     pub settings: ::prost::alloc::collections::BTreeMap<
@@ -358,6 +355,9 @@ pub struct Host {
     /// Who enabled it, if somebody did; absent while it is disabled.
     #[prost(message, optional, tag = "30")]
     pub enabled: ::core::option::Option<Wish>,
+    /// What it calls itself in `iss`; empty where the operator has not said.
+    #[prost(string, tag = "31")]
+    pub issuer: ::prost::alloc::string::String,
 }
 /// An app that is installed at a host.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3072,7 +3072,6 @@ impl ::core::fmt::Debug for Host {
             .field("oauth_client_id", &self.oauth_client_id)
             .field("client_secret_count", &self.client_secret_count)
             .field("redirect_id", &self.redirect_id)
-            .field("issuer", &self.issuer)
             .field("settings", &self.settings)
             .field("probed_version", &self.probed_version)
             .field("created_ms", &self.created_ms)
@@ -3092,6 +3091,7 @@ impl ::core::fmt::Debug for Host {
             .field("fingerprint_key", &::core::format_args!("[redacted]"))
             .field("internal_git_url", &self.internal_git_url)
             .field("enabled", &self.enabled)
+            .field("issuer", &self.issuer)
             .finish()
     }
 }

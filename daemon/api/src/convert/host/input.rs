@@ -48,6 +48,7 @@ const SHAPE: Shape = Shape {
         "internal_urls.web",
         "internal_urls.api",
         "internal_urls.git",
+        "issuer",
         "ca_bundle_pem",
         "proxy.uri",
         "proxy.username",
@@ -168,6 +169,7 @@ fn is_set(host: &wire::Host, path: &str) -> bool {
         "internal_urls.web" => internal.is_some_and(|urls| !urls.web.is_empty()),
         "internal_urls.api" => internal.is_some_and(|urls| !urls.api.is_empty()),
         "internal_urls.git" => internal.is_some_and(|urls| !urls.git.is_empty()),
+        "issuer" => !host.issuer.is_empty(),
         "ca_bundle_pem" => !host.ca_bundle_pem.is_empty(),
         "proxy.uri" => proxy.is_some_and(|proxy| !proxy.uri.is_empty()),
         "proxy.username" => proxy.is_some_and(|proxy| !proxy.username.is_empty()),
@@ -212,6 +214,7 @@ fn is_set(host: &wire::Host, path: &str) -> bool {
 /// What the mask names of a message, checked.
 fn settings(fields: &mut Fields, mask: &Mask, wire: wire::Host, actor: &str) -> HostUpdate {
     fields.text("host.display_name", &wire.display_name, 200);
+    fields.text("host.issuer", &wire.issuer, 1000);
     fields.text("host.disabled_reason", &wire.disabled_reason, 1000);
     fields.labels("host.labels", &wire.labels);
     fields.annotations("host.annotations", &wire.annotations);
@@ -226,6 +229,7 @@ fn settings(fields: &mut Fields, mask: &Mask, wire: wire::Host, actor: &str) -> 
     HostUpdate {
         display_name: mask.pick("display_name", wire.display_name),
         urls: urls(mask, wire.public_urls, wire.internal_urls),
+        issuer: mask.pick("issuer", wire.issuer),
         network: NetworkUpdate {
             ca_bundle_pem: mask.pick("ca_bundle_pem", bundle),
             ports: mask.pick("port_policy", ports),

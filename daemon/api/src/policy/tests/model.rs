@@ -11,6 +11,7 @@ struct Row {
     namespaces: Vec<&'static str>,
     actions: Vec<Action>,
     repositories: Option<Vec<&'static str>>,
+    wide_tokens: bool,
 }
 
 /// What is asked: by whom, what, where, and about which repository.
@@ -57,18 +58,20 @@ fn some_of<T: Copy + fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<V
 fn row() -> impl Strategy<Value = Row> {
     const CREDENTIALS: &[Action] = &[Action::CredentialRead, Action::CredentialWrite];
     let rights = prop_oneof![
-        some_of(&Action::ALL).prop_map(|actions| (actions, None)),
+        some_of(&Action::ALL).prop_map(|actions| (actions, None, false)),
         (
             some_of(CREDENTIALS),
-            prop::option::of(some_of(&REPOSITORIES))
+            prop::option::of(some_of(&REPOSITORIES)),
+            any::<bool>()
         ),
     ];
     (some_of(&PRINCIPALS), some_of(&NAMESPACES), rights).prop_map(
-        |(principals, namespaces, (actions, repositories))| Row {
+        |(principals, namespaces, (actions, repositories, wide_tokens))| Row {
             principals,
             namespaces,
             actions,
             repositories,
+            wide_tokens,
         },
     )
 }
@@ -94,7 +97,9 @@ fn written(rows: &[Row]) -> String {
             list(&row.principals),
             list(&row.namespaces),
             list(&actions),
-            repositories.map_or_else(String::new, |list| format!("repositories = {list}\n")),
+            repositories.map_or_else(String::new, |list| {
+                format!("repositories = {list}\nwide_tokens = {}\n", row.wide_tokens)
+            }),
         )
     };
     rows.iter().map(rule).collect()
@@ -132,19 +137,23 @@ fn verdict(rows: &[Row], (caller, action, namespace, _): Question) -> Verdict {
     }
 }
 
-/// Whether a repository may be used, or all of them.
-fn repository(rows: &[Row], (caller, action, namespace, full_name): Question) -> bool {
-    about(rows, caller, namespace)
-        .filter(|row| row.actions.contains(&action))
-        .any(|row| {
-            let Some(known) = &row.repositories else {
-                return true;
-            };
-            full_name.is_some_and(|name| {
-                let (owner, _) = name.rsplit_once('/').unwrap_or_default();
-                known.contains(&name) || known.contains(&format!("{owner}/*").as_str())
-            })
-        })
+/// What a token for a repository, or for all of them, may reach.
+fn reach(rows: &[Row], (caller, action, namespace, full_name): Question) -> Option<Reach> {
+    let allowing = |row: &&Row| {
+        let names = full_name.is_some_and(|name| {
+            let (owner, _) = name.rsplit_once('/').unwrap_or_default();
+            let known = row.repositories.as_deref().unwrap_or_default();
+            known.contains(&name) || known.contains(&format!("{owner}/*").as_str())
+        });
+        row.actions.contains(&action) && (row.repositories.is_none() || names)
+    };
+    let allowing: Vec<_> = about(rows, caller, namespace).filter(allowing).collect();
+    let whole = |row: &&Row| row.repositories.is_none() || row.wide_tokens;
+    match (allowing.is_empty(), allowing.iter().any(whole)) {
+        (true, _) => None,
+        (false, true) => Some(Reach::Whole),
+        (false, false) => Some(Reach::Repository),
+    }
 }
 
 proptest! {
@@ -168,12 +177,13 @@ proptest! {
                 continue;
             };
             prop_assert_eq!(
-                policy.allows_repository(&public, action, namespace, full_name),
-                repository(&rows, question),
+                policy.reach(&public, action, namespace, full_name),
+                reach(&rows, question),
                 "{:?}", question
             );
             let admin = Caller::new(Arc::new(Peer::of_process(uid, gid)), Surface::Admin);
-            prop_assert!(policy.allows_repository(&admin, action, namespace, full_name));
+            let whole = policy.reach(&admin, action, namespace, full_name);
+            prop_assert_eq!(whole, Some(Reach::Whole));
         }
     }
 }

@@ -21,8 +21,6 @@ fn promised() -> Facts {
         filtered: Some(true),
         dumpable: false,
         core_limit: Some(0),
-        lock_limit: Some(64 << 20),
-        locked: Some(64),
         swapped: Some(0),
         swap_limit: Some(0),
         folder: Some((0o700, 998)),
@@ -87,7 +85,6 @@ fn each_broken_promise_is_found() {
         ("process.core_limit", Failed, |facts| {
             facts.core_limit = Some(1)
         }),
-        ("memory.lock", Failed, |facts| facts.lock_limit = Some(0)),
         ("memory.swap", Warning, |facts| facts.swap_limit = None),
         ("memory.swap", Warning, |facts| facts.swapped = Some(4)),
         ("state.folder", Failed, |facts| {

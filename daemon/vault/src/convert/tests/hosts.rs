@@ -73,7 +73,7 @@ pub(super) fn full_host() -> Host {
         oauth_client_id: Some("client".to_owned()),
         client_secret_count: 2,
         redirect_id: "r".to_owned(),
-        issuer: Some("https://forge.example".to_owned()),
+        issuer: "https://forge.example".to_owned(),
         settings: [("a".to_owned(), "b".to_owned())].into(),
         probed: Probed {
             version: "1.2".to_owned(),
@@ -92,7 +92,7 @@ pub(super) fn least_host() -> Host {
         network: HostNetwork::default(),
         oauth_client_id: None,
         client_secret_count: 0,
-        issuer: None,
+        issuer: String::new(),
         settings: [].into(),
         probed: Probed::default(),
         git_url: String::new(),
