@@ -49,7 +49,7 @@ pub(crate) const EVERYWHERE: &str = "namespaces/-";
 pub(crate) trait Governed {
     /// Its row.
     const ROW: Row;
-    /// The name that its scope is taken from.
+    /// The name that its scope is taken from; of the whole daemon, the host that it is about.
     fn target(&self) -> &str;
     /// Whether it asks to be checked only: nothing changes then.
     fn only_checks(&self) -> bool;
@@ -87,6 +87,27 @@ pub(crate) fn authorize<M: Governed>(
     }
 }
 
+/// What a call is done to, as its record in the audit log names it.
+pub(crate) fn resource<M: Governed>(message: &M) -> String {
+    let target = message.target();
+    match M::ROW.scope {
+        Scope::Made => format!("namespaces/{target}"),
+        // Of the whole daemon only hosts can be named.
+        Scope::Surface if !target.starts_with("hosts/") => format!("hosts/{target}"),
+        _ => target.to_owned(),
+    }
+}
+
+/// The host that is probed, be it stored or not.
+fn probed(request: &v1::ProbeHostRequest) -> &str {
+    use v1::probe_host_request::Target;
+    match &request.target {
+        Some(Target::Name(name)) => name,
+        Some(Target::Host(host)) => &host.name,
+        None => "",
+    }
+}
+
 /// Whether a target stands for all namespaces that the caller may see, or for what is below them.
 fn is_everywhere(target: &str) -> bool {
     let below = target.strip_prefix(EVERYWHERE);
@@ -116,6 +137,9 @@ macro_rules! target {
         let _ = $message;
         ""
     }};
+    ($message:ident; = $function:ident) => {
+        $function($message)
+    };
     ($message:ident; $field:ident) => {
         &$message.$field
     };
@@ -173,13 +197,13 @@ table! {
         "GetProvider"(GetProviderRequest) => Provider, Surface();
     }
     "HostService" {
-        "CreateHost"(CreateHostRequest) => Host, Surface() + validate_only;
-        "GetHost"(GetHostRequest) => HostRead, Surface();
+        "CreateHost"(CreateHostRequest) => Host, Surface(host_id) + validate_only;
+        "GetHost"(GetHostRequest) => HostRead, Surface(name);
         "ListHosts"(ListHostsRequest) => HostRead, Surface();
-        "UpdateHost"(UpdateHostRequest) => Host, Surface() + validate_only;
-        "DeleteHost"(DeleteHostRequest) => Host, Surface() + validate_only;
-        "ProbeHost"(ProbeHostRequest) => Host, Surface();
-        "SetUpAppHook"(SetUpAppHookRequest) => Host, Surface();
+        "UpdateHost"(UpdateHostRequest) => Host, Surface(host.name) + validate_only;
+        "DeleteHost"(DeleteHostRequest) => Host, Surface(name) + validate_only;
+        "ProbeHost"(ProbeHostRequest) => Host, Surface(= probed);
+        "SetUpAppHook"(SetUpAppHookRequest) => Host, Surface(name);
     }
     "NamespaceService" {
         "CreateNamespace"(CreateNamespaceRequest) => Namespace, Made(namespace_id) + validate_only;

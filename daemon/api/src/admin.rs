@@ -2,6 +2,7 @@
 
 mod audit;
 mod plugins;
+mod subject;
 
 use bindery_core::{
     port::{BoxFuture, VaultHealth},
@@ -9,14 +10,12 @@ use bindery_core::{
     time::Timestamp,
 };
 use bindery_proto::admin::v1::{self as wire, admin_service_server::AdminService};
-use bindery_proto::v1::ErrorReason;
 use data_encoding::HEXLOWER;
 use tonic::Streaming;
 
 use crate::{
     call::{Call, service},
     convert::common::time,
-    policy::PolicyError,
     services::Answers,
     status::Failure,
 };
@@ -26,6 +25,8 @@ pub use keys::{
     AddedSlot, Compacted, EpochFacts, KeyMaterial, KeysPort, RotateWish, Rotated, SlotOpens,
     SlotWish, UnsealProgress, UnsealWith,
 };
+
+pub(crate) use subject::Subject;
 
 mod backup;
 mod keys;
@@ -306,7 +307,6 @@ async fn reload_plugin(
     call: Call,
     request: wire::ReloadPluginRequest,
 ) -> Result<wire::Plugin, Failure> {
-    call.note.resource(format!("plugins/{}", request.name));
     let reloaded = call.api.admin().reload_plugin(&request.name).await?;
     Ok(plugin(reloaded))
 }
@@ -336,22 +336,8 @@ async fn reload_policy(
     call: Call,
     request: wire::ReloadPolicyRequest,
 ) -> Result<wire::ReloadPolicyResponse, Failure> {
-    let handle = call.api.policy();
-    for tls in call.api.certificates().iter() {
-        let done = if request.validate_only {
-            tls.check()
-        } else {
-            tls.reload()
-        };
-        done.map_err(|error| Failure::new(ErrorReason::InvalidArgument, error.to_string()))?;
-    }
-    let changed = if request.validate_only {
-        let next = handle.read_again().map_err(unusable)?;
-        next.is_some_and(|next| next != *handle.current())
-    } else {
-        handle.renew().map_err(unusable)?
-    };
-    let policy = handle.current();
+    let changed = call.api.read_again(request.validate_only)?;
+    let policy = call.api.policy().current();
     call.note.fact("changed", changed.to_string());
     call.note
         .fact("policy_sha256", HEXLOWER.encode(&policy.sha256()));
@@ -361,21 +347,4 @@ async fn reload_policy(
         changed,
         findings: Vec::new(),
     })
-}
-
-fn unusable(error: PolicyError) -> Failure {
-    match error {
-        PolicyError::Unreadable { .. } => {
-            Failure::new(ErrorReason::InvalidArgument, error.to_string())
-        }
-        PolicyError::Invalid(errors) => {
-            let message = format!(
-                "the policy file is wrong; the old policy stays: {}",
-                errors.join("; ")
-            );
-            let failure = Failure::new(ErrorReason::InvalidArgument, message);
-            let violations = errors.into_iter().map(|error| ("policy".to_owned(), error));
-            violations.fold(failure, Failure::violation)
-        }
-    }
 }

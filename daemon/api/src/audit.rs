@@ -5,16 +5,18 @@
 //! | reads, or only checks | none |
 //! | changes | one before, on the disk, or nothing is done; one after, which says how it ended |
 //! | hands out a credential | one, before the answer, or there is no answer |
-//! | is refused by the policy | one, unless it only reads |
+//! | is refused by the policy | one, unless it only reads; repetitions within a minute are counted (`refusals`) |
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bindery_core::audit::{Audit, Deed, Survives};
+use bindery_core::audit::{Deed, Survives};
+use tokio::sync::oneshot;
 
 use crate::{
+    Api,
     call::Call,
     status::{Failure, code, code_text},
 };
@@ -57,6 +59,22 @@ struct Noted {
     resource: Option<String>,
     repository: String,
     facts: BTreeMap<String, String>,
+    /// Where a call goes on after its answer began: who writes how it ended.
+    later: Option<oneshot::Sender<Entry>>,
+}
+
+/// The end of a call that goes on after its answer began.
+pub(crate) struct Later(oneshot::Receiver<Entry>);
+
+impl Later {
+    /// Writes how it ended.
+    pub(crate) async fn end<R>(self, done: Result<R, Failure>) -> Result<R, Failure> {
+        match self.0.await {
+            Ok(entry) => entry.end(done).await,
+            // It was refused before it began, and that is written.
+            Err(_) => done,
+        }
+    }
 }
 
 impl Note {
@@ -75,6 +93,13 @@ impl Note {
         self.noted().facts.insert(name.to_owned(), value.into());
     }
 
+    /// The call is not over with its answer: what this is told is how it ended.
+    pub(crate) fn later(&self) -> Later {
+        let (sender, receiver) = oneshot::channel();
+        self.noted().later = Some(sender);
+        Later(receiver)
+    }
+
     fn noted(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,10 +107,20 @@ impl Note {
 
 /// One call on its way through the log.
 pub(crate) struct Entry {
-    audit: Arc<dyn Audit>,
+    api: Api,
     weight: Weight,
     deed: Deed,
     note: Note,
+    /// That it was about to be done is written.
+    begun: bool,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("deed", &self.deed)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Entry {
@@ -93,7 +128,7 @@ impl Entry {
     pub(crate) fn new(
         call: &Call,
         path: &str,
-        resource: &str,
+        resource: String,
         request_id: &str,
         only_checks: bool,
     ) -> Self {
@@ -106,35 +141,51 @@ impl Entry {
             _ => Deed {
                 actor: call.caller.name().to_owned(),
                 action: path.trim_start_matches('/').to_owned(),
-                resource: resource.to_owned(),
+                resource,
                 request_id: request_id.to_owned(),
                 ..Deed::default()
             },
         };
         Self {
-            audit: Arc::clone(call.api.audit()),
+            api: call.api.clone(),
             weight,
             deed,
             note: call.note.clone(),
+            begun: false,
         }
+    }
+
+    /// Public facts that are known before it begins.
+    pub(crate) fn with(mut self, facts: BTreeMap<String, String>) -> Self {
+        self.deed.facts.extend(facts);
+        self
     }
 
     /// Does the work of a call that is allowed.
     pub(crate) async fn around<R>(
-        self,
+        mut self,
         work: impl Future<Output = Result<R, Failure>>,
     ) -> Result<R, Failure> {
         match self.weight {
             Weight::Reads => return work.await,
             // Where it can't be written afterwards, nothing is minted before.
-            Weight::HandsOut => self.audit.ready().await?,
+            Weight::HandsOut => self.api.audit().ready().await?,
             Weight::Changes => {
-                let begun = self.audit.record(self.deed.clone(), Survives::Machine);
-                begun.await?;
+                let begun = self.deed.clone();
+                self.api.audit().record(begun, Survives::Machine).await?;
+                self.begun = true;
             }
         }
         let done = work.await;
-        self.end(done).await
+        let later = self.note.noted().later.take();
+        match (done, later) {
+            (Ok(answer), Some(later)) => {
+                // Whoever does the work may be gone already; then nobody knows how it ended.
+                let _ = later.send(self);
+                Ok(answer)
+            }
+            (done, _) => self.end(done).await,
+        }
     }
 
     /// Writes how a call ended, or that it was refused.
@@ -147,7 +198,12 @@ impl Entry {
             Weight::Changes if done.is_ok() => Survives::Machine,
             _ => Survives::Daemon,
         };
-        match self.audit.record(self.deed, survives).await {
+        let written = if done.is_err() && !self.begun {
+            self.api.refusals().write(self.deed).await
+        } else {
+            self.api.audit().record(self.deed, survives).await
+        };
+        match written {
             Ok(()) => done,
             Err(problem) if self.weight == Weight::HandsOut && done.is_ok() => Err(problem.into()),
             Err(problem) => {
@@ -164,7 +220,7 @@ impl Entry {
             self.deed.resource = resource;
         }
         self.deed.repository = std::mem::take(&mut noted.repository);
-        self.deed.facts = std::mem::take(&mut noted.facts);
+        self.deed.facts.append(&mut noted.facts);
         let (code, reason) = match done {
             Ok(_) => (tonic::Code::Ok, ""),
             Err(failure) => (code(failure.reason()), failure.reason().as_str_name()),

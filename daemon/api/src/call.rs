@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     Api,
     access::{self, Governed},
+    admin::Subject,
     audit::{Entry, Note},
     fields, names,
     peer::Caller,
@@ -154,7 +155,7 @@ impl Api {
     {
         let call = self.call(&request)?;
         let message = request.into_inner();
-        let (target, only_checks) = (message.target(), message.only_checks());
+        let (target, only_checks) = (access::resource(&message), message.only_checks());
         let entry = Entry::new(&call, M::ROW.method, target, id, only_checks);
         let may = call.authorize(&message);
         match may.and_then(|()| Ok(call.engine().refuse_sealed()?)) {
@@ -170,6 +171,7 @@ impl Api {
         work: impl FnOnce(Call, M) -> F,
     ) -> Result<Response<R>, Status>
     where
+        M: Subject,
         F: Future<Output = Result<R, Failure>>,
     {
         let id = request_id(&request);
@@ -177,8 +179,10 @@ impl Api {
         let path = path.map_or_else(|| "".into(), |path| path.0);
         let done = match self.call(&request) {
             Ok(call) if call.caller.omnipotent() => {
-                let entry = Entry::new(&call, &path, "", &id, false);
-                entry.around(work(call, request.into_inner())).await
+                let message = request.into_inner();
+                let entry = Entry::new(&call, &path, message.resource(), &id, false);
+                let entry = entry.with(message.facts());
+                entry.around(work(call, message)).await
             }
             Ok(_) => Err(Failure::new(
                 ErrorReason::PermissionDenied,

@@ -40,6 +40,8 @@ mod names;
 mod pages;
 mod peer;
 mod policy;
+mod refusals;
+mod reload;
 mod server;
 mod services;
 mod standing;
@@ -69,7 +71,7 @@ pub use crate::{
     server::{serve_tls, serve_unix},
     tls::{TlsError, TlsHandle},
 };
-use crate::{hoard::Hoards, metrics::Metrics, pages::PageKey};
+use crate::{hoard::Hoards, metrics::Metrics, pages::PageKey, refusals::Refusals};
 
 /// Streams that are open at the same time, over all callers; each one holds a task.
 const STREAMS: usize = 8192;
@@ -106,6 +108,7 @@ struct Inner {
     watch_patience: Mutex<Duration>,
     stopping: watch::Sender<bool>,
     tls: Mutex<Vec<TlsHandle>>,
+    refusals: Refusals,
 }
 
 impl std::fmt::Debug for Api {
@@ -128,6 +131,8 @@ impl Api {
         metrics: &mut prometheus_client::registry::Registry,
     ) -> Self {
         engine.set_rights(Arc::new(policy.clone()));
+        let stopping = watch::Sender::new(false);
+        let refusals = Refusals::new(Arc::clone(&audit), stopping.subscribe());
         Self {
             inner: Arc::new(Inner {
                 engine,
@@ -139,7 +144,8 @@ impl Api {
                 hoards: Hoards::default(),
                 streams: Arc::new(Semaphore::new(STREAMS)),
                 watch_patience: Mutex::new(WATCH_PATIENCE),
-                stopping: watch::Sender::new(false),
+                stopping,
+                refusals,
                 tls: Mutex::new(Vec::new()),
             }),
         }
@@ -165,6 +171,15 @@ impl Api {
     /// 0 for never.
     pub fn set_grant_alarm(&self, links_per_minute: usize) {
         self.inner.hoards.set(links_per_minute);
+    }
+
+    /// Repetitions of a refused call are written once in this time; once a minute where nobody says otherwise.
+    pub fn set_refusal_window(&self, window: Duration) {
+        self.inner.refusals.set_window(window);
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.inner.refusals
     }
 
     pub(crate) fn hoards(&self) -> &Hoards {

@@ -68,7 +68,7 @@ pub async fn serve_tls(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     api.adopt(tls.clone());
-    let followed = tls.clone();
+    let followed = follow_deny_list(api.clone(), tls.clone());
     let reflection = limits.reflection_over_tls;
     let handshakes = Arc::new(Counter::new(limits.handshakes_per_address));
     let shared = Arc::new(Shared::new(api, Surface::Public, limits, reflection));
@@ -84,18 +84,21 @@ pub async fn serve_tls(
     };
     tokio::select! {
         () = serve(shared, listener, open, shutdown) => {}
-        () = follow_deny_list(followed) => {}
+        () = followed => {}
     }
     Ok(())
 }
 
 /// Reads the deny list again soon after it changed, so that nobody has to say so.
-async fn follow_deny_list(tls: TlsHandle) {
+async fn follow_deny_list(api: Api, tls: TlsHandle) {
     loop {
         tokio::time::sleep(FOLLOW).await;
         let tls = tls.clone();
         // A panic there leaves the list as it is, and the next look comes.
-        let _ = tokio::task::spawn_blocking(move || tls.follow_deny_list()).await;
+        let followed = tokio::task::spawn_blocking(move || tls.follow_deny_list()).await;
+        if let Ok(Some(Ok(keys))) = followed {
+            api.followed_deny_list(keys).await;
+        }
     }
 }
 

@@ -70,6 +70,10 @@ impl Failure {
         self
     }
 
+    pub(crate) fn into_violations(self) -> Vec<(String, String)> {
+        self.0.violations
+    }
+
     pub(crate) fn reason(&self) -> ErrorReason {
         self.0.reason
     }

@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
@@ -55,6 +55,9 @@ pub enum TlsError {
     /// Certificate and key don't fit, or an authority can't be used.
     #[error("certificate, key and client authorities don't fit together: {0}")]
     Refused(String),
+    /// More than one thing is wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<TlsError>),
 }
 
 /// Certificates of a listener. Cheap to clone; all clones change together.
@@ -66,6 +69,8 @@ pub struct TlsHandle {
 struct Inner {
     files: Files,
     current: RwLock<Arc<Door>>,
+    /// Held while files are read, so that nobody puts back what somebody else has renewed.
+    renewing: Mutex<()>,
     changes: watch::Sender<u64>,
 }
 
@@ -77,13 +82,14 @@ struct Files {
 }
 
 /// Who is let in now.
+#[derive(Clone)]
 pub(crate) struct Door {
     /// For new connections.
     pub(crate) config: Arc<ServerConfig>,
     /// For certificates of open ones.
     pub(crate) verifier: Arc<dyn ClientCertVerifier>,
     /// SHA-256 of the public keys (SPKI) that are not let in.
-    pub(crate) denied: HashSet<[u8; 32]>,
+    pub(crate) denied: Arc<HashSet<[u8; 32]>>,
     /// How often the files were read again.
     pub(crate) generation: u64,
     /// When the deny list was changed last, as its file says.
@@ -130,10 +136,11 @@ impl TlsHandle {
             client_ca: client_ca.as_ref().to_owned(),
             deny_list: deny_list.map(Path::to_owned),
         };
-        let current = RwLock::new(Arc::new(files.door(0)?));
+        let current = RwLock::new(Arc::new(files.door()?));
         let inner = Inner {
             files,
             current,
+            renewing: Mutex::default(),
             changes: watch::Sender::new(0),
         };
         Ok(Self {
@@ -141,41 +148,64 @@ impl TlsHandle {
         })
     }
 
-    /// Reads the files again. New connections and the next call on each open one are judged by them; where they are wrong,
-    /// the old ones stay.
+    /// Reads the files again. New connections and the next call on each open one are judged by them. Where the certificates
+    /// are wrong the old ones stay, and the deny list counts all the same; and the other way round.
     ///
     /// # Errors
     ///
-    /// [`TlsError`].
+    /// [`TlsError`], for all that stays as it was.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let generation = self.door().generation + 1;
-        let next = Arc::new(self.inner.files.door(generation)?);
-        *self
-            .inner
-            .current
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = next;
-        self.inner.changes.send_replace(generation);
-        Ok(())
+        self.renew(true)
     }
 
-    /// Reads the files again where the deny list changed since. Reads from the disk, little and quickly.
-    pub(crate) fn follow_deny_list(&self) {
-        let Some(path) = &self.inner.files.deny_list else {
-            return;
-        };
+    /// Reads the deny list again where it changed since, and tells how many keys are on it then. Reads from the disk, little
+    /// and quickly.
+    pub(crate) fn follow_deny_list(&self) -> Option<Result<usize, TlsError>> {
+        let path = self.inner.files.deny_list.as_ref()?;
         if changed(path) == self.door().changed {
-            return;
+            return None;
         }
-        match self.reload() {
+        let renewed = self.renew(false);
+        match &renewed {
             Ok(()) => tracing::info!("Deny list read again"),
             Err(error) => tracing::error!(%error, "The deny list is not usable; the old one stays"),
+        }
+        Some(renewed.map(|()| self.door().denied.len()))
+    }
+
+    /// Each part by itself: a key is denied also while a certificate is being renewed.
+    fn renew(&self, certificates: bool) -> Result<(), TlsError> {
+        let renewing = &self.inner.renewing;
+        let _alone = renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (files, mut next) = (&self.inner.files, Door::clone(&self.door()));
+        let mut wrong = Vec::new();
+        match files.list() {
+            Ok((denied, changed)) => (next.denied, next.changed) = (denied, changed),
+            Err(error) => wrong.push(error),
+        }
+        match certificates.then(|| files.trust()) {
+            Some(Ok((config, verifier))) => (next.config, next.verifier) = (config, verifier),
+            Some(Err(error)) => wrong.push(error),
+            None => {}
+        }
+        next.generation += 1;
+        let generation = next.generation;
+        let current = &self.inner.current;
+        *current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        self.inner.changes.send_replace(generation);
+        match wrong.pop() {
+            None => Ok(()),
+            Some(one) if wrong.is_empty() => Err(one),
+            Some(other) => {
+                wrong.push(other);
+                Err(TlsError::Several(wrong))
+            }
         }
     }
 
     /// Checks the files without using them.
     pub(crate) fn check(&self) -> Result<(), TlsError> {
-        self.inner.files.door(0).map(drop)
+        self.inner.files.door().map(drop)
     }
 
     /// Who is let in now.
@@ -195,10 +225,27 @@ impl TlsHandle {
 }
 
 impl Files {
-    fn door(&self, generation: u64) -> Result<Door, TlsError> {
+    fn door(&self) -> Result<Door, TlsError> {
+        let (denied, changed) = self.list()?;
+        let (config, verifier) = self.trust()?;
+        Ok(Door {
+            config,
+            verifier,
+            denied,
+            generation: 0,
+            changed,
+        })
+    }
+
+    /// The deny list, and when it was changed.
+    fn list(&self) -> Result<(Arc<HashSet<[u8; 32]>>, Option<SystemTime>), TlsError> {
         // The time first: a list that is changed meanwhile is read once more.
         let changed = self.deny_list.as_deref().and_then(changed);
-        let denied = self.denied()?;
+        Ok((Arc::new(self.denied()?), changed))
+    }
+
+    /// What new connections are made with, and who signs callers.
+    fn trust(&self) -> Result<(Arc<ServerConfig>, Arc<dyn ClientCertVerifier>), TlsError> {
         let provider = Arc::new(ring::default_provider());
         let refused = |error: &dyn fmt::Display| TlsError::Refused(error.to_string());
         let roots = Arc::new(self.roots()?);
@@ -216,13 +263,7 @@ impl Files {
         // A resumed session would carry a certificate that nobody checks again.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
-        Ok(Door {
-            config: Arc::new(config),
-            verifier,
-            denied,
-            generation,
-            changed,
-        })
+        Ok((Arc::new(config), verifier))
     }
 
     fn denied(&self) -> Result<HashSet<[u8; 32]>, TlsError> {

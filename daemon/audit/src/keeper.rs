@@ -99,7 +99,7 @@ impl Running {
         Ok(sequence)
     }
 
-    async fn synced_to(&self, sequence: u64) -> Result<(), Refused> {
+    pub(crate) async fn synced_to(&self, sequence: u64) -> Result<(), Refused> {
         let mut synced = self.synced.clone();
         let reached = synced.wait_for(|mark| mark.sequence >= sequence).await;
         reached

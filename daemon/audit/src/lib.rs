@@ -22,6 +22,7 @@
 //! | `open` | where to go on |
 //! | `check` | checks the chain |
 //! | `list` | the newest first |
+//! | `sealed` | what is done while there is no key |
 #![forbid(unsafe_code)]
 
 mod check;
@@ -33,11 +34,12 @@ mod line;
 mod list;
 mod open;
 mod scan;
+mod sealed;
 mod tail;
 mod writer;
 
 use std::{
-    fmt,
+    fmt, io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::Ordering},
     time::Duration,
@@ -53,10 +55,11 @@ pub use crate::{
     disk::{Disk, LogFile, RealDisk},
     faulty::{DiskFault, FaultyDisk},
 };
-use crate::{keeper::Running, writer::Refused};
-
-/// Deeds that wait while the vault is sealed; later ones are counted only.
-const HELD: usize = 1000;
+use crate::{
+    keeper::Running,
+    sealed::{Aside, Held},
+    writer::{Refused, describe},
+};
 
 /// Where the log is, and how it is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +70,8 @@ pub struct AuditConfig {
     pub file_bytes: u64,
     /// How long records are kept; zero for ever. They go file by file, so up to one file longer.
     pub keep: Duration,
+    /// When all files together have more bytes, the daemon's log says so with each new one, 4 GiB: somebody fills the disk.
+    pub alarm_bytes: u64,
     /// How long a caller waits for its record, 2 s: a disk that needs longer is no place for an audit log.
     pub deadline: Duration,
     /// How long after a good write the disk is believed to take another one, 1 s; then whoever wants to know tries.
@@ -83,6 +88,7 @@ impl AuditConfig {
             folder: folder.into(),
             file_bytes: 16 << 20,
             keep: Duration::from_secs(400 * 86_400),
+            alarm_bytes: 4 << 30,
             deadline: Duration::from_secs(2),
             trust: Duration::from_secs(1),
             seal_every: Duration::from_secs(1),
@@ -109,13 +115,9 @@ struct Inner {
     /// Held by the thread that writes, so that there is never a second one.
     writing: Arc<tokio::sync::Mutex<()>>,
     held: Mutex<Held>,
-}
-
-/// What was done while the vault was sealed.
-#[derive(Default)]
-struct Held {
-    deeds: Vec<Deed>,
-    dropped: u64,
+    aside: Aside,
+    /// Held while the file beside the log is written or chained in.
+    asiding: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl fmt::Debug for AuditLog {
@@ -141,8 +143,11 @@ impl AuditLog {
         clock: Arc<dyn Clock>,
         disk: Arc<dyn Disk>,
     ) -> Self {
+        let aside = Aside::new(Arc::clone(&disk), &config.folder);
         Self {
             inner: Arc::new(Inner {
+                aside,
+                asiding: Arc::default(),
                 config,
                 vault,
                 clock,
@@ -201,8 +206,7 @@ impl Inner {
     async fn record(&self, deed: Deed, survives: Survives) -> Result<(), Problem> {
         self.in_time(async {
             let Some(running) = self.running().await? else {
-                self.hold(deed);
-                return Ok(());
+                return self.hold(deed).await;
             };
             self.write(&running, deed, survives).await
         })
@@ -258,8 +262,9 @@ impl Inner {
             return Ok(Some(running));
         }
         let running = self.open().await?;
-        self.set(Some(Arc::clone(&running)));
+        // What waits goes first; where it can't be written, the log is not open.
         self.write_held(&running).await?;
+        self.set(Some(Arc::clone(&running)));
         Ok(Some(running))
     }
 
@@ -276,34 +281,90 @@ impl Inner {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hold(&self, deed: Deed) {
-        let mut held = self.held();
-        if held.deeds.len() < HELD {
-            held.deeds.push(deed);
-        } else {
-            held.dropped += 1;
+    /// Keeps a deed until the vault is open: an operator's on the disk, refusals in memory.
+    async fn hold(&self, deed: Deed) -> Result<(), Problem> {
+        if sealed::is_refusal(&deed) {
+            self.held().refused.keep(deed);
+            return Ok(());
+        }
+        let alone = Arc::clone(&self.asiding).lock_owned().await;
+        let (aside, now, copy) = (self.aside.clone(), self.clock.now(), deed.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            let _alone = alone;
+            aside.append(now, &copy)
+        });
+        match joined(written.await) {
+            Ok(()) => Ok(()),
+            Err(error) if sealed::opens(&deed) => {
+                tracing::error!(%error, "What is done while sealed is in memory only");
+                self.held().own.keep(deed);
+                Ok(())
+            }
+            Err(error) => Err(unavailable(&describe(&error))),
         }
     }
 
-    /// Writes what was done while the vault was sealed.
+    /// Writes what was done while the vault was sealed, by this daemon or one that died meanwhile.
     async fn write_held(&self, running: &Running) -> Result<(), Problem> {
-        let held = std::mem::take(&mut *self.held());
-        let mut deeds = held.deeds;
-        if held.dropped > 0 {
-            deeds.push(Deed {
-                actor: "daemon".to_owned(),
-                action: "daemon/audit-while-sealed".to_owned(),
-                code: "OK".to_owned(),
-                facts: [("dropped".to_owned(), held.dropped.to_string())].into(),
-                ..Deed::default()
-            });
-        }
-        for mut deed in deeds {
+        let _alone = self.asiding.lock().await;
+        let aside = self.aside.clone();
+        let found = tokio::task::spawn_blocking(move || aside.read()).await;
+        let found = joined(found).map_err(|error| unavailable(&describe(&error)))?;
+        let held = self.held().clone();
+        let lost = [
+            ("refusals_dropped", held.refused.dropped),
+            ("dropped", held.own.dropped),
+            ("unreadable", found.unreadable),
+        ];
+        let any = !found.deeds.is_empty() || found.unreadable > 0;
+        let aside = found.deeds.into_iter().map(|(time, mut deed)| {
+            let time = time.unix_ms().to_string();
+            deed.facts.insert("time_ms".to_owned(), time);
+            deed
+        });
+        let waiting = held.own.deeds.iter().chain(&held.refused.deeds).cloned();
+        let all = aside.chain(waiting);
+        for mut deed in all.chain(missing(&lost)) {
             deed.facts.insert("sealed".to_owned(), "true".to_owned());
             self.write(running, deed, Survives::Daemon).await?;
         }
+        if any {
+            self.forget_aside(running).await?;
+        }
+        self.held().forget(&held);
         Ok(())
     }
+
+    /// Removes the file beside the log once all of it is on the disk. Where that fails it is chained in once more.
+    async fn forget_aside(&self, running: &Running) -> Result<(), Problem> {
+        let written = running.written.borrow().sequence;
+        running.synced_to(written).await.map_err(refusal)?;
+        let aside = self.aside.clone();
+        let cleared = tokio::task::spawn_blocking(move || aside.clear()).await;
+        if let Err(error) = joined(cleared) {
+            tracing::error!(%error, "What was done while sealed will be in the audit log twice");
+        }
+        Ok(())
+    }
+}
+
+/// What is not in the log, if anything.
+fn missing(lost: &[(&str, u64)]) -> Option<Deed> {
+    let facts = lost.iter().filter(|(_, count)| *count > 0);
+    let facts = facts.map(|(name, count)| ((*name).to_owned(), count.to_string()));
+    let deed = Deed {
+        actor: "daemon".to_owned(),
+        action: "daemon/audit-while-sealed".to_owned(),
+        code: "OK".to_owned(),
+        facts: facts.collect(),
+        ..Deed::default()
+    };
+    (!deed.facts.is_empty()).then_some(deed)
+}
+
+/// A thread that panicked is an error as any other.
+fn joined<T>(outcome: Result<io::Result<T>, tokio::task::JoinError>) -> io::Result<T> {
+    outcome.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
 }
 
 fn refusal(refused: Refused) -> Problem {

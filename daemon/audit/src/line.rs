@@ -98,24 +98,45 @@ pub(crate) fn follow(key: &hmac::Key, mark: &mut AuditMark, line: &[u8]) -> Resu
 pub(crate) fn read(line: &[u8]) -> Option<AuditRecord> {
     let (body, chain) = split(line)?;
     let line: Line<'_> = serde_json::from_slice(&body).ok()?;
-    let facts = line.facts.into_iter();
     Some(AuditRecord {
         sequence: line.seq,
         time: Timestamp::from_unix_ms(line.time_ms),
-        deed: Deed {
-            actor: line.actor.into_owned(),
-            action: line.action.into_owned(),
-            resource: line.resource.into_owned(),
-            repository: line.repository.into_owned(),
-            code: line.code.into_owned(),
-            reason: line.reason.into_owned(),
-            request_id: line.request.into_owned(),
+        deed: line.into_deed(),
+        chain,
+    })
+}
+
+/// A deed that has no number and no MAC yet, between line breaks: so one that was cut off ends before the next.
+pub(crate) fn unchained(now: Timestamp, deed: &Deed) -> Vec<u8> {
+    let mut bytes = vec![b'\n'];
+    // A vector takes everything, and no key of the map can fail.
+    let _ = serde_json::to_writer(&mut bytes, &line(0, now, deed));
+    bytes.push(b'\n');
+    bytes
+}
+
+/// A deed that [`unchained`] wrote, and when.
+pub(crate) fn read_unchained(line: &[u8]) -> Option<(Timestamp, Deed)> {
+    let line: Line<'_> = serde_json::from_slice(line).ok()?;
+    Some((Timestamp::from_unix_ms(line.time_ms), line.into_deed()))
+}
+
+impl Line<'_> {
+    fn into_deed(self) -> Deed {
+        let facts = self.facts.into_iter();
+        Deed {
+            actor: self.actor.into_owned(),
+            action: self.action.into_owned(),
+            resource: self.resource.into_owned(),
+            repository: self.repository.into_owned(),
+            code: self.code.into_owned(),
+            reason: self.reason.into_owned(),
+            request_id: self.request.into_owned(),
             facts: facts
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect(),
-        },
-        chain,
-    })
+        }
+    }
 }
 
 /// What was signed, and the MAC.
@@ -149,7 +170,7 @@ fn line(sequence: u64, now: Timestamp, deed: &Deed) -> Line<'_> {
     Line {
         seq: sequence,
         time_ms: now.unix_ms(),
-        actor: clip(&deed.actor),
+        actor: whole(&deed.actor),
         action: clip(&deed.action),
         resource: clip(&deed.resource),
         repository: clip(&deed.repository),
@@ -160,6 +181,15 @@ fn line(sequence: u64, now: Timestamp, deed: &Deed) -> Line<'_> {
             .map(|(name, value)| (clip(name), clip(value)))
             .collect(),
     }
+}
+
+/// A name that stays its own: where it is cut off, the SHA-256 of all of it stands behind.
+fn whole(name: &str) -> Cow<'_, str> {
+    if name.len() <= LONGEST {
+        return Cow::Borrowed(name);
+    }
+    let hash = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
+    Cow::Owned(format!("{}#{}", clip(name), HEXLOWER.encode(hash.as_ref())))
 }
 
 /// Cuts a text at a border between characters.
@@ -207,6 +237,17 @@ mod tests {
         let mut from = AuditMark::default();
         assert_eq!(follow(&key, &mut from, line), Ok(()));
         assert_eq!(from, mark);
+    }
+
+    /// Two callers whose names differ at their ends are two in the log as well.
+    #[test]
+    fn long_actors_stay_apart() {
+        let long = |end: &str| format!("spiffe://x/{}{end}", "a".repeat(2000));
+        let names =
+            [long("b"), long("c"), "a".repeat(LONGEST)].map(|name| whole(&name).into_owned());
+        assert_ne!(names[0], names[1]);
+        assert!(names.iter().all(|name| name.len() <= LONGEST + 65));
+        assert_eq!(names[2], "a".repeat(LONGEST));
     }
 
     /// No byte of a line can be changed, taken away or put in without its MAC failing.

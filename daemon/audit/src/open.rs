@@ -68,6 +68,7 @@ impl Inner {
             mark,
             key: key.clone(),
             file_bytes: self.config.file_bytes,
+            alarm_bytes: self.config.alarm_bytes,
             clock: Arc::clone(&self.clock),
             written,
             good: Arc::clone(&good),

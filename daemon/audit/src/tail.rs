@@ -90,6 +90,13 @@ impl Tail {
         outcome
     }
 
+    /// Length of all files together.
+    pub(crate) fn all_bytes(&self) -> io::Result<u64> {
+        let lengths = files::list(&self.folder)?;
+        let lengths = lengths.iter().map(|path| Ok(path.metadata()?.len()));
+        lengths.sum()
+    }
+
     /// Goes on in a new file, once this one is on the disk.
     pub(crate) fn rotate(&mut self, mark: AuditMark) -> io::Result<()> {
         self.file.sync()?;

@@ -42,6 +42,7 @@ pub(crate) struct Writer {
     pub(crate) mark: AuditMark,
     pub(crate) key: hmac::Key,
     pub(crate) file_bytes: u64,
+    pub(crate) alarm_bytes: u64,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) written: watch::Sender<AuditMark>,
     pub(crate) good: Good,
@@ -123,6 +124,16 @@ impl Writer {
     fn rotate(&mut self) {
         if let Err(error) = self.tail.rotate(self.mark) {
             tracing::warn!(%error, "No new file for the audit log; the old one goes on");
+            return;
+        }
+        match self.tail.all_bytes() {
+            Ok(bytes) if bytes > self.alarm_bytes => {
+                tracing::error!(
+                    bytes,
+                    "The audit log is long; look who fills it, and see that there is room"
+                );
+            }
+            _ => {}
         }
     }
 }

@@ -38,7 +38,6 @@ pub(crate) struct Listeners {
 /// Sockets that are served.
 pub(crate) struct Serving {
     tasks: Vec<JoinHandle<()>>,
-    tls: Option<TlsHandle>,
     stop: watch::Sender<bool>,
     failed: watch::Receiver<bool>,
 }
@@ -85,7 +84,6 @@ impl Listeners {
     pub(crate) fn serve(self, api: Api, web: WebState) -> Serving {
         let (stop, stopped) = watch::channel(false);
         let (fail, failed) = watch::channel(false);
-        let tls = self.tls.as_ref().map(|(_, handle)| handle.clone());
         let until = || {
             let mut stopped = stopped.clone();
             async move {
@@ -118,7 +116,6 @@ impl Listeners {
         tasks.push(web_task(self.ops, operations, until()));
         Serving {
             tasks,
-            tls,
             stop,
             failed,
         }
@@ -131,15 +128,6 @@ impl Serving {
         let mut failed = self.failed.clone();
         // The senders live as long as the tasks; when all are gone, all have ended.
         let _ = failed.wait_for(|failed| *failed).await;
-    }
-
-    /// Reads the certificates again.
-    pub(crate) fn reload_tls(&self) {
-        let Some(tls) = &self.tls else { return };
-        match tls.reload() {
-            Ok(()) => tracing::info!("Certificates read again"),
-            Err(error) => tracing::error!(%error, "Certificates are not usable; the old ones stay"),
-        }
     }
 
     /// Stops taking connections, and lets the open ones finish.

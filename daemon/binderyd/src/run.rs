@@ -79,11 +79,13 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
     let web = WebState::new(engine, Arc::new(audit.clone()), metrics, readiness)
         .map_err(|error| Failure::Config(format!("web.public_url: {error}")))?
         .with_trusted_proxies(&config.web.trusted_proxies);
-    let serving = Listeners::bind(config, passed).await?.serve(api, web);
+    let serving = Listeners::bind(config, passed)
+        .await?
+        .serve(api.clone(), web);
     let watchdog = watchdog::start(store);
     systemd::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Ready");
-    let ended = wait_for_the_end(&policy, &serving).await;
+    let ended = wait_for_the_end(&api, &serving).await;
     systemd::stopping();
     tracing::info!("Stopping");
     seal.stop().await;
@@ -200,7 +202,7 @@ fn api(
 }
 
 /// Ends at SIGTERM or SIGINT, or when a listener dies. SIGHUP reads policy and certificates again.
-async fn wait_for_the_end(policy: &PolicyHandle, serving: &Serving) -> Result<(), Failure> {
+async fn wait_for_the_end(api: &Api, serving: &Serving) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -208,18 +210,14 @@ async fn wait_for_the_end(policy: &PolicyHandle, serving: &Serving) -> Result<()
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => reload(policy, serving),
+            _ = hang_up.recv() => reload(api).await,
             () = serving.failed() => return Err(anyhow::anyhow!("a listener has ended").into()),
         }
     }
 }
 
-fn reload(policy: &PolicyHandle, serving: &Serving) {
+async fn reload(api: &Api) {
     systemd::reloading();
-    match policy.reload() {
-        Ok(()) => tracing::info!("Policy read again"),
-        Err(error) => tracing::error!(%error, "Policy is not usable; the old one stays"),
-    }
-    serving.reload_tls();
+    api.reload().await;
     systemd::ready();
 }

@@ -123,7 +123,7 @@ pub trait Audit: Send + Sync + 'static {
     /// Writes a record.
     ///
     /// Fails with `AUDIT_UNAVAILABLE` when it can't be written, at the latest after a few seconds. While the vault is
-    /// sealed nothing is handed out, and records wait in memory.
+    /// sealed nothing is handed out: what is refused waits in memory, and what an operator does on the disk, without a MAC.
     fn record(&self, deed: Deed, survives: Survives) -> BoxFuture<'_, Result<(), Problem>>;
     /// Whether a record can be written now. Tries, unless one was written just now: a log that refused the last record is
     /// not ready until the disk takes something again.

@@ -10,7 +10,7 @@ use bindery_core::{
 };
 use bindery_proto::{
     admin::v1 as wire,
-    v1::{Finding, Severity, WhoMustAct},
+    v1::{ErrorReason, Finding, Severity, WhoMustAct},
 };
 use data_encoding::HEXLOWER;
 use tokio::sync::mpsc;
@@ -114,21 +114,37 @@ pub(super) async fn backup(
 ) -> Result<Answers<wire::BackupResponse>, Failure> {
     let passphrase = passphrase(request.passphrase);
     let (sink, answers) = mpsc::channel(WAITING);
+    let over = call.note.later();
     tokio::spawn(async move {
         let (out, pieces) = mpsc::channel(WAITING);
         let making = call.api.admin().backups().backup(passphrase, out);
         let (made, ()) = tokio::join!(making, forward(pieces, &sink));
         tracing::info!(ok = made.is_ok(), "Backup ended");
-        let last = match made {
+        let made = made
+            .map_err(Failure::from)
+            .and_then(|facts| match sink.is_closed() {
+                true => Err(gone()),
+                false => Ok(facts),
+            });
+        if let Ok(facts) = &made {
+            call.note.fact("records", facts.records.to_string());
+            call.note.fact("sha256", HEXLOWER.encode(&facts.sha256));
+        }
+        let last = match over.end(made).await {
             Ok(facts) => Ok(answer(wire::backup_response::Part::Summary(summary(
                 &facts,
             )))),
-            Err(problem) => Err(Failure::from(problem).into_status("")),
+            Err(failure) => Err(failure.into_status("")),
         };
         // Nobody there to read the end has no backup, which is what it should be.
         let _ = sink.send(last).await;
     });
     Ok(Box::pin(ReceiverStream::new(answers)))
+}
+
+fn gone() -> Failure {
+    let message = "the caller went before the backup ended; it has none";
+    Failure::new(ErrorReason::DeadlinePassed, message)
 }
 
 async fn forward(
@@ -255,8 +271,6 @@ pub(super) async fn accept_rollback(
         "is missing; it is in the daemon's status",
     );
     fields.finish()?;
-    call.note.fact("reason", request.reason.clone());
-    call.note.fact("rollback", request.etag.clone());
     let port = call.api.admin().backups();
     port.accept_rollback(&request.etag).await?;
     let status = super::status(call, wire::GetStatusRequest {}).await?;

@@ -165,6 +165,7 @@ pub(super) async fn unseal(
     let outcome = call.api.admin().keys().unseal(with).await;
     tracing::info!(target: "audit", who = call.caller.name(), ok = outcome.is_ok(), "Unseal");
     let progress = outcome?;
+    call.note.fact("sealed", progress.sealed.to_string());
     let state = if progress.sealed {
         wire::SealState::Sealed
     } else {
@@ -207,6 +208,7 @@ pub(super) async fn add_slot(
     let added = call.api.admin().keys().add_slot(wish).await;
     tracing::info!(target: "audit", who = call.caller.name(), ok = added.is_ok(), "Slot added");
     let added = added?;
+    call.note.resource(format!("slots/{}", added.slot.id));
     let shares = added.shares.iter().map(|share| share.expose().to_owned());
     Ok(wire::AddSlotResponse {
         recovery_shares: shares.collect(),
@@ -278,8 +280,10 @@ pub(super) async fn verify_recovery_shares(
         .verify_shares(shares.collect())
         .await;
     tracing::info!(target: "audit", who = call.caller.name(), ok = verified.is_ok(), "Recovery shares verified");
+    let verified = verified?;
+    call.note.resource(format!("slots/{}", verified.id));
     Ok(wire::VerifyRecoverySharesResponse {
-        slot: Some(slot(verified?)),
+        slot: Some(slot(verified)),
     })
 }
 
@@ -304,6 +308,9 @@ pub(super) async fn rotate_keys(
     let rotated = call.api.admin().keys().rotate(wish).await;
     tracing::info!(target: "audit", who = call.caller.name(), root_key, ok = rotated.is_ok(), "Keys rotated");
     let rotated = rotated?;
+    if let Some(active) = rotated.epochs.iter().find(|epoch| epoch.active) {
+        call.note.fact("epoch", active.id.to_string());
+    }
     Ok(wire::RotateKeysResponse {
         epochs: rotated.epochs.into_iter().map(epoch).collect(),
         lost_slots: rotated.lost.into_iter().map(slot).collect(),

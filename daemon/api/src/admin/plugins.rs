@@ -12,7 +12,6 @@ pub(super) async fn enable(
     call: Call,
     request: wire::EnablePluginRequest,
 ) -> Result<wire::Plugin, Failure> {
-    call.note.resource(format!("plugins/{}", request.name));
     let enabled = call.api.admin().enable_plugin(&request.name).await?;
     Ok(plugin(enabled))
 }
@@ -21,7 +20,6 @@ pub(super) async fn disable(
     call: Call,
     request: wire::DisablePluginRequest,
 ) -> Result<wire::Plugin, Failure> {
-    call.note.resource(format!("plugins/{}", request.name));
     if request.reason.len() > REASON {
         return Err(wrong(
             "reason",
@@ -33,7 +31,5 @@ pub(super) async fn disable(
         .api
         .admin()
         .disable_plugin(&request.name, actor, &request.reason);
-    let disabled = disabled.await?;
-    call.note.fact("reason", request.reason);
-    Ok(plugin(disabled))
+    Ok(plugin(disabled.await?))
 }

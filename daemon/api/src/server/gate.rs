@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bindery_core::audit::Deed;
 use bindery_proto::v1::ErrorReason;
 use data_encoding::BASE32_NOPAD;
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -21,11 +22,12 @@ use super::{
 use crate::{
     Surface,
     access::served,
+    audit::{Weight, weight},
     call::{Path, RequestId},
     limits::Taken,
     peer::{Caller, Peer},
     standing::Standing,
-    status::{Failure, code_text},
+    status::{Failure, code, code_text},
 };
 
 /// Header that carries the id of a request, in and out.
@@ -101,7 +103,10 @@ impl Gate {
         // Load is shed before any work is done (THREATS D4).
         let _one = match self.admit(&request, &place) {
             Ok(one) => one,
-            Err(failure) => return failure.into_status(id).into_http(),
+            Err(failure) => {
+                self.write_refusal(request.uri().path(), id, &failure).await;
+                return failure.into_status(id).into_http();
+            }
         };
         let limit = self.deadline(&request);
         let request = self.prepared(request, id, &place);
@@ -146,6 +151,36 @@ impl Gate {
             return Err(Failure::new(ErrorReason::PermissionDenied, message).with("right", "admin"));
         }
         Ok(())
+    }
+
+    /// Whoever is let in nowhere, and tries: on the admin socket with whatever call, elsewhere to change something.
+    async fn write_refusal(&self, path: &str, id: &str, failure: &Failure) {
+        let by_rights = matches!(
+            failure.reason(),
+            ErrorReason::PermissionDenied | ErrorReason::Unauthenticated
+        );
+        let admin = self.shared.surface == Surface::Admin;
+        if !by_rights || (!admin && weight(path) == Weight::Reads) {
+            return;
+        }
+        let (service, method) = label(path);
+        let deed = Deed {
+            actor: self.peer.name().to_owned(),
+            action: format!("{service}/{method}"),
+            resource: if admin {
+                "sockets/admin"
+            } else {
+                "sockets/public"
+            }
+            .to_owned(),
+            code: code_text(code(failure.reason())).to_owned(),
+            reason: failure.reason().as_str_name().to_owned(),
+            request_id: id.to_owned(),
+            ..Deed::default()
+        };
+        if let Err(error) = self.shared.api.refusals().write(deed).await {
+            tracing::error!(%error, "A refusal is not in the audit log");
+        }
     }
 
     fn prepared(&self, request: Request<Incoming>, id: &Arc<str>, place: &Place) -> Request<Body> {
@@ -256,7 +291,14 @@ const OTHERS: &[&str] = &[
     "/bindery.admin.v1.AdminService/ReloadPlugin",
     "/bindery.admin.v1.AdminService/ReloadPolicy",
     "/bindery.admin.v1.AdminService/VerifyAudit",
+    "/bindery.admin.v1.AdminService/AddSlot",
     "/bindery.admin.v1.AdminService/Backup",
+    "/bindery.admin.v1.AdminService/CompactStore",
+    "/bindery.admin.v1.AdminService/RemoveSlot",
+    "/bindery.admin.v1.AdminService/RotateKeys",
+    "/bindery.admin.v1.AdminService/Seal",
+    "/bindery.admin.v1.AdminService/Unseal",
+    "/bindery.admin.v1.AdminService/VerifyRecoveryShares",
     "/bindery.admin.v1.AdminService/Restore",
     "/bindery.admin.v1.AdminService/VerifyBackup",
     "/bindery.admin.v1.AdminService/VerifyStore",

@@ -78,7 +78,9 @@ async fn create(call: Call, request: wire::CreateSourceRequest) -> Result<wire::
     };
     call.note.repository(&given.repository);
     let created = call.engine().create_source(new, key.as_ref()).await;
-    Ok(convert::source(call.engine(), created?))
+    let created = convert::source(call.engine(), created?);
+    call.note.resource(created.name.clone());
+    Ok(created)
 }
 
 async fn get(call: Call, request: wire::GetSourceRequest) -> Result<wire::Source, Failure> {

@@ -57,9 +57,11 @@ pub(super) async fn create(
     };
     let made = call.engine().create_subscription(new, key.as_ref()).await;
     let made = made?;
+    let subscription = convert_in::subscription(made.subscription);
+    call.note.resource(subscription.name.clone());
     Ok(wire::CreateSubscriptionResponse {
         signing_secret: made.secret.expose().to_owned(),
-        subscription: Some(convert_in::subscription(made.subscription)),
+        subscription: Some(subscription),
     })
 }
 

@@ -44,6 +44,9 @@ pub(super) async fn create(
     };
     let made = call.engine().create_trigger(new, key.as_ref()).await;
     let (trigger, token) = shape::made(call.engine(), made?);
+    if let Some(trigger) = &trigger {
+        call.note.resource(trigger.name.clone());
+    }
     Ok(wire::CreateTriggerResponse { trigger, token })
 }
 

@@ -258,6 +258,6 @@ async fn operators_list_and_check() {
         .await
         .expect("checked");
     let verdict = verdict.into_inner();
-    assert_eq!((verdict.intact, verdict.broken_sequence), (false, 2));
-    assert_eq!(verdict.message, "record 2 was changed");
+    assert_eq!((verdict.intact, verdict.broken_sequence), (false, 1));
+    assert_eq!(verdict.message, "record 1 was changed");
 }

@@ -2,7 +2,10 @@
 
 use std::{io::Write, os::unix::process::CommandExt, process::Command};
 
-use bindery_proto::v1::{GetLinkRequest, WatchLinkRequest, link_service_client::LinkServiceClient};
+use bindery_proto::{
+    admin::v1::{ReloadPolicyRequest, admin_service_client::AdminServiceClient},
+    v1::{GetLinkRequest, WatchLinkRequest, link_service_client::LinkServiceClient},
+};
 use rcgen::{DnType, SanType};
 use tonic::{Code, transport::Channel};
 
@@ -268,6 +271,37 @@ async fn g4_denied_keys_are_cut_off() {
         .expect("let in again");
 }
 
+/// G4: a key is denied also while certificate and key can't be loaded, be it at a call that reloads or since the list
+/// changed. The call says what is wrong, and all that is right counts, the policy as well.
+#[tokio::test]
+async fn g4_keys_are_denied_while_certificates_are_wrong() {
+    for followed in [false, true] {
+        let world = World::new().await;
+        let (owner, reader) = (world.caller("owner").await, world.caller("reader").await);
+        get_link(owner.clone()).await.expect("let in");
+        get_link(reader.clone()).await.expect("let in");
+        std::fs::write(world.path("server.key"), "being renewed").expect("written");
+        let list = std::fs::read_to_string(world.path("denied")).expect("list");
+        let both = format!("{list}{}", denied(&known("owner")));
+        std::fs::write(world.path("denied"), both).expect("written");
+        if followed {
+            let ends = async { while get_link(owner.clone()).await.is_ok() {} };
+            let patience = std::time::Duration::from_secs(60);
+            tokio::time::timeout(patience, ends).await.expect("cut off");
+        } else {
+            std::fs::write(world.path("policy.toml"), "").expect("written");
+            let mut admin = AdminServiceClient::new(world.admin());
+            let told = admin.reload_policy(ReloadPolicyRequest::default()).await;
+            let told = told.expect_err("told");
+            assert!(told.message().contains("private key"), "{told:?}");
+            let status = get_link(reader).await.expect_err("the policy counts");
+            assert_eq!(reason(&status), "NOT_FOUND");
+        }
+        let status = get_link(owner).await.expect_err("cut off");
+        assert!(status.message().contains("deny list"), "{status:?}");
+    }
+}
+
 /// G4: an authority that is taken away cuts off whom it signed, on open connections too, and a new one counts at once.
 #[tokio::test]
 async fn g4_authorities_are_read_again() {
@@ -440,6 +474,13 @@ async fn g3_another_user_is_another_caller() {
     assert_eq!(
         as_nobody(&world, "admin").await.as_deref(),
         Some("PERMISSION_DENIED")
+    );
+    // Who knocks at the operator's door is in the log, also for a call that only reads.
+    let record = &world.audited().await.records[0].deed;
+    assert_eq!(record.actor, format!("uid:{NOBODY}"));
+    assert_eq!(
+        (record.resource.as_str(), record.reason.as_str()),
+        ("sockets/admin", "PERMISSION_DENIED")
     );
     world.set_policy(&format!("admins = [\"gid:{NOBODY}\"]\n{policy}"));
     assert_eq!(as_nobody(&world, "admin").await.as_deref(), Some("OK"));

@@ -15,6 +15,7 @@ mod life;
 mod matrix;
 mod payloads;
 mod ports;
+mod records;
 mod shares;
 mod sharing;
 mod sources;

@@ -34,7 +34,7 @@ const REPOSITORY: &str = "namespaces/acme/links/bound/repositories/acme%2Fapi";
     clippy::needless_update,
     reason = "some requests have no field beyond those that are set"
 )]
-fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
+pub(crate) fn requests() -> BTreeMap<&'static str, (Vec<u8>, &'static str)> {
     let mut all = BTreeMap::new();
     macro_rules! request {
         ($($method:literal: $message:ident { $($field:ident: $value:expr),* } => $end:literal;)*) => {
@@ -199,7 +199,7 @@ fn built() -> wire::Source {
 }
 
 /// Connects it, where a call is about sources: links alone are the world of all others.
-async fn connect(world: &World, row: &Row) {
+pub(crate) async fn connect(world: &World, row: &Row) {
     let fires = row.method.contains("Trigger");
     if !fires && !row.method.starts_with("/bindery.v1.SourceService/") {
         return;
@@ -271,7 +271,7 @@ const ADMIN: &[(&str, &str, &str)] = &[
 ];
 
 /// A request of an admin call that gets as far as the operator's port.
-fn operate(method: &str) -> Vec<u8> {
+pub(crate) fn operate(method: &str) -> Vec<u8> {
     let name = "gitea".to_owned();
     let text = str::to_owned;
     match method {
@@ -320,7 +320,7 @@ fn operate(method: &str) -> Vec<u8> {
 }
 
 /// All methods that a schema describes, in its order.
-fn described(schema: &[u8], package: &str) -> Vec<String> {
+pub(crate) fn described(schema: &[u8], package: &str) -> Vec<String> {
     let set = prost_types::FileDescriptorSet::decode(schema).expect("schema");
     let files = set.file.iter().filter(|file| file.package() == package);
     let services = files.flat_map(|file| &file.service);

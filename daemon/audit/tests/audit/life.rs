@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use bindery_audit::DiskFault;
 use bindery_core::{
-    audit::{Audit, AuditQuery, FIELDS, Survives},
+    audit::{Audit, AuditQuery, Deed, FIELDS, Survives},
     filter::Filter,
     problem::Reason,
 };
 use bindery_vault::{OpenOptions, Unlock};
 
-use crate::support::{World, all, broken, deed, intact, numbers, write};
+use crate::support::{World, all, broken, deed, intact, numbers, refused, write};
 
 /// Records are listed from the newest, over several files, page by page, and only those that are asked for.
 #[tokio::test]
@@ -89,32 +90,153 @@ async fn crashes_leave_a_whole_log() {
     assert!(!next.exists());
 }
 
-/// While the vault is sealed nothing is lost: what was done then stands in the log afterwards, and the log can't be
-/// checked meanwhile.
+/// What a caller is refused while the vault is sealed.
+fn refusal(number: u64) -> Deed {
+    Deed {
+        code: "FAILED_PRECONDITION".to_owned(),
+        reason: "SEALED".to_owned(),
+        ..deed(number)
+    }
+}
+
+/// What the operator does then.
+fn operators(action: &str) -> Deed {
+    Deed {
+        actor: "uid:0".to_owned(),
+        action: format!("bindery.admin.v1.AdminService/{action}"),
+        code: String::new(),
+        ..deed(1)
+    }
+}
+
+async fn unseal(world: &World) {
+    let unlock = vec![Unlock::KeyFile(world.key())];
+    let options = OpenOptions::default();
+    world.vault.unseal(unlock, options).await.unwrap();
+}
+
+/// While the vault is sealed the log can't be checked. What was done then stands in it afterwards: refusals as far as they
+/// have room, with how many had none, and what the operator did in any case, however many refusals there are.
 #[tokio::test]
 async fn sealed_deeds_come_later() {
     let world = World::new().await;
     let log = world.log();
     write(&log, 1, 2).await;
     world.vault.seal().await;
-    write(&log, 3, 4).await;
     assert_eq!(numbers(&log).await, [2, 1]);
     assert_eq!(log.verify().await.unwrap_err().reason, Reason::Sealed);
     for number in 0..2000 {
-        log.record(deed(number), Survives::Machine).await.unwrap();
+        log.record(refusal(number), Survives::Daemon).await.unwrap();
     }
-    let unlock = vec![Unlock::KeyFile(world.key())];
-    let options = OpenOptions::default();
-    world.vault.unseal(unlock, options).await.unwrap();
+    world.clock.set(7);
+    let disabled = operators("DisablePlugin");
+    log.record(disabled.clone(), Survives::Machine)
+        .await
+        .unwrap();
+    world.clock.set(9);
+    unseal(&world).await;
     write(&log, 5, 5).await;
-    // Two, a thousand that were held, one that says how many were not, and the newest.
-    intact(&log, 1004).await;
-    let page = log.list(all()).await.unwrap();
+    // Two, the operator's, a thousand refusals, one that says how many there were more, and the newest.
+    intact(&log, 1005).await;
+    let page = log
+        .list(AuditQuery {
+            limit: 2000,
+            ..all()
+        })
+        .await
+        .unwrap();
     let dropped = &page.records[1].deed;
     assert_eq!(dropped.action, "daemon/audit-while-sealed");
-    assert_eq!(dropped.facts["dropped"], "1002");
+    assert_eq!(dropped.facts["refusals_dropped"], "1000");
     assert_eq!(page.records[2].deed.facts["sealed"], "true");
     assert!(page.records[0].deed.facts.is_empty());
+    let found = &page.records[1002].deed;
+    assert_eq!(found.action, disabled.action);
+    assert_eq!(found.facts["time_ms"], (7 * 86_400_000_u64).to_string());
+    assert!(!aside(&world).exists());
+}
+
+fn aside(world: &World) -> std::path::PathBuf {
+    world.config.folder.join("while-sealed")
+}
+
+/// The daemon dies while it is sealed: what the operator did before is in the log of the next one once it is open, and once
+/// only. A line that was not written to its end, or that somebody put there, is told.
+#[tokio::test]
+async fn sealed_deeds_outlive_the_daemon() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new().await;
+    let log = world.log();
+    write(&log, 1, 1).await;
+    world.vault.seal().await;
+    for action in ["DisablePlugin", "RemoveSlot"] {
+        log.record(operators(action), Survives::Machine)
+            .await
+            .unwrap();
+    }
+    drop(log);
+    let mode = std::fs::metadata(aside(&world))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let mut torn = std::fs::read(aside(&world)).unwrap();
+    torn.extend_from_slice(b"\n{\"seq\":0,\"time_ms\":1,\"act");
+    std::fs::write(aside(&world), torn).unwrap();
+    let log = world.log();
+    log.record(operators("ReloadPolicy"), Survives::Machine)
+        .await
+        .unwrap();
+    unseal(&world).await;
+    log.start().await.unwrap();
+    for log in [log.clone(), world.log()] {
+        log.start().await.unwrap();
+        let page = log.list(all()).await.unwrap();
+        let actions: Vec<_> = page
+            .records
+            .iter()
+            .rev()
+            .map(|record| {
+                let action = record.deed.action.rsplit('/').next().unwrap();
+                action.to_owned()
+            })
+            .collect();
+        let wanted = [
+            "Unlink",
+            "DisablePlugin",
+            "RemoveSlot",
+            "ReloadPolicy",
+            "audit-while-sealed",
+        ];
+        assert_eq!(actions, wanted);
+        assert_eq!(page.records[0].deed.facts["unreadable"], "1");
+        intact(&log, 5).await;
+    }
+}
+
+/// What the operator does while the vault is sealed is written at once or not done; only who opens the seal is not held up
+/// by a full disk, and is in the log once there is space.
+#[tokio::test]
+async fn sealed_deeds_need_the_disk() {
+    let world = World::new().await;
+    let log = world.log();
+    write(&log, 1, 1).await;
+    world.vault.seal().await;
+    world.disk.set(DiskFault::Full);
+    let why = refused(
+        log.record(operators("DisablePlugin"), Survives::Machine)
+            .await,
+    );
+    assert!(why.contains("the disk is full"), "{why}");
+    log.record(operators("Unseal"), Survives::Machine)
+        .await
+        .unwrap();
+    world.disk.set(DiskFault::None);
+    unseal(&world).await;
+    write(&log, 2, 2).await;
+    let page = log.list(all()).await.unwrap();
+    assert!(page.records[1].deed.action.ends_with("/Unseal"));
+    intact(&log, 3).await;
 }
 
 /// Old files go, the chain still fits, and from then on a file that is missing at its beginning is found.

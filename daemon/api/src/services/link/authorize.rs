@@ -34,6 +34,12 @@ pub(super) async fn create(
     }
     may_name_installation(&call, Some(&new.method))?;
     let created = call.engine().create_link(new, key.as_ref()).await?;
+    let link = &created.link.record;
+    call.note.resource(link.resource());
+    call.note.fact("host", link.host.to_string());
+    if let Some(identity) = &link.identity {
+        call.note.fact("identity", identity.stable_id.clone());
+    }
     let mut answer = answer(&call, created).await?;
     if only_checked && let Some(link) = &mut answer.link {
         // There is no such link: its id was drawn for the check.
