@@ -257,7 +257,7 @@ fn exposure_is_at_most_1_2() -> Result<()> {
         .arg(folder().join("binderyd.service"))
         .output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    println!("{}", text.lines().last().unwrap_or_default());
+    println!("figure: {}", text.lines().last().unwrap_or_default());
     ensure!(output.status.success(), "{text}");
     Ok(())
 }

@@ -381,7 +381,9 @@ mod tests {
                 assert_eq!(again, text);
             }
         }
-        println!("g2: {accepted} of {cases} resource names accepted, each in its one spelling");
+        println!(
+            "figure: G2: {accepted} of {cases} resource names accepted, each in its one spelling"
+        );
         assert!(accepted > 1000, "{accepted}");
     }
 }

@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(text, text.trim().to_lowercase());
             assert!(!text.contains("..") && text != "root", "{text:?}");
         }
-        println!("g2: {accepted} of {cases} names accepted, all canonical");
+        println!("figure: G2: {accepted} of {cases} names accepted, all canonical");
         assert!(accepted > 1000, "{accepted}");
     }
 }

@@ -13,6 +13,8 @@ mod apps;
 mod checks;
 #[path = "engine/choosing.rs"]
 mod choosing;
+#[path = "engine/crowds.rs"]
+mod crowds;
 #[path = "engine/deeds.rs"]
 mod deeds;
 #[path = "engine/deletion.rs"]

@@ -246,7 +246,10 @@ fn p6_attacks_stay_within_their_memory() {
         }
     }
     assert_eq!(bytes(), before);
-    println!("{} attacks, {steps} steps", attacks.len());
+    println!(
+        "figure: P6: {} attacks at the boundary, {steps} steps",
+        attacks.len()
+    );
 }
 
 /// P6: whatever bytes come as a request, and as the results of an operation that waits or is over.

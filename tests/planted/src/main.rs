@@ -22,7 +22,7 @@ fn main() -> Result<()> {
         }
     }
     println!(
-        "{} of {} planted bugs are caught",
+        "figure: {} of {} planted bugs are caught",
         bugs.len() - left.len(),
         bugs.len()
     );

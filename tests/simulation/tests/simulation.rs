@@ -24,7 +24,7 @@ fn no_seed_breaks_a_promise() {
     }
     let seeds = number("BINDERY_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let (history, broken) = run_all(seeds);
-    println!("{seeds} seeds: {history}");
+    println!("figure: {seeds} seeds: {history}");
     for one in &broken {
         println!("seed {}: {}", one.seed, one.what);
     }

@@ -37,7 +37,7 @@ async fn r1_a_thousand_fetches_one_refresh() -> Result<()> {
     tokens.dedup();
     ensure!(tokens.len() == 1, "{} different tokens", tokens.len());
     let refreshes = world.forge.standin.token_refreshes() - before;
-    println!("1000 callers, {refreshes} refresh");
+    println!("figure: R1: 1000 callers, {refreshes} refresh");
     ensure!(refreshes == 1, "{refreshes} refreshes");
     Ok(())
 }

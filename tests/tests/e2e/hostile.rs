@@ -77,7 +77,7 @@ async fn p1_p4_p7_p9_every_attack_is_one_failed_call() -> Result<()> {
             .with_context(|| format!("after {}", attack.name))?;
     }
     println!(
-        "hostile plugin: {tried} attacks, {failed} ended in an error, {} wrongly",
+        "figure: P1: {tried} attacks of the hostile plugin, {failed} ended in an error, {} wrongly",
         wrong.len()
     );
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));

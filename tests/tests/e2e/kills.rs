@@ -85,7 +85,9 @@ async fn k7_nothing_acknowledged_is_lost() -> Result<()> {
         ensure!(lost.is_empty(), "round {round}: lost {lost:?}");
     }
     let (sent, kept) = (next.load(Ordering::Relaxed), acknowledged.names().len());
-    println!("{ROUNDS} kills, {sent} writes sent, {kept} acknowledged, 0 lost");
+    println!(
+        "figure: K7: {ROUNDS} kills of the daemon, {sent} writes sent, {kept} acknowledged, 0 lost"
+    );
     Ok(())
 }
 

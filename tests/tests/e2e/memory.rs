@@ -47,7 +47,7 @@ async fn l5_a_sealed_daemon_has_no_key_in_memory() -> Result<()> {
     needles.extend(masked);
     done(daemon, &["admin", "seal"], "")?;
     let sealed = search(daemon, &needles)?;
-    println!("copies while open: {open:?}; after the seal: {sealed:?}");
+    println!("figure: L5: keys in memory: copies while open: {open:?}; after the seal: {sealed:?}");
     ensure!(
         sealed.iter().all(|found| *found == 0),
         "a sealed daemon has keys in memory: {sealed:?}"
@@ -84,7 +84,7 @@ async fn l5_a_sealed_daemon_has_no_token_in_memory() -> Result<()> {
         let names = secrets.iter().map(|(name, _)| name.as_str());
         let left: Vec<_> = names.zip(found).filter(|(_, count)| *count > 0).collect();
         println!(
-            "{} secrets were searched for; left: {left:?}",
+            "figure: L5: {} secrets searched for in the memory of a sealed daemon; left: {left:?}",
             secrets.len()
         );
         if left.is_empty() {

@@ -41,7 +41,8 @@ const ROOT_KEY: &str = "development-root.key";
 #[tokio::test(flavor = "multi_thread")]
 async fn l1_l3_no_secret_is_left_anywhere() -> Result<()> {
     let harvest = story(None).await?;
-    println!("{}", harvest.summary());
+    let leaks = harvest.leaks();
+    println!("figure: L1: {}, {} found", harvest.summary(), leaks.len());
     ensure!(
         harvest.secrets.len() >= 20,
         "only {} secrets were planted",
@@ -53,7 +54,6 @@ async fn l1_l3_no_secret_is_left_anywhere() -> Result<()> {
             "{place} is empty: nothing was searched there"
         );
     }
-    let leaks = harvest.leaks();
     ensure!(leaks.is_empty(), "{} leaks: {leaks:#?}", leaks.len());
     // L7: the variable that asks for the keys of TLS sessions was set all the time.
     ensure!(
@@ -93,7 +93,7 @@ async fn l1_the_control_leaks_are_found() -> Result<()> {
         .filter(|(place, kind)| harvest.finds(place, kind));
     let found: BTreeSet<_> = found.collect();
     println!(
-        "{}, found {} of {}",
+        "figure: L1, control: {}, found {} of {} leaks",
         harvest.summary(),
         found.len(),
         PLANTED.len()

@@ -140,7 +140,7 @@ async fn d1_thousands_of_idle_connections() {
     );
     let rate = 100.0 - 100.0 * failed as f64 / calls as f64;
     println!(
-        "d1 gRPC: {} hostile connections, {alive} alive in the end ({refused} turned away before they were open), \
+        "figure: D1, gRPC: {} hostile connections, {alive} alive in the end ({refused} turned away before they were open), \
          {calls} honest calls, {rate:.2} % answered",
         6 * EACH
     );
@@ -367,7 +367,7 @@ async fn d2_floods_of_frames() {
     }
     let (calls, failed) = honest.stop().await;
     println!(
-        "d2: resident {} MiB before, {} MiB at most; {calls} honest calls, {failed} failed",
+        "figure: D2: resident {} MiB before, {} MiB at most; {calls} honest calls, {failed} failed",
         before >> 20,
         most >> 20
     );
@@ -466,7 +466,7 @@ async fn d4_a_flood_of_one_leaves_the_others_alone() {
         raw(&calm, LIST, Vec::new()).await.expect("not touched");
     }
     let shed: u32 = flood.join_all().await.into_iter().sum();
-    println!("d4: {shed} of 3200 calls of the flood shed, 0 of 90 honest ones");
+    println!("figure: D4: {shed} of 3200 calls of the flood shed, 0 of 90 honest ones");
     assert!(shed > 1000, "{shed}");
 }
 

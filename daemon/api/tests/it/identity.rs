@@ -210,7 +210,7 @@ async fn g4_bad_certificates_are_refused() {
     ] {
         assert!(answered(&world, Some(&good)).await, "in order");
     }
-    println!("g4: {} bad chains refused", bad.len());
+    println!("figure: G4: {} bad chains refused", bad.len());
 }
 
 /// How calls on a connection end once its caller is not let in any more.

@@ -372,7 +372,7 @@ async fn g1_every_call_as_every_caller() {
     assert_eq!(requests.len(), calls.len(), "a request for no call");
     assert_eq!(cells, calls.len() * 8);
     println!(
-        "authorization: {} calls as 8 callers, {cells} cells asserted",
+        "figure: G1: {} calls as 8 callers, {cells} cells asserted",
         calls.len()
     );
 }
@@ -414,7 +414,7 @@ async fn g1_every_admin_call_as_every_caller() {
     assert_eq!(ADMIN.len(), calls.len(), "a row for no call");
     assert_eq!(cells, calls.len() * 8);
     println!(
-        "authorization: {} admin calls as 8 callers, {cells} cells asserted",
+        "figure: G1: {} admin calls as 8 callers, {cells} cells asserted",
         calls.len()
     );
 }

@@ -353,7 +353,7 @@ async fn histories_of_a_link_are_linearizable() {
         }
         next = end;
     }
-    println!("{histories} histories of {calls} calls, all linearizable: {seen:?}");
+    println!("figure: {histories} histories of {calls} calls, all linearizable: {seen:?}");
     // Else they were about nothing.
     let enough = usize::try_from(histories).expect("few") / 4;
     for often in [

@@ -131,6 +131,45 @@ fn p2_files_that_others_can_change_are_refused() {
     }
 }
 
+/// P2: while somebody exchanges the library again and again, by another file and in place, what is opened is what was signed.
+#[test]
+fn p2_a_library_that_is_exchanged_meanwhile_is_never_foreign() {
+    let store = pinned();
+    let (place, aside) = (
+        store.at("1.0.0").join("plugin.so"),
+        store.folder.path().join("aside"),
+    );
+    let ours = fs::read(&place).unwrap();
+    let mut foreign = ours.clone();
+    *foreign.last_mut().unwrap() ^= 1;
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let (mut opened, mut refused, mut wrong) = (0, 0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                for bytes in [&foreign, &ours] {
+                    write(&aside, bytes);
+                    fs::rename(&aside, &place).unwrap();
+                }
+                write(&place, &foreign);
+                write(&place, &ours);
+            }
+        });
+        while wrong == 0 && (opened + refused < 1000 || opened == 0 || refused == 0) {
+            match store.catalog.open(&name(), &version("1.0.0")) {
+                Ok(artifact) if artifact.image == ours => opened += 1,
+                Ok(_) => wrong += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        over.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    println!(
+        "figure: P2: a library that is exchanged meanwhile: {opened} times ours, {refused} times refused"
+    );
+    assert_eq!(wrong, 0, "a foreign library was opened");
+}
+
 /// P2: what belongs to somebody else is refused, be it the file or a folder above it.
 #[test]
 fn p2_foreign_owners_are_refused() {

@@ -56,7 +56,7 @@ fn k6_power_cuts_lose_nothing_acknowledged() {
         }
         acknowledged += promised.total();
     }
-    println!("K6: {cuts} power cuts, {acknowledged} acknowledged batches, 0 lost");
+    println!("figure: K6: {cuts} power cuts, {acknowledged} acknowledged batches, 0 lost");
     assert!(acknowledged > 500, "too little was written to say anything");
 }
 
@@ -76,7 +76,7 @@ fn k6_control_without_sync_data_loses() {
         promised.extend(&run);
         lost += usize::from(records::check(image.path(), &mut promised).is_err());
     }
-    println!("K6 control: {lost} of 10 power cuts lost acknowledged batches");
+    println!("figure: K6 control: {lost} of 10 power cuts lost acknowledged batches");
     assert!(lost >= 8, "only {lost} of 10 cuts lost anything");
 }
 
@@ -97,7 +97,7 @@ fn k7_kills_lose_nothing_acknowledged() {
         }
         acknowledged += promised.total();
     }
-    println!("K7: {kills} kills, {acknowledged} acknowledged batches, 0 lost");
+    println!("figure: K7: {kills} kills, {acknowledged} acknowledged batches, 0 lost");
     assert!(kills >= 200 && acknowledged > 2000);
 }
 
@@ -116,7 +116,7 @@ fn k7_kill_before_each_write_and_sync() {
         records::check(live.path(), &mut promised).unwrap();
     }
     println!(
-        "K7: killed before each of 80 operations, {} acknowledged, 0 lost",
+        "figure: K7: killed before each of 80 operations, {} acknowledged, 0 lost",
         promised.total()
     );
 }
@@ -132,7 +132,7 @@ fn k8_a_size_limit_fails_cleanly() {
         let mut promised = Acknowledged::default();
         promised.extend(&run);
         println!(
-            "K8: limit of {blocks} blocks met after {} batches",
+            "figure: K8: limit of {blocks} blocks met after {} batches",
             promised.total()
         );
         records::check(live.path(), &mut promised).unwrap();
@@ -177,7 +177,7 @@ fn k8_a_full_disk_does_not_prevent_a_restart() {
         records::check(live.path(), &mut promised).unwrap();
     }
     println!(
-        "K8: {met} disks full in use, {acknowledged} acknowledged batches, 0 lost, 0 reads refused or wrong, all \
+        "figure: K8: {met} disks full in use, {acknowledged} acknowledged batches, 0 lost, 0 reads refused or wrong, all \
          opened anew and restarted while full"
     );
     assert!(met >= figure(12, 400), "only {met} disks were full in use");
@@ -228,7 +228,7 @@ fn k9_nothing_is_acknowledged_after_an_io_error() {
         }
     }
     println!(
-        "K9: {met} of {runs} runs met their error, {acknowledged} acknowledged in all, 0 after the error, 0 reads \
+        "figure: K9: {met} of {runs} runs met their error, {acknowledged} acknowledged in all, 0 after the error, 0 reads \
          refused or wrong"
     );
     assert!(met >= 18, "only {met} of {runs} errors were met");
@@ -248,7 +248,7 @@ fn k11_one_of_many_processes_wins() {
     let mut promised = Acknowledged::default();
     promised.extend(&run);
     records::check(live.path(), &mut promised).unwrap();
-    println!("K11: {starts} double starts, {starts} refused, 0 damaged");
+    println!("figure: K11: {starts} double starts, {starts} refused, 0 damaged");
 }
 
 /// Runs a child on the model disk until it is killed, and returns what the disk holds then.

@@ -79,7 +79,7 @@ fn k2_exchanged_fields_do_not_open() {
         }
     }
     println!(
-        "K2: {pairs} exchanged fields among {} records, {accepted} accepted",
+        "figure: K2: {pairs} exchanged fields among {} records, {accepted} accepted",
         asked.len()
     );
     assert_eq!(accepted, 0);

@@ -315,7 +315,7 @@ async fn k5_damaged_backups_are_refused() {
             }
         }
     }
-    println!("k5: {trials} damaged backups, {trials} refused");
+    println!("figure: K5: {trials} damaged backups, {trials} refused");
     assert!(trials >= 280);
 }
 
@@ -517,7 +517,7 @@ async fn many_records_take_a_minute_at_most() {
         .unwrap();
     let restored = begun.elapsed();
     println!(
-        "backup: {} records, {} bytes: made and read back in {made:?}, restored and read back in {restored:?}",
+        "figure: backup: {} records, {} bytes: made and read back in {made:?}, restored and read back in {restored:?}",
         facts.records, facts.size
     );
     assert!(made.max(restored) < Duration::from_secs(60));

@@ -161,7 +161,7 @@ async fn k5_corrupt_files_are_reported() {
         count(lab.trial(&name, 0, Damage::Delete).await);
     }
     println!(
-        "K5: {} corruptions of files: {reported} reported, {harmless} harmless, 0 silent, 0 panics",
+        "figure: K5: {} corruptions of files: {reported} reported, {harmless} harmless, 0 silent, 0 panics",
         reported + harmless
     );
     assert!(reported + harmless >= 350, "{reported} + {harmless}");

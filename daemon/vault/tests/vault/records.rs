@@ -5,15 +5,17 @@ use std::{fs, path::Path, sync::Arc};
 use bindery_core::{
     name::{HostName, LinkId},
     origin::{Origin, OriginSet},
-    port::{Key, Listing, Record, Vault, VaultError},
+    port::{Expect, Key, Listing, Record, Vault, VaultError},
 };
 use bindery_store::{Batch, MemoryStore, SledConfig, SledStore, Tree};
 
-use crate::support::{Home, dump, grant, grant_key, link, namespace, put, put_link, read_link};
+use crate::support::{
+    Home, change, dump, grant, grant_key, link, namespace, put, put_link, read_link,
+};
 
 const FORGE: &str = "https://forge.example";
 
-/// K1: neither names nor secrets are in any file of a vault and its store.
+/// K1: of a thousand names and a thousand secrets none is in any file of a vault and its store.
 #[tokio::test]
 async fn k1_names_and_secrets_are_not_on_disk() {
     let folder = tempfile::tempdir().unwrap();
@@ -22,13 +24,16 @@ async fn k1_names_and_secrets_are_not_on_disk() {
     let store = Arc::new(SledStore::open(folder.path(), config).unwrap());
     let home = Home::new(store).await;
     let vault = home.open().await;
-    for n in 0..100 {
-        let link = link(&format!("canary-ns-{n}"), &format!("canary-id-{n}"));
-        let key = grant_key(link.namespace.as_str(), link.id.as_str(), FORGE);
-        vault.commit(vec![put_link(&link)]).await.unwrap();
-        put(&vault, key, grant(&format!("CANARY-TOKEN-{n}")))
-            .await
-            .unwrap();
+    for tens in 0..100 {
+        let mut changes = Vec::new();
+        for n in tens * 10..tens * 10 + 10 {
+            let link = link(&format!("canary-ns-{n}"), &format!("canary-id-{n}"));
+            let key = grant_key(link.namespace.as_str(), link.id.as_str(), FORGE);
+            let grant = grant(&format!("CANARY-TOKEN-{n}"));
+            changes.push(put_link(&link));
+            changes.push(change(key, Expect::Any, Some(grant)));
+        }
+        vault.commit(changes).await.unwrap();
     }
     vault.rotate_epoch(Default::default()).await.unwrap();
     while !vault.reseal_step(64).await.unwrap().done {}

@@ -80,7 +80,7 @@ async fn d1_thousands_of_idle_connections() {
     let (calls, failed) = honest.await.expect("no panic");
     let alive = alive.load(Ordering::Relaxed);
     println!(
-        "d1 pages: {} hostile connections, {alive} alive in the end, {calls} honest requests, {failed} failed",
+        "figure: D1, pages: {} hostile connections, {alive} alive in the end, {calls} honest requests, {failed} failed",
         6 * EACH
     );
     assert_eq!(alive, 0);

@@ -57,7 +57,7 @@ async fn w2_each_answered_delivery_is_one_event_through_kills() -> Result<()> {
     let events = busy.events().await?;
     let account = ledger.judge(&events)?;
     println!(
-        "{} kills: {account:?}, {} events",
+        "figure: W2: {} kills: {account:?}, {} events",
         KILLS + LATE_KILLS,
         events.len()
     );

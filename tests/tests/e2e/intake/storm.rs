@@ -176,7 +176,7 @@ fn print(storm: &Storm, during: Duration, waits: usize, (before, after): (u64, u
     let sent = *storm.sent.borrow();
     let rate = u128::try_from(sent).unwrap_or_default() * 1000 / during.as_millis().max(1);
     println!(
-        "{sent} bad deliveries, {rate} a second; {GOOD} good ones passed, {waits} times later; the daemon took {before} KiB, then \
+        "figure: W7: {sent} bad deliveries, {rate} a second; {GOOD} good ones passed, {waits} times later; the daemon took {before} KiB, then \
          {after} KiB"
     );
 }
