@@ -1,4 +1,14 @@
-//! A real `binderyd` in a folder of its own.
+//! A real `binderyd` in a folder of its own: its process, and where it answers.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `options` | what it is started with |
+//! | `prepare` | its plugins and its configuration |
+//! | `said` | its log, and what it leaves behind |
+
+mod options;
+mod prepare;
+mod said;
 
 use std::{
     io::{BufRead, BufReader},
@@ -14,68 +24,14 @@ use tokio::net::UnixStream;
 
 use crate::{
     artifacts::{Plugin, artifacts},
-    canary::{self, Leak, MARKER, Scanner},
+    canary,
     ports::free_port,
 };
 
+pub use self::options::{Options, TlsFiles};
+
 /// A start of the daemon takes no longer than this, or it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a daemon is started with.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Plugins that it loads.
-    pub plugins: Vec<Plugin>,
-    /// Filter of the log.
-    pub log: String,
-    /// Policy; none allows the own user everything.
-    pub policy: Option<String>,
-    /// Mutual TLS on loopback, with these files.
-    pub tls: Option<TlsFiles>,
-    /// Another `binderyd` than the one of the build.
-    pub binary: Option<PathBuf>,
-    /// Another plugin worker than the one of the build.
-    pub worker: Option<PathBuf>,
-    /// Lines that are added to the section `[api]` of the configuration.
-    pub api: String,
-    /// As an operator runs it: signed plugins, a key file that `binderyd init` makes, no development mode.
-    pub production: bool,
-    /// Lines that are added to the configuration.
-    pub extra: String,
-    /// Variables of its environment.
-    pub environment: Vec<(&'static str, PathBuf)>,
-    /// It leaks on purpose: what it leaves behind is no failure.
-    pub leaky: bool,
-}
-
-/// Files of a mutual TLS listener.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// Server certificate, PEM.
-    pub certificate: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
-    /// CA of the clients, PEM.
-    pub client_ca: PathBuf,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            plugins: vec![Plugin::GitHub, Plugin::Gitea],
-            log: std::env::var("BINDERY_TEST_LOG").unwrap_or_else(|_| "info".to_owned()),
-            policy: None,
-            tls: None,
-            binary: None,
-            worker: None,
-            api: String::new(),
-            production: false,
-            extra: String::new(),
-            environment: Vec::new(),
-            leaky: false,
-        }
-    }
-}
 
 /// A daemon that runs, or that was killed and can be started again on the same folder.
 #[derive(Debug)]
@@ -135,93 +91,6 @@ impl Daemon {
             daemon.pin(*plugin, version)?;
         }
         Ok(daemon)
-    }
-
-    fn install(&self, plugin: Plugin) -> Result<String> {
-        let root = self.path("plugins");
-        if !self.production {
-            return artifacts().install(plugin, &root);
-        }
-        let (key, keys) = (
-            self.path(format!("{}.pk8", plugin.name())),
-            self.path("keys"),
-        );
-        artifacts().install_signed(plugin, &root, &key, &keys)
-    }
-
-    fn configure(&self, options: &Options, plugins: &[(Plugin, String)]) -> Result<()> {
-        let enabled: Vec<String> = plugins
-            .iter()
-            .map(|(plugin, version)| format!("\"{}@{version}\"", plugin.name()))
-            .collect();
-        let mut text = format!(
-            "data_dir = \"{data}\"\n[api]\nsocket = \"{socket}\"\nadmin_socket = \"{admin}\"\n",
-            data = self.path("data").display(),
-            socket = self.socket().display(),
-            admin = self.admin_socket().display(),
-        );
-        text += &options.api;
-        if let Some(tls) = &options.tls {
-            text += &format!(
-                "[api.tls]\nlisten = \"127.0.0.1:{}\"\ncertificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n",
-                self.tls_port,
-                tls.certificate.display(),
-                tls.key.display(),
-                tls.client_ca.display(),
-            );
-        }
-        text += &format!(
-            "[web]\nlisten = \"127.0.0.1:{web}\"\npublic_url = \"http://127.0.0.1:{web}\"\n\
-             [ops]\nlisten = \"127.0.0.1:{ops}\"\n[store]\nballast_mib = 1\nfloor_mib = 1\n\
-             [plugins]\nroots = [\"{roots}\"]\nenabled = [{enabled}]\nkeys_dir = \"{keys}\"\nworker = \"{worker}\"\n\
-             [log]\nlevel = \"{log}\"\nformat = \"json\"\n",
-            web = self.web_port,
-            ops = self.ops_port,
-            roots = self.path("plugins").display(),
-            enabled = enabled.join(", "),
-            keys = self.path("keys").display(),
-            worker = options
-                .worker
-                .clone()
-                .unwrap_or_else(|| artifacts().worker())
-                .display(),
-            log = options.log,
-        );
-        if let Some(policy) = &options.policy {
-            std::fs::write(self.path("policy.toml"), policy)?;
-            text += &format!(
-                "[policy]\nfile = \"{}\"\n",
-                self.path("policy.toml").display()
-            );
-        }
-        if options.production {
-            text += &format!(
-                "[seal]\nkey_file = \"{}\"\n",
-                self.path("root.key").display()
-            );
-        }
-        text += &format!(
-            "[dangerous]\nrun_as_root = true\nunsigned_plugins = {}\n",
-            !options.production
-        );
-        text += &options.extra;
-        Ok(std::fs::write(self.config(), text)?)
-    }
-
-    fn pin(&self, plugin: Plugin, version: &str) -> Result<()> {
-        let output = self.binderyd(&[
-            "plugin",
-            "pin",
-            &format!("{}@{version}", plugin.name()),
-            "--yes",
-        ])?;
-        if !output.status.success() {
-            bail!(
-                "pinning failed: {}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        Ok(())
     }
 
     /// Runs `binderyd` with the daemon's configuration to its end.
@@ -406,18 +275,6 @@ impl Daemon {
         format!("http://127.0.0.1:{}", self.ops_port)
     }
 
-    /// All that it has logged.
-    #[must_use]
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_file()).unwrap_or_default()
-    }
-
-    /// What it said when it started: message and fields, a line each.
-    #[must_use]
-    pub fn messages(&self) -> Vec<String> {
-        self.log().lines().filter_map(message).collect()
-    }
-
     /// A path in its folder.
     #[must_use]
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
@@ -445,32 +302,6 @@ impl Daemon {
     fn log_file(&self) -> PathBuf {
         self.path("daemon.log")
     }
-
-    /// L1: secrets of the forges of these tests in its log and in its data folder, in any writing.
-    ///
-    /// # Errors
-    ///
-    /// When a folder can't be read.
-    pub fn left_behind(&self) -> Result<Vec<Leak>> {
-        let scanner = Scanner::new([MARKER]);
-        let mut leaks = scanner.search("log", self.log().as_bytes());
-        if self.path("data").is_dir() {
-            leaks.extend(scanner.search_files(&self.path("data"), &[])?);
-        }
-        Ok(leaks)
-    }
-
-    fn log_end(&self) -> String {
-        let log = self.log();
-        log.lines()
-            .rev()
-            .take(20)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
 }
 
 impl Drop for Daemon {
@@ -486,17 +317,4 @@ impl Drop for Daemon {
             assert!(leaks.is_empty(), "secrets were left behind: {leaks:#?}");
         }
     }
-}
-
-/// Message and fields of one line of the log.
-fn message(line: &str) -> Option<String> {
-    let record: serde_json::Value = serde_json::from_str(line).ok()?;
-    let fields = record.get("fields")?.as_object()?;
-    let text = fields.get("message")?.as_str()?.to_owned();
-    let others = fields.iter().filter(|(name, _)| *name != "message");
-    let shown = |(name, value): (&String, &serde_json::Value)| match value.as_str() {
-        Some(text) => format!(" {name}={text}"),
-        None => format!(" {name}={value}"),
-    };
-    Some(others.map(shown).fold(text, |all, field| all + &field))
 }

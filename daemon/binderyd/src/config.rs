@@ -8,7 +8,7 @@ mod check;
 mod events;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
-mod listen;
+pub(crate) mod listen;
 #[cfg(test)]
 mod manual;
 mod plugins;
@@ -28,7 +28,7 @@ use bindery_engine::events::EventRetention;
 use self::check::{absolute, address, hours, mebibytes, minutes};
 pub(crate) use self::{
     events::Hooks,
-    listen::{Api, Tls, Web},
+    listen::{Api, Web},
     plugins::Plugins,
     seal::Seal,
 };

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{self, Config, Tls},
+    config::{self, Config, listen::Tls},
     failure::Failure,
     systemd::sockets::{Name, Passed},
 };

@@ -1,4 +1,9 @@
 //! One identity on one host, bound to one namespace. Two axes, never one enum.
+//!
+//! | Module | What it holds |
+//! |---|---|
+//! | `seen` | what checks found |
+//! | `stage` | the stages of its life, and what is wrong with it |
 
 use std::collections::BTreeMap;
 
@@ -6,10 +11,18 @@ use crate::{
     hook::Hook,
     name::{FlowId, HostName, LinkId, NamespaceName},
     problem::{Problem, Reason, Who},
-    provider::{AuthKind, Identity, OrganizationAccess, Permission},
+    provider::{AuthKind, Identity, Permission},
     secret::Secret,
     time::Timestamp,
 };
+
+pub use self::{
+    seen::{Note, Seen, SeenOrganization, SeenRepository, Severity},
+    stage::{Cause, Stage},
+};
+
+mod seen;
+mod stage;
 
 /// A link without its credentials; those are in a [`Grant`].
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -115,67 +128,6 @@ pub struct Upkeep {
     pub rotate_token: bool,
 }
 
-/// What the provider showed the last time that a link was checked.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Seen {
-    /// When it was checked.
-    pub at: Option<Timestamp>,
-    /// Organizations, and whether the link could act in them.
-    pub organizations: Vec<SeenOrganization>,
-    /// Repositories that credentials were asked for, the most recent last.
-    pub repositories: Vec<SeenRepository>,
-    /// What was wrong.
-    pub notes: Vec<Note>,
-}
-
-/// An organization that was seen.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SeenOrganization {
-    /// Id that never changes.
-    pub stable_id: String,
-    /// Login at that time.
-    pub login: String,
-    /// Whether the link could act in it.
-    pub access: OrganizationAccess,
-}
-
-/// A repository that was seen.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SeenRepository {
-    /// Id that survives renames.
-    pub stable_id: String,
-    /// Full name at that time.
-    pub full_name: String,
-}
-
-/// One thing that a check found, kept until the next one.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Note {
-    /// How much it matters.
-    pub severity: Severity,
-    /// Stable reason.
-    pub reason: String,
-    /// In words for people.
-    pub message: String,
-    /// Page where somebody acts; may be empty.
-    pub action_uri: String,
-    /// Who must act.
-    pub who: Option<Who>,
-    /// Until when.
-    pub until: Option<Timestamp>,
-}
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Something will fail later.
-    Warning,
-    /// Something fails now.
-    Error,
-}
-
 /// What people want.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Desired {
@@ -224,144 +176,6 @@ pub struct Observed {
     pub until: Option<Timestamp>,
     /// Since when it is so.
     pub since: Timestamp,
-}
-
-/// Stages of a link's life.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Stage {
-    /// A person must go to the provider.
-    PendingAuthorization,
-    /// The grant is there; the one who started it must confirm.
-    PendingConfirmation,
-    /// In order.
-    Bound,
-    /// The grant is dead.
-    NeedsReauthorization(Cause),
-    /// The unlink saga runs.
-    Unlinking,
-    /// Over; only the receipt remains.
-    Unlinked,
-}
-
-impl Stage {
-    /// The stage as callers see it: `PENDING_AUTHORIZATION`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PendingAuthorization => "PENDING_AUTHORIZATION",
-            Self::PendingConfirmation => "PENDING_CONFIRMATION",
-            Self::Bound => "BOUND",
-            Self::NeedsReauthorization(_) => "NEEDS_REAUTHORIZATION",
-            Self::Unlinking => "UNLINKING",
-            Self::Unlinked => "UNLINKED",
-        }
-    }
-}
-
-/// What is wrong with a link: why it must be authorized again, or what troubles it.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Cause {
-    /// The provider says that the grant is invalid.
-    GrantRevoked,
-    /// The token ended and can't be refreshed.
-    TokenExpired,
-    /// A refresh was sent, its answer was lost, and the old token is dead.
-    RotationLost,
-    /// The provider refuses the token.
-    TokenRefused,
-    /// The pending grant was not confirmed in time.
-    NotConfirmed,
-    /// The refresh token ended.
-    RefreshTokenExpired,
-    /// The answer to a refresh was lost.
-    RefreshOutcomeUnknown,
-    /// Scopes are missing.
-    ScopeMissing,
-    /// The identity is suspended or deleted.
-    IdentitySuspended,
-    /// The app was uninstalled.
-    AppUninstalled,
-    /// The installation is suspended.
-    AppSuspended,
-    /// The token belongs to another identity now.
-    IdentityChanged,
-    /// The host's client id or every client secret is refused.
-    ClientRefused,
-    /// The host's URLs changed, and the token is bound to the old ones.
-    HostOriginChanged,
-    /// The host can't be reached.
-    HostUnreachable,
-    /// The provider limits the rate.
-    RateLimited,
-    /// The provider answers with errors of its own.
-    ProviderUnavailable,
-    /// The plugin does not work.
-    PluginFailed,
-    /// The operator switched the host off.
-    HostDisabled,
-    /// Consent was refused.
-    ConsentDenied,
-    /// The flow was not finished in time.
-    FlowExpired,
-    /// The flow was cancelled.
-    FlowCancelled,
-}
-
-impl Cause {
-    /// All causes.
-    pub const ALL: [Self; 22] = [
-        Self::GrantRevoked,
-        Self::TokenExpired,
-        Self::RotationLost,
-        Self::TokenRefused,
-        Self::NotConfirmed,
-        Self::RefreshTokenExpired,
-        Self::RefreshOutcomeUnknown,
-        Self::ScopeMissing,
-        Self::IdentitySuspended,
-        Self::AppUninstalled,
-        Self::AppSuspended,
-        Self::IdentityChanged,
-        Self::ClientRefused,
-        Self::HostOriginChanged,
-        Self::HostUnreachable,
-        Self::RateLimited,
-        Self::ProviderUnavailable,
-        Self::PluginFailed,
-        Self::HostDisabled,
-        Self::ConsentDenied,
-        Self::FlowExpired,
-        Self::FlowCancelled,
-    ];
-
-    /// The cause as callers see it: `GRANT_REVOKED`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::GrantRevoked => "GRANT_REVOKED",
-            Self::TokenExpired => "TOKEN_EXPIRED",
-            Self::RotationLost => "ROTATION_LOST",
-            Self::TokenRefused => "TOKEN_REFUSED",
-            Self::NotConfirmed => "NOT_CONFIRMED",
-            Self::RefreshTokenExpired => "REFRESH_TOKEN_EXPIRED",
-            Self::RefreshOutcomeUnknown => "REFRESH_OUTCOME_UNKNOWN",
-            Self::ScopeMissing => "SCOPE_MISSING",
-            Self::IdentitySuspended => "IDENTITY_SUSPENDED",
-            Self::AppUninstalled => "APP_UNINSTALLED",
-            Self::AppSuspended => "APP_SUSPENDED",
-            Self::IdentityChanged => "IDENTITY_CHANGED",
-            Self::ClientRefused => "CLIENT_REFUSED",
-            Self::HostOriginChanged => "HOST_ORIGIN_CHANGED",
-            Self::HostUnreachable => "HOST_UNREACHABLE",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
-            Self::PluginFailed => "PLUGIN_FAILED",
-            Self::HostDisabled => "HOST_DISABLED",
-            Self::ConsentDenied => "CONSENT_DENIED",
-            Self::FlowExpired => "FLOW_EXPIRED",
-            Self::FlowCancelled => "FLOW_CANCELLED",
-        }
-    }
 }
 
 /// The credentials of a link. Sealed, bound to the host and its allowed origins.

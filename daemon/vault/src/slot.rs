@@ -3,13 +3,14 @@
 //! | Module | What it holds |
 //! |---|---|
 //! | `file` | key files and systemd credentials |
+//! | `opener` | what opens slots |
 //! | `passphrase` | Argon2id and its cost |
+//! | `prepared` | making a slot |
+//! | `register` | what a header says of its slots |
 //! | `shares` | 2-of-3 recovery shares |
 
-use std::{fmt, io, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
-use blahaj::Share;
-use prost::Message;
 use ring::error::Unspecified;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -17,18 +18,21 @@ use zeroize::Zeroizing;
 use bindery_core::{secret::Secret, time::Timestamp};
 use bindery_store_proto::v1 as disk;
 
-use crate::{
-    crypto::{self, Key},
-    files,
-    keys::Keys,
-};
+use crate::crypto::Key;
 
 pub use file::KeyFileError;
 pub use passphrase::PassphraseCost;
+pub use prepared::PreparedSlot;
 pub use shares::ShareError;
 
+pub(crate) use opener::{Opener, open_any, rewrap};
+pub(crate) use register::{info, last_number, list, next_number, shares_needed, suffice};
+
 mod file;
+mod opener;
 mod passphrase;
+mod prepared;
+mod register;
 mod shares;
 
 /// A slot to be made.
@@ -156,278 +160,6 @@ pub enum SlotError {
     Crypto,
 }
 
-/// A slot that is made but not yet in the header.
-pub struct PreparedSlot {
-    pub(crate) record: disk::Slot,
-    shares: Vec<Secret>,
-    needed: u8,
-    confirmed: bool,
-    file: Option<(PathBuf, Zeroizing<Vec<u8>>)>,
-    secret: Option<Key>,
-}
-
-impl PreparedSlot {
-    pub(crate) fn new(
-        new: NewSlot,
-        id: u8,
-        store_id: &[u8; 16],
-        root: &Key,
-    ) -> Result<Self, SlotError> {
-        let kind = new.kind();
-        let mut parameters = disk::SlotParameters {
-            salt: crypto::random::<32>()?.to_vec(),
-            ..Default::default()
-        };
-        let mut prepared = Self::blank(id, kind);
-        let key = prepared.key_of(new, &mut parameters, store_id)?;
-        prepared.record.parameters = parameters.encode_to_vec();
-        prepared.wrap(&key, store_id, root)?;
-        Ok(prepared)
-    }
-
-    /// The recovery shares, to be printed once; empty for other kinds.
-    #[must_use]
-    pub fn shares(&self) -> &[Secret] {
-        &self.shares
-    }
-
-    /// Takes two shares back, as proof that they were written down.
-    ///
-    /// # Errors
-    ///
-    /// They are not two different shares of this slot.
-    pub fn confirm_shares(&mut self, first: &Secret, second: &Secret) -> Result<(), ShareError> {
-        self.confirm(&[first, second])
-    }
-
-    /// As [`Self::confirm_shares`], with as many shares as the slot needs.
-    ///
-    /// # Errors
-    ///
-    /// They are too few, or not of this slot.
-    pub fn confirm(&mut self, given: &[&Secret]) -> Result<(), ShareError> {
-        let Some(secret) = &self.secret else {
-            return Err(ShareError::NotOfThisVault);
-        };
-        let given = shares::join(&shares::collect(given, None)?, self.needed)?;
-        if given != *secret {
-            return Err(ShareError::NotOfThisVault);
-        }
-        self.confirmed = true;
-        Ok(())
-    }
-
-    /// Gives it a name for people.
-    #[must_use]
-    pub fn labelled(mut self, label: &str) -> Self {
-        if !label.is_empty() {
-            label.clone_into(&mut self.record.label);
-        }
-        self
-    }
-
-    /// Notes when it was made.
-    #[must_use]
-    pub const fn made(mut self, now: Timestamp) -> Self {
-        self.record.created_ms = now.unix_ms();
-        self
-    }
-
-    /// What it will be.
-    #[must_use]
-    pub fn info(&self) -> Option<SlotInfo> {
-        info(&self.record)
-    }
-
-    /// Whether it may go into the header.
-    pub(crate) const fn is_confirmed(&self) -> bool {
-        self.confirmed || self.secret.is_none()
-    }
-
-    /// Writes the key file that was asked for.
-    pub(crate) fn settle(&self) -> Result<(), KeyFileError> {
-        let Some((path, bytes)) = &self.file else {
-            return Ok(());
-        };
-        let written = files::write_new(path, bytes, 0o400).and_then(|()| {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty());
-            folder.map_or(Ok(()), files::sync_folder)
-        });
-        written.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => KeyFileError::Exists(path.clone()),
-            _ => KeyFileError::Io(path.clone(), source),
-        })
-    }
-
-    fn blank(id: u8, kind: SlotKind) -> Self {
-        Self {
-            record: disk::Slot {
-                id: id.into(),
-                kind: kind.code().into(),
-                ..Default::default()
-            },
-            shares: Vec::new(),
-            needed: shares::THRESHOLD,
-            confirmed: false,
-            file: None,
-            secret: None,
-        }
-    }
-
-    /// The key of the slot; fills in what it depends on.
-    fn key_of(
-        &mut self,
-        new: NewSlot,
-        parameters: &mut disk::SlotParameters,
-        store_id: &[u8; 16],
-    ) -> Result<Key, SlotError> {
-        let material = match new {
-            NewSlot::CreateKeyFile(path) => {
-                let bytes = Zeroizing::new(crypto::random::<32>()?.to_vec());
-                self.record.label = path.display().to_string();
-                self.file = Some((path, bytes.clone()));
-                bytes
-            }
-            NewSlot::KeyFile(path) => {
-                self.record.label = path.display().to_string();
-                file::read_key_file(&path)?
-            }
-            NewSlot::Credential(path) => {
-                self.record.label = path.display().to_string();
-                file::read_credential(&path)?
-            }
-            NewSlot::Passphrase(text, cost) => {
-                passphrase::check(&text)?;
-                cost.write(parameters);
-                return passphrase::key(&text, parameters);
-            }
-            NewSlot::Recovery => {
-                return self.share(parameters, store_id, shares::SHARES, shares::THRESHOLD);
-            }
-            NewSlot::Shares { count, needed } => {
-                return self.share(parameters, store_id, count, needed);
-            }
-            NewSlot::Key(SlotKind::KeyFile | SlotKind::Credential, KeyBytes(bytes)) => bytes,
-            NewSlot::Key(..) => return Err(SlotError::Kind),
-        };
-        Ok(key_from(parameters, &material)?)
-    }
-
-    /// The key of a slot that shares open.
-    fn share(
-        &mut self,
-        parameters: &mut disk::SlotParameters,
-        store_id: &[u8; 16],
-        count: u8,
-        needed: u8,
-    ) -> Result<Key, SlotError> {
-        if needed < shares::THRESHOLD || count < needed || count > shares::MOST {
-            return Err(SlotError::ShareCount);
-        }
-        let secret = Key::random()?;
-        self.shares = shares::split(&secret, store_id, needed, count);
-        self.needed = needed;
-        parameters.threshold = needed.into();
-        parameters.shares = count.into();
-        let key = key_from(parameters, secret.expose())?;
-        self.secret = Some(secret);
-        Ok(key)
-    }
-
-    fn wrap(&mut self, key: &Key, store_id: &[u8; 16], root: &Key) -> Result<(), Unspecified> {
-        let nonce = crypto::random()?;
-        self.record.nonce = nonce.to_vec();
-        self.record.wrapped = key.wrap(nonce, &aad(&self.record, store_id), root.expose())?;
-        Ok(())
-    }
-}
-
-impl fmt::Debug for PreparedSlot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PreparedSlot")
-            .field("id", &self.record.id)
-            .field("kind", &self.record.kind())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Something that opens slots, read once and tried on each of them.
-pub(crate) enum Opener {
-    Material(Zeroizing<Vec<u8>>),
-    Passphrase(Secret),
-    Shares(Vec<Share>),
-}
-
-impl Opener {
-    /// Reads what somebody brought.
-    pub(crate) fn read(unlock: &Unlock, store_id: &[u8; 16]) -> Result<Self, SlotError> {
-        Ok(match unlock {
-            Unlock::KeyFile(path) => Self::Material(file::read_key_file(path)?),
-            Unlock::Credential(path) => Self::Material(file::read_credential(path)?),
-            Unlock::Passphrase(text) => Self::Passphrase(text.duplicate()),
-            Unlock::Shares(given) => {
-                let given: Vec<&Secret> = given.iter().collect();
-                Self::Shares(shares::collect(&given, Some(store_id))?)
-            }
-            Unlock::Key(KeyBytes(bytes)) => Self::Material(bytes.clone()),
-        })
-    }
-
-    /// The root key, if this slot is opened by it.
-    pub(crate) fn open(
-        &self,
-        slot: &disk::Slot,
-        store_id: &[u8; 16],
-    ) -> Result<Option<Key>, SlotError> {
-        let Some(key) = self.key(slot)? else {
-            return Ok(None);
-        };
-        let Ok(nonce) = slot.nonce.as_slice().try_into() else {
-            return Ok(None);
-        };
-        let opened = key.unwrap(nonce, &aad(slot, store_id), &slot.wrapped);
-        Ok(opened.and_then(|root| Key::from_slice(&root)).ok())
-    }
-
-    /// The slot with another root key in it.
-    fn wrap(&self, slot: &disk::Slot, keys: &Keys) -> Result<disk::Slot, SlotError> {
-        let mut slot = slot.clone();
-        let parameters = disk::SlotParameters::decode(slot.parameters.as_slice());
-        let mut parameters = parameters.map_err(|_| SlotError::Crypto)?;
-        parameters.salt = crypto::random::<32>()?.to_vec();
-        slot.parameters = parameters.encode_to_vec();
-        let key = self.key(&slot)?.ok_or(SlotError::Crypto)?;
-        let nonce = crypto::random()?;
-        slot.nonce = nonce.to_vec();
-        slot.wrapped = key.wrap(nonce, &aad(&slot, &keys.store_id), keys.root.expose())?;
-        Ok(slot)
-    }
-
-    /// The key that this makes for a slot; `None` where the slot is of another kind.
-    fn key(&self, slot: &disk::Slot) -> Result<Option<Key>, SlotError> {
-        let Ok(parameters) = disk::SlotParameters::decode(slot.parameters.as_slice()) else {
-            return Ok(None);
-        };
-        Ok(Some(match (self, slot.kind()) {
-            // The same bytes may come as a file today and as a credential tomorrow.
-            (Self::Material(bytes), disk::SlotKind::KeyFile | disk::SlotKind::Credential) => {
-                key_from(&parameters, bytes)?
-            }
-            (Self::Passphrase(text), disk::SlotKind::Passphrase) => {
-                passphrase::key(text, &parameters)?
-            }
-            (Self::Shares(given), disk::SlotKind::Recovery) => {
-                let needed = u8::try_from(parameters.threshold).unwrap_or(shares::MOST);
-                let secret = shares::join(given, needed.max(shares::THRESHOLD))?;
-                key_from(&parameters, secret.expose())?
-            }
-            _ => return Ok(None),
-        }))
-    }
-}
-
 impl NewSlot {
     /// Its kind.
     #[must_use]
@@ -500,66 +232,6 @@ pub fn different_shares(given: &[&Secret]) -> Result<usize, ShareError> {
     shares::collect(given, None).map(|shares| shares.len())
 }
 
-/// The slots of a header, without those of a kind that this version doesn't know.
-pub(crate) fn list(header: &disk::SealHeader) -> Vec<SlotInfo> {
-    header.slots.iter().filter_map(info).collect()
-}
-
-/// The highest number that a slot ever had. A header from before this was kept knows its own slots only.
-pub(crate) fn last_number(header: &disk::SealHeader) -> u32 {
-    let own = header.slots.iter().map(|slot| slot.id).max();
-    header.last_slot.max(own.unwrap_or_default())
-}
-
-/// The number of the next slot; `None` where all were used.
-pub(crate) fn next_number(header: &disk::SealHeader) -> Option<u8> {
-    u8::try_from(last_number(header) + 1).ok()
-}
-
-/// How many shares the recovery slot of a header needs; `None` where it has none.
-pub(crate) fn shares_needed(header: &disk::SealHeader) -> Option<u8> {
-    let of_shares = |slot: &&disk::Slot| slot.kind() == disk::SlotKind::Recovery;
-    let slot = header.slots.iter().find(of_shares)?;
-    let parameters = disk::SlotParameters::decode(slot.parameters.as_slice()).ok()?;
-    u8::try_from(parameters.threshold).ok()
-}
-
-/// What a slot is; `None` for a kind that this version doesn't know.
-pub(crate) fn info(slot: &disk::Slot) -> Option<SlotInfo> {
-    let time = |ms: u64| (ms > 0).then(|| Timestamp::from_unix_ms(ms));
-    Some(SlotInfo {
-        id: u8::try_from(slot.id).ok()?,
-        kind: SlotKind::read(slot.kind())?,
-        label: slot.label.clone(),
-        created: time(slot.created_ms),
-        verified: time(slot.verified_ms),
-    })
-}
-
-/// The root key, if anything that was brought opens any of these slots.
-pub(crate) fn open_any(
-    slots: &[disk::Slot],
-    store_id: &[u8; 16],
-    unlock: &[Unlock],
-) -> Result<Option<Key>, SlotError> {
-    let mut unusable = None;
-    for given in unlock {
-        let opener = match Opener::read(given, store_id) {
-            Ok(opener) => opener,
-            Err(error) => {
-                unusable = unusable.or(Some(error));
-                continue;
-            }
-        };
-        for slot in slots {
-            if let Some(root) = opener.open(slot, store_id)? {
-                return Ok(Some(root));
-            }
-        }
-    }
-    unusable.map_or(Ok(None), Err)
-}
-
 /// How a key is made from a passphrase that is long enough.
 pub(crate) fn passphrase_parameters(
     text: &Secret,
@@ -583,32 +255,8 @@ pub(crate) fn passphrase_key(
     passphrase::key(text, parameters)
 }
 
-/// Whether these are at least two slots of different kind.
-pub(crate) fn suffice(kinds: impl IntoIterator<Item = SlotKind>) -> bool {
-    let kinds: std::collections::HashSet<_> = kinds.into_iter().collect();
-    kinds.len() >= 2
-}
-
 fn key_from(parameters: &disk::SlotParameters, material: &[u8]) -> Result<Key, Unspecified> {
     Key::from_material(&parameters.salt, material, b"bindery/slot/v1")
-}
-
-/// The slot with another root key in it, if one of `openers` opens it; its salt is new as well.
-pub(crate) fn rewrap(
-    slot: &disk::Slot,
-    openers: &[Opener],
-    old: &Keys,
-    new: &Keys,
-) -> Result<Option<disk::Slot>, SlotError> {
-    for opener in openers {
-        if opener
-            .open(slot, &old.store_id)
-            .is_ok_and(|root| root.as_ref() == Some(&old.root))
-        {
-            return opener.wrap(slot, new).map(Some);
-        }
-    }
-    Ok(None)
 }
 
 /// What a wrapped root key is bound to.
@@ -619,35 +267,4 @@ fn aad(slot: &disk::Slot, store_id: &[u8; 16]) -> Vec<u8> {
     aad.extend_from_slice(&slot.kind.to_be_bytes());
     aad.extend_from_slice(&slot.parameters);
     aad
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A header from before the highest number was kept goes on after its own slots; the mark of a newer one counts where
-    /// its slot is gone.
-    #[test]
-    fn numbers_go_on_after_all_that_were_given() {
-        let header = |slots: &[u32], last_slot| disk::SealHeader {
-            slots: slots
-                .iter()
-                .map(|id| disk::Slot {
-                    id: *id,
-                    ..Default::default()
-                })
-                .collect(),
-            last_slot,
-            ..Default::default()
-        };
-        for (slots, last, next) in [
-            (&[1, 2][..], 0, Some(3)),
-            (&[2, 7, 3], 0, Some(8)),
-            (&[1], 9, Some(10)),
-            (&[1], 254, Some(255)),
-            (&[1], 255, None),
-        ] {
-            assert_eq!(next_number(&header(slots, last)), next, "{slots:?} {last}");
-        }
-    }
 }

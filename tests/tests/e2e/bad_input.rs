@@ -16,7 +16,7 @@ use bindery_tests::{
 };
 use url::Url;
 
-use crate::world::{World, host_of};
+use crate::world::{World, connected, host_of};
 
 fn stderr(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -76,10 +76,7 @@ async fn a_wrong_key_loses_nothing() -> Result<()> {
     ensure!(said.contains("ROOT_KEY_WRONG"), "{said}");
     std::fs::write(&key, &right)?;
     world.daemon.resume().await?;
-    world.client = Client::builder()
-        .endpoint(world.daemon.endpoint())
-        .connect()
-        .await?;
+    world.client = connected(&world.daemon).await?;
     world.fetch(&link).await?;
     Ok(())
 }
@@ -116,10 +113,7 @@ async fn k11_a_second_daemon_is_refused() -> Result<()> {
         output.status,
         stderr(&output)
     );
-    let client = Client::builder()
-        .endpoint(daemon.endpoint())
-        .connect()
-        .await?;
+    let client = connected(&daemon).await?;
     client.list_hosts("").all().await?;
     Ok(())
 }
@@ -131,10 +125,7 @@ async fn a_changed_plugin_does_not_run() -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     append_byte(&daemon.path(format!("plugins/github/{version}/plugin.so")))?;
     daemon.resume().await?;
-    let client = Client::builder()
-        .endpoint(daemon.endpoint())
-        .connect()
-        .await?;
+    let client = connected(&daemon).await?;
     let states = client.list_providers().all().await?;
     let state = |name: &str| {
         states
@@ -170,10 +161,7 @@ fn append_byte(path: &Path) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_forge_is_named() -> Result<()> {
     let daemon = Daemon::start(&Options::default()).await?;
-    let client = Client::builder()
-        .endpoint(daemon.endpoint())
-        .connect()
-        .await?;
+    let client = connected(&daemon).await?;
     let away = format!("127.0.0.1:{}", free_port()?);
     let forge = GitHubForge::start(false, None).await?;
     let mut host = host_of(&forge);
@@ -207,10 +195,7 @@ async fn an_unknown_ca_is_named_and_mended() -> Result<()> {
         ..Options::default()
     })
     .await?;
-    let client = Client::builder()
-        .endpoint(daemon.endpoint())
-        .connect()
-        .await?;
+    let client = connected(&daemon).await?;
     let port = standin.web_url().port().context("no port")?;
     let https_ports = vec![bindery_client::proto::v1::host::PortRange {
         first: port.into(),
@@ -390,10 +375,7 @@ async fn g1_a_caller_without_rights_learns_nothing() -> Result<()> {
         ..Options::default()
     };
     let daemon = Daemon::start(&options).await?;
-    let client = Client::builder()
-        .endpoint(daemon.endpoint())
-        .connect()
-        .await?;
+    let client = connected(&daemon).await?;
     let admin = Client::builder()
         .endpoint(daemon.admin_endpoint())
         .connect()

@@ -7,16 +7,11 @@ use bindery_client::{
     Client, ConfirmRequest, Error, LinkRequest, RetryPolicy, Token,
     proto::v1::{Host, Permission, host, observed_state::Stage},
 };
-use bindery_tests::{
-    artifacts::Plugin,
-    daemon::{Options, TlsFiles},
-    forge::GitHubForge,
-    github::Decision,
-};
+use bindery_tests::{artifacts::Plugin, daemon::Options, forge::GitHubForge, github::Decision};
 use url::Url;
 
 use crate::{
-    mtls::{Authority, dns, spiffe},
+    mtls::{Authority, spiffe},
     policies::own_user,
     story::clones,
     world::World,
@@ -49,16 +44,10 @@ impl Scene {
     /// A host whose OAuth client redirects to the registry's page.
     async fn new() -> Result<Self> {
         let authority = Authority::new()?;
-        let server = authority.identity("server", dns("localhost")?)?;
-        let tls = TlsFiles {
-            certificate: server.certificate,
-            key: server.key,
-            client_ca: authority.file(),
-        };
         let options = Options {
             plugins: vec![Plugin::GitHub],
             policy: Some(policy()),
-            tls: Some(tls),
+            tls: Some(authority.server()?),
             extra: format!("[linking.return_addresses]\nregistry = \"{PAGE}\"\n"),
             ..Options::default()
         };

@@ -15,7 +15,11 @@ use bindery_tests::{
 use futures_util::future::try_join_all;
 use url::Url;
 
-use crate::{rows::at_two_of_every_forge, table::next_second, world::host_of};
+use crate::{
+    rows::at_two_of_every_forge,
+    table::next_second,
+    world::{connected, host_of},
+};
 
 /// Each link is refreshed so often, with fetches beside it all the time.
 const REFRESHES: usize = 3;
@@ -42,10 +46,7 @@ async fn apart<F: Inside>(one: F, two: F) -> Result<()> {
         ..Options::default()
     })
     .await?;
-    let client = Client::builder()
-        .endpoint(daemon.endpoint())
-        .connect()
-        .await?;
+    let client = connected(&daemon).await?;
     let organization = Namespace {
         kind: namespace::Kind::Organization.into(),
         ..Default::default()

@@ -7,9 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use bindery_client::{
-    Client, Code, Credential, CredentialRequest, Error, RepositoryQuery, RetryPolicy,
-};
+use bindery_client::{Client, Code, CredentialRequest, Error, RepositoryQuery, RetryPolicy};
 use bindery_tests::{
     artifacts::Plugin,
     daemon::{Options, TlsFiles},
@@ -19,7 +17,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType}
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 
-use crate::{policies::own_user, world::World};
+use crate::{policies::own_user, story::clones_from, world::World};
 
 const REGISTRY: &str = "spiffe://example.org/registry";
 const READER: &str = "reader.example.org";
@@ -73,6 +71,16 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
+    /// What a daemon needs to serve those whom it certifies.
+    pub(crate) fn server(&self) -> Result<TlsFiles> {
+        let server = self.identity("server", dns("localhost")?)?;
+        Ok(TlsFiles {
+            certificate: server.certificate,
+            key: server.key,
+            client_ca: self.file(),
+        })
+    }
+
     /// Where a TLS library would write down the keys of its sessions.
     fn key_log(&self) -> PathBuf {
         self.folder.path().join("tls-keys")
@@ -121,16 +129,10 @@ struct Scene {
 impl Scene {
     async fn new() -> Result<Self> {
         let authority = Authority::new()?;
-        let server = authority.identity("server", dns("localhost")?)?;
-        let tls = TlsFiles {
-            certificate: server.certificate,
-            key: server.key,
-            client_ca: authority.file(),
-        };
         let options = Options {
             plugins: vec![Plugin::GitHub],
             policy: Some(policy()),
-            tls: Some(tls),
+            tls: Some(authority.server()?),
             environment: vec![("SSLKEYLOGFILE", authority.key_log())],
             ..Options::default()
         };
@@ -197,45 +199,10 @@ async fn the_registry_looks_around_fetches_and_clones() -> Result<()> {
         "no commit: {refs:?}"
     );
     let request = CredentialRequest::new(&scene.link).repository(&hello.full_name);
-    clones(&client.read_credential(&request).await?)?;
+    let credential = client.read_credential(&request).await?;
+    clones_from(&credential.clone_uri, &credential)?;
     let made = client.create_namespace("other", Default::default()).await;
     ensure!(made.is_err(), "the registry made a namespace");
-    Ok(())
-}
-
-/// `git clone` with what was handed out, and nothing else.
-fn clones(credential: &Credential) -> Result<()> {
-    let target = TempDir::new()?;
-    let mut url = url::Url::parse(&credential.clone_uri)?;
-    ensure!(
-        url.set_username(&credential.git_username).is_ok(),
-        "no user name"
-    );
-    ensure!(
-        url.set_password(Some(credential.token.expose())).is_ok(),
-        "no password"
-    );
-    let output = std::process::Command::new("git")
-        .args([
-            "-c",
-            "credential.helper=",
-            "clone",
-            "--quiet",
-            url.as_str(),
-            ".",
-        ])
-        .current_dir(target.path())
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "git clone: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    ensure!(
-        std::fs::read_to_string(target.path().join("README.md"))? == "hello\n",
-        "another file was cloned"
-    );
     Ok(())
 }
 

@@ -6,14 +6,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use bindery_client::{
-    Client,
-    proto::v1::{Namespace, namespace, provider},
-};
+use bindery_client::proto::v1::{Namespace, namespace, provider};
 use bindery_tests::{
     artifacts::{Plugin, artifacts},
     daemon::{Daemon, Options},
 };
+
+use crate::world::connected;
 
 pub(crate) fn options() -> Options {
     Options {
@@ -69,13 +68,6 @@ pub(crate) fn recover(
     Ok(child.wait_with_output()?)
 }
 
-async fn client(daemon: &Daemon) -> Result<Client> {
-    Ok(Client::builder()
-        .endpoint(daemon.endpoint())
-        .connect()
-        .await?)
-}
-
 /// K13: with two slots and a signed plugin it runs without development mode; when the key file is lost, two shares bring
 /// everything back, and shares of another vault bring nothing.
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +75,7 @@ async fn k13_a_lost_key_file_is_recovered_with_shares() -> Result<()> {
     let mut daemon = Daemon::prepare(&options())?;
     let shares = init(&daemon)?;
     daemon.resume().await?;
-    let providers = client(&daemon).await?.list_providers().all().await?;
+    let providers = connected(&daemon).await?.list_providers().all().await?;
     ensure!(
         providers
             .iter()
@@ -98,7 +90,7 @@ async fn k13_a_lost_key_file_is_recovered_with_shares() -> Result<()> {
         kind: namespace::Kind::User.into(),
         ..Default::default()
     };
-    client(&daemon)
+    connected(&daemon)
         .await?
         .create_namespace("acme", acme)
         .await?;
@@ -106,7 +98,7 @@ async fn k13_a_lost_key_file_is_recovered_with_shares() -> Result<()> {
 
     std::fs::remove_file(daemon.path("root.key"))?;
     daemon.resume().await?;
-    let sealed = client(&daemon)
+    let sealed = connected(&daemon)
         .await?
         .get_namespace("namespaces/acme")
         .await;
@@ -131,7 +123,7 @@ async fn k13_a_lost_key_file_is_recovered_with_shares() -> Result<()> {
     );
     std::fs::rename(daemon.path("new.key"), daemon.path("root.key"))?;
     daemon.resume().await?;
-    client(&daemon)
+    connected(&daemon)
         .await?
         .get_namespace("namespaces/acme")
         .await?;

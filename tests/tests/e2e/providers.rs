@@ -1,14 +1,13 @@
 //! What providers there are, as data: the table of platforms that a registry shows its users.
 
 use anyhow::{Context, Result};
-use bindery_client::{
-    Client,
-    proto::v1::{AuthMethod, Capabilities, Provider},
-};
+use bindery_client::proto::v1::{AuthMethod, Capabilities, Provider};
 use bindery_tests::{
     artifacts::Plugin,
     daemon::{Daemon, Options},
 };
+
+use crate::world::connected;
 
 /// Platform, versions, limits on triggering, and what can be done: one row for each provider, and one for each edition.
 const TABLE: [[&str; 4]; 7] = [
@@ -172,8 +171,7 @@ async fn providers_are_a_table() -> Result<()> {
         ..Options::default()
     };
     let daemon = Daemon::start(&options).await?;
-    let client = Client::builder().endpoint(daemon.endpoint());
-    let client = client.connect().await?;
+    let client = connected(&daemon).await?;
     let mut providers = client.list_providers().all().await?;
     providers.sort_by(|one, other| one.name.cmp(&other.name));
     let mut told = Vec::new();

@@ -11,6 +11,12 @@ use bindery_tests::{
     forge::{Forge, link_in_browser},
 };
 
+/// A client of a daemon.
+pub(crate) async fn connected(daemon: &Daemon) -> Result<Client> {
+    let builder = Client::builder().endpoint(daemon.endpoint());
+    Ok(builder.connect().await?)
+}
+
 /// A daemon, a forge, and a client of the daemon.
 pub(crate) struct World<F> {
     pub(crate) daemon: Daemon,
@@ -44,10 +50,7 @@ impl<F: Forge> World<F> {
 
     /// As [`World::around`], with a forge that the operator describes otherwise.
     pub(crate) async fn described(mut forge: F, daemon: Daemon, host: Host) -> Result<Self> {
-        let client = Client::builder()
-            .endpoint(daemon.endpoint())
-            .connect()
-            .await?;
+        let client = connected(&daemon).await?;
         let host = client.create_host("forge", host).await?;
         let redirect_uri = host.oauth_client.context("no OAuth client")?.redirect_uri;
         let registered = forge.register(&redirect_uri).await?;
@@ -86,10 +89,7 @@ impl<F: Forge> World<F> {
 
     /// Connects to the daemon again.
     pub(crate) async fn connect(&mut self) -> Result<()> {
-        self.client = Client::builder()
-            .endpoint(self.daemon.endpoint())
-            .connect()
-            .await?;
+        self.client = connected(&self.daemon).await?;
         Ok(())
     }
 

@@ -17,17 +17,27 @@ use bindery_engine::{hooks::Rotate, unlink::UnlinkOptions};
 
 use crate::support::{World, acme, failure};
 
-/// A log in memory.
+/// A log in memory, which a test can break.
 #[derive(Default)]
-struct Log(Mutex<Vec<Deed>>);
+struct Log {
+    deeds: Mutex<Vec<Deed>>,
+    broken: bool,
+}
 
 impl Audit for Log {
     fn record(&self, deed: Deed, _: Survives) -> BoxFuture<'_, Result<(), Problem>> {
-        self.0.lock().expect("lock").push(deed);
+        if self.broken {
+            let full = Problem::new(Reason::AuditUnavailable, "the disk is full");
+            return Box::pin(async { Err(full) });
+        }
+        self.deeds.lock().expect("lock").push(deed);
         Box::pin(async { Ok(()) })
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), Problem>> {
+        if self.broken {
+            return self.record(Deed::default(), Survives::Daemon);
+        }
         Box::pin(async { Ok(()) })
     }
 
@@ -49,7 +59,7 @@ impl Log {
 
     /// Takes what was written: action, resource, code, reason and facts.
     fn take(&self) -> Vec<String> {
-        let deeds = std::mem::take(&mut *self.0.lock().expect("lock"));
+        let deeds = std::mem::take(&mut *self.deeds.lock().expect("lock"));
         let told = |deed: Deed| {
             assert_eq!(deed.actor, "daemon", "{deed:?}");
             let facts = deed
@@ -256,26 +266,12 @@ async fn new_secrets_of_webhooks_are_audited_without_them() {
 /// A log that can't be written to holds nothing up: what the daemon must do for its links it does.
 #[tokio::test]
 async fn a_log_that_fails_stops_no_refresh() {
-    struct Broken;
-    impl Audit for Broken {
-        fn record(&self, _: Deed, _: Survives) -> BoxFuture<'_, Result<(), Problem>> {
-            Box::pin(async { Err(Problem::new(Reason::AuditUnavailable, "the disk is full")) })
-        }
-
-        fn ready(&self) -> BoxFuture<'_, Result<(), Problem>> {
-            self.record(Deed::default(), Survives::Daemon)
-        }
-
-        fn list(&self, _: AuditQuery) -> BoxFuture<'_, Result<AuditPage, Problem>> {
-            Box::pin(async { Ok(AuditPage::default()) })
-        }
-
-        fn verify(&self) -> BoxFuture<'_, Result<AuditVerdict, Problem>> {
-            Box::pin(async { Ok(AuditVerdict::default()) })
-        }
-    }
     let world = World::new().await;
-    world.engine.keep_audit(Arc::new(Broken));
+    let log = Log {
+        broken: true,
+        ..Log::default()
+    };
+    world.engine.keep_audit(Arc::new(log));
     let link = world.bound(Some(3600)).await.id;
     world.clock.advance(Duration::from_secs(3601));
     assert!(world.fetch(&link).await.is_ok());

@@ -9,7 +9,7 @@ use bindery_client::{
 };
 use bindery_tests::{
     browser::{Browser, Page},
-    daemon::{Options, TlsFiles},
+    daemon::Options,
     inside::Inside,
 };
 use http::StatusCode;
@@ -17,7 +17,7 @@ use url::Url;
 
 use super::case::Case;
 use crate::{
-    mtls::{Authority, dns, spiffe},
+    mtls::{Authority, spiffe},
     policies::own_user,
     world::{World, host_of},
 };
@@ -49,16 +49,10 @@ fn policy() -> String {
 impl<F: Inside> Scene<F> {
     pub(super) async fn new(forge: F) -> Result<Self> {
         let authority = Authority::new()?;
-        let server = authority.identity("server", dns("localhost")?)?;
-        let tls = TlsFiles {
-            certificate: server.certificate,
-            key: server.key,
-            client_ca: authority.file(),
-        };
         let options = Options {
             plugins: vec![F::PLUGIN],
             policy: Some(policy()),
-            tls: Some(tls),
+            tls: Some(authority.server()?),
             ..Options::default()
         };
         let mut world = World::with(forge, options).await?;
