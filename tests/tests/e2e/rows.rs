@@ -52,36 +52,6 @@ macro_rules! contracts {
 }
 pub(crate) use contracts;
 
-/// As [`at_every_forge`], as one test of all rows beside each other: for contracts that wait for minutes.
-macro_rules! at_all_forges_at_once {
-    ($(#[$doc:meta])+ $name:ident: $contract:path) => {
-        $(#[$doc])+
-        mod $name {
-            use crate::rows::contracts_at_once;
-
-            crate::rows::forges! { contracts_at_once!($contract) }
-        }
-    };
-}
-pub(crate) use at_all_forges_at_once;
-
-/// What [`at_all_forges_at_once`] puts into the module.
-macro_rules! contracts_at_once {
-    ([$contract:path] $($row:ident: $edition:literal, $forge:ty, $start:expr;)+) => {
-        #[tokio::test(flavor = "multi_thread")]
-        async fn everywhere() -> anyhow::Result<()> {
-            use anyhow::Context as _;
-
-            // All of them on one stack are too many.
-            $(let $row = Box::pin(async {
-                $contract($start.await?).await.context(stringify!($row))
-            });)+
-            tokio::try_join!($($row),+).map(drop)
-        }
-    };
-}
-pub(crate) use contracts_at_once;
-
 /// As [`at_every_forge`], with two forges of the row.
 macro_rules! at_two_of_every_forge {
     ($(#[$doc:meta])+ $name:ident: $contract:path) => {

@@ -9,9 +9,7 @@ use bindery_client::{
     names::LinkName,
     proto::v1::{ObservedState, observed_state::Stage},
 };
-use bindery_tests::{
-    artifacts::artifacts, daemon::Options, forge::consent_in_browser, inside::Inside,
-};
+use bindery_tests::{forge::consent_in_browser, inside::Inside};
 
 use crate::{rows::at_every_forge, world::World};
 
@@ -25,12 +23,7 @@ at_every_forge! {
 }
 
 async fn ends<F: Inside>(forge: F) -> Result<()> {
-    let options = Options {
-        plugins: vec![F::PLUGIN],
-        binary: Some(artifacts().control("hasty", "binderyd-hasty")?),
-        ..Options::default()
-    };
-    let mut world = World::with(forge, options).await?;
+    let mut world = World::hasty(forge).await?;
     world.forge.lengthen()?;
     let (link, uri) = world.start_link().await?;
     let mut browser = world.forge.browser();
@@ -41,12 +34,12 @@ async fn ends<F: Inside>(forge: F) -> Result<()> {
     is_pending(&world, &link).await?;
     ensure!(world.forge.alive() > 0, "nothing was granted");
 
-    pass(&world, Duration::from_secs(9 * 60))?;
+    world.ahead(Duration::from_secs(9 * 60))?;
     let shown = browser.open(&page.url).await?;
     ensure!(shown.status.is_success(), "over too soon: {}", shown.status);
     is_pending(&world, &link).await?;
 
-    pass(&world, Duration::from_secs(10 * 60 + 1))?;
+    world.ahead(Duration::from_secs(10 * 60 + 1))?;
     let late = browser.submit(&confirm).await?;
     ensure!(!late.status.is_success(), "confirmed too late");
     let started = Instant::now();
@@ -62,15 +55,6 @@ async fn ends<F: Inside>(forge: F) -> Result<()> {
     let left = world.forge.alive();
     ensure!(!revokes || left == 0, "{left} are left: {receipt:?}");
     Ok(())
-}
-
-/// The daemon's clock is so far ahead from now on.
-fn pass<F>(world: &World<F>, time: Duration) -> Result<()> {
-    let ms = time.as_millis().to_string();
-    // In one step: the daemon must not read half of it.
-    let new = world.daemon.path("data/ahead-by.new");
-    std::fs::write(&new, ms)?;
-    Ok(std::fs::rename(new, world.daemon.path("data/ahead-by"))?)
 }
 
 async fn state<F: Inside>(world: &World<F>, link: &str) -> Result<ObservedState> {

@@ -1,11 +1,14 @@
 //! A daemon and a forge that know each other.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use bindery_client::{
     Client, Credential, CredentialRequest, LinkRequest,
     proto::v1::{Host, Link, Namespace, Permission, host, namespace},
 };
 use bindery_tests::{
+    artifacts::artifacts,
     browser::Page,
     daemon::{Daemon, Options},
     forge::{Forge, link_in_browser},
@@ -40,6 +43,24 @@ impl<F: Forge> World<F> {
 
     pub(crate) async fn with(forge: F, options: Options) -> Result<Self> {
         Self::around(forge, Daemon::start(&options).await?).await
+    }
+
+    /// As [`World::new`], with `binderyd-hasty`, for which time passes by [`World::ahead`].
+    pub(crate) async fn hasty(forge: F) -> Result<Self> {
+        let options = Options {
+            plugins: vec![F::PLUGIN],
+            binary: Some(artifacts().control("hasty", "binderyd-hasty")?),
+            ..Options::default()
+        };
+        Self::with(forge, options).await
+    }
+
+    /// The clock of the daemon is so far ahead of the real one from now on.
+    pub(crate) fn ahead(&self, time: Duration) -> Result<()> {
+        // In one step: the daemon must not read half of it.
+        let new = self.daemon.path("data/ahead-by.new");
+        std::fs::write(&new, time.as_millis().to_string())?;
+        Ok(std::fs::rename(new, self.daemon.path("data/ahead-by"))?)
     }
 
     /// As [`World::new`], with a daemon that runs already.

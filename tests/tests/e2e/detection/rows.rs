@@ -1,6 +1,6 @@
 //! What others did, at every forge: seen by a check and by fetches that fail, and shown in the link.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bindery_client::{
@@ -17,20 +17,17 @@ use bindery_tests::{
 };
 use bindery_twins::{gitea::Gitea, gitee::Gitee, gitlab::GitLab};
 
-use crate::{
-    rows::{at_all_forges_at_once, at_every_forge},
-    world::World,
-};
+use crate::{rows::at_every_forge, world::World};
 
-/// Two verdicts that make a grant dead are a minute apart; nothing here takes much longer, or it hangs.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Two verdicts that make a grant dead are a minute apart (THREATS R5).
+const TO_THE_NEXT_VERDICT: Duration = Duration::from_secs(61);
 
-at_all_forges_at_once! {
+at_every_forge! {
     /// A grant that the person took back: the link says that it must be authorized anew, and hands out nothing.
     a_revoked_grant_is_seen_by_checks: super::revoked
 }
 
-at_all_forges_at_once! {
+at_every_forge! {
     /// The same without any check, once the tokens that were handed out have ended.
     a_revoked_grant_is_seen_by_fetches: super::revoked_and_fetched
 }
@@ -109,47 +106,49 @@ async fn state<F: Forge>(world: &World<F>, link: &str) -> Result<ObservedState> 
 }
 
 async fn revoked<F: Inside>(forge: F) -> Result<()> {
-    let mut world = world(forge).await?;
+    let mut world = World::hasty(forge).await?;
+    world.forge.lengthen()?;
     let link = world.link().await?;
     world.forge.take_back();
-    let started = Instant::now();
-    loop {
+    let mut ahead = TO_THE_NEXT_VERDICT;
+    // A token that is only just there is looked at again before a refresh is tried; then there are two verdicts.
+    for _ in 0..4 {
         check(&world, &link).await?;
         let shown = state(&world, &link).await?;
         if shown.stage() == Stage::NeedsReauthorization {
             break;
         }
-        // One verdict is shown, and a second one is waited for.
         ensure!(shown.cause() != Cause::Unspecified, "nothing is shown");
-        ensure!(started.elapsed() < PATIENCE, "it stays {shown:?}");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.ahead(ahead)?;
+        ahead += TO_THE_NEXT_VERDICT;
     }
-    let refused = world.fetch(&link).await;
-    ensure!(
-        matches!(refused, Err(Error::NeedsReauthorization { .. })),
-        "{refused:?}"
-    );
-    is_said(&world, &link).await
+    is_given_up(&world, &link).await
 }
 
 async fn revoked_and_fetched<F: Inside>(forge: F) -> Result<()> {
-    let mut world = World::new(forge).await?;
+    let mut world = World::hasty(forge).await?;
     world.forge.shorten()?;
     let link = world.link().await?;
     world.token(&link).await?;
     world.forge.take_back();
-    let started = Instant::now();
-    loop {
-        match world.fetch(&link).await {
-            Err(Error::NeedsReauthorization { .. }) => break,
-            outcome => ensure!(
-                started.elapsed() < PATIENCE,
-                "a dead grant gives {outcome:?}"
-            ),
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut ahead = TO_THE_NEXT_VERDICT;
+    for _ in 0..4 {
+        world.ahead(ahead)?;
+        ahead += TO_THE_NEXT_VERDICT;
+        let outcome = world.fetch(&link).await;
+        ensure!(outcome.is_err(), "a dead grant gives {outcome:?}");
     }
-    is_said(&world, &link).await
+    is_given_up(&world, &link).await
+}
+
+/// Nothing is handed out any more, and the link says why.
+async fn is_given_up<F: Forge>(world: &World<F>, link: &str) -> Result<()> {
+    let refused = world.fetch(link).await;
+    ensure!(
+        matches!(refused, Err(Error::NeedsReauthorization { .. })),
+        "{refused:?}"
+    );
+    is_said(world, link).await
 }
 
 /// The link says why, and that its person must act.
