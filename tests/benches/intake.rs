@@ -2,13 +2,14 @@
 //!
 //! A real `binderyd` takes GitHub's deliveries of pushes of 8 KiB over 1, 16 and 64 connections, and answers each when it is
 //! durable. `binderyd-forgetful`, the same sources, verifies, looks up and answers as well, and stores nothing. Each pair is
-//! measured one right after the other, in random order. Then 1, 100 and 1,000 watchers are told of the same events; and at the
+//! measured one right after the other, in random order. Then 1, 100, 1,000 and 4,000 watchers are told of the same events; and at the
 //! end good deliveries come through a storm of forged ones.
 //!
 //! ```sh
 //! cargo bench -p bindery-tests --bench intake                 # seven rounds
 //! cargo bench -p bindery-tests --bench intake -- --quick      # one small round: does it work at all?
 //! cargo bench -p bindery-tests --bench intake -- --storm      # the storm alone
+//! cargo bench -p bindery-tests --bench intake -- --watchers   # the watchers alone
 //! ```
 //!
 //! Ratios are what counts. Absolute figures are for orientation: they drift with the machine, and its disk.
@@ -44,7 +45,7 @@ use crate::{
 };
 
 const CONNECTIONS: [u8; 3] = [1, 16, 64];
-const WATCHERS: [usize; 3] = [1, 100, 1000];
+const WATCHERS: [usize; 4] = [1, 100, 1000, 4000];
 
 /// How much is measured.
 struct Plan {
@@ -53,6 +54,8 @@ struct Plan {
     deliveries: [usize; 3],
     /// Events that are told one at a time, and those that come at once.
     events: (usize, usize),
+    /// Who watches, at most.
+    watchers: usize,
     /// Forged deliveries and good ones.
     storm: (usize, usize),
 }
@@ -83,6 +86,10 @@ fn main() -> Result<()> {
         let mut server = surroundings.block_on(Server::start(Side::Stores))?;
         return client.block_on(storm(&mut server, &plan));
     }
+    if arguments.iter().any(|argument| argument == "--watchers") {
+        let mut server = surroundings.block_on(Server::start(Side::Stores))?;
+        return client.block_on(fan_out(&mut server, &plan));
+    }
     let mut servers = surroundings.block_on(Servers::start())?;
     client.block_on(measure(&mut servers, &plan))
 }
@@ -96,12 +103,14 @@ impl Plan {
                 rounds: 1,
                 deliveries: [10, 64, 128],
                 events: (2, 5),
+                watchers: if has("--watchers") { 4000 } else { 1000 },
                 storm: (500, 10),
             },
             false => Self {
                 rounds: 7,
                 deliveries: [200, 800, 1600],
                 events: (50, 200),
+                watchers: 4000,
                 storm: (100_000, 300),
             },
         }
@@ -212,7 +221,7 @@ async fn fan_out(server: &mut Server, plan: &Plan) -> Result<()> {
         "\nFan-out: from the answer to a delivery, which is before it is read and appended, to the last receipt"
     );
     println!("{}", fan_out::heading());
-    for watchers in WATCHERS {
+    for watchers in WATCHERS.into_iter().filter(|all| *all <= plan.watchers) {
         let seen = fan_out::measure(server, watchers, plan.events).await?;
         println!("{}", fan_out::line(&seen));
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
 use crate::{servers::Server, watchers::Watchers};
@@ -21,6 +21,8 @@ pub(crate) struct Seen {
     live: f64,
     /// Receipts a second, of events that were there before.
     stored: f64,
+    /// Memory of the daemon that is resident before, and with all of them once all have all events, in MiB.
+    memory: [f64; 2],
 }
 
 /// `events`: how many come one at a time, and how many at once.
@@ -31,6 +33,7 @@ pub(crate) async fn measure(
 ) -> Result<Seen> {
     let (single, burst) = events;
     let newest = server.newest().await?;
+    let before = resident(server)?;
     let mut all = Watchers::open(&server.daemon().socket(), watchers, newest).await?;
     let (mut last, mut spread) = (Histogram::new(3)?, Histogram::new(3)?);
     for n in 1..=single {
@@ -46,6 +49,7 @@ pub(crate) async fn measure(
     server.post(CONNECTIONS, deliveries).await?;
     let receipt = all.reach(single + burst).await?;
     let live = per_second(watchers * burst, receipt.last - began);
+    let with_all = resident(server)?;
     drop(all);
     server.told(single + burst).await?;
     Ok(Seen {
@@ -54,6 +58,7 @@ pub(crate) async fn measure(
         spread,
         live,
         stored: stored(server, watchers, newest, single + burst).await?,
+        memory: [before, with_all],
     })
 }
 
@@ -63,6 +68,14 @@ async fn stored(server: &Server, watchers: usize, after: i64, events: usize) -> 
     let mut all = Watchers::open(&server.daemon().socket(), watchers, after).await?;
     let receipt = all.reach(events).await?;
     Ok(per_second(watchers * events, receipt.last - began))
+}
+
+/// Resident memory of the daemon, in MiB.
+fn resident(server: &Server) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()?))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kib.context("no resident memory")?.trim().parse::<f64>()? / 1024.0)
 }
 
 fn micros(time: Duration) -> Result<u64> {
@@ -76,12 +89,13 @@ fn per_second(receipts: usize, time: Duration) -> f64 {
 
 pub(crate) fn heading() -> String {
     format!(
-        "{:>8}  {:>22}{:>24}{:>18}{:>20}",
+        "{:>8}  {:>22}{:>24}{:>18}{:>20}{:>16}",
         "watchers",
         "last p50/p99 ms",
         "first to last p50/p99",
         "live receipts/s",
-        "stored receipts/s"
+        "stored receipts/s",
+        "daemon MiB"
     )
 }
 
@@ -92,11 +106,12 @@ pub(crate) fn line(seen: &Seen) -> String {
         format!("{:.2}/{:.2}", at(0.5), at(0.99))
     };
     format!(
-        "{:>8}  {:>22}{:>24}{:>18.0}{:>20.0}",
+        "{:>8}  {:>22}{:>24}{:>18.0}{:>20.0}{:>16}",
         seen.watchers,
         both(&seen.last),
         both(&seen.spread),
         seen.live,
-        seen.stored
+        seen.stored,
+        format!("{:.0} to {:.0}", seen.memory[0], seen.memory[1]),
     )
 }

@@ -1,5 +1,7 @@
 //! From `git push` to the registry, and not one hook left behind, on a real Gitea.
 
+#[path = "hooks/dead_letters.rs"]
+mod dead_letters;
 #[path = "hooks/expected.rs"]
 mod expected;
 #[path = "hooks/firing.rs"]

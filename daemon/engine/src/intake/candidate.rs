@@ -16,8 +16,8 @@ use bindery_core::{
 use super::Refused;
 use crate::{Engine, Versioned, flight::lock, hooks::as_hook, hosts::as_host};
 
-/// An id that no hook has.
-const NO_HOOK: &str = "none";
+/// An id that no hook has, as long as those that hooks have.
+const NO_HOOK: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// When to come again where a delivery can't be verified: a plugin is reloaded by a person.
 const BLIND_WAIT: Duration = Duration::from_secs(60);
@@ -59,34 +59,28 @@ impl Engine {
             return Ok(None);
         };
         let id = HookId::parse(id).unwrap_or_else(|_| none.clone());
-        // Each way looks for one hook that is there and one that is not.
-        let (found, decoy) = match self.find_hook(&id).await? {
-            Some(hook) => {
-                self.find_hook(&none).await?;
-                lock(&self.intake().decoy).replace(id);
-                (Some(hook), false)
-            }
-            None => (self.stand_in().await?, true),
+        let known = lock(&self.intake().decoy).clone();
+        let stand_in = known.unwrap_or_else(|| none.clone());
+        // Of the two one is there and one is not, whichever came: both ways do the same, but for the order.
+        let first = self.find_hook(&id).await?;
+        let decoy = first.is_none();
+        let other = if decoy { &stand_in } else { &none };
+        let second = self.find_hook(other).await?;
+        let found = match first.or(second) {
+            Some(hook) => Some(hook),
+            None => self.any_hook().await?,
         };
         let Some(hook) = found.map(|entry| entry.record) else {
             return Ok(None);
         };
+        lock(&self.intake().decoy).replace(hook.id.clone());
         self.equipped(hook, decoy, now).await
     }
 
     /// Any hook that is there; `None` where there is none at all.
-    async fn stand_in(&self) -> Result<Option<Versioned<Hook>>, Problem> {
-        let known = lock(&self.intake().decoy).clone();
-        if let Some(id) = known
-            && let Some(hook) = self.find_hook(&id).await?
-        {
-            return Ok(Some(hook));
-        }
+    async fn any_hook(&self) -> Result<Option<Versioned<Hook>>, Problem> {
         let mut page = self.list(&Listing::Hooks, None, 1, as_hook).await?;
-        let first = page.items.pop();
-        let id = first.as_ref().map(|hook| hook.record.id.clone());
-        *lock(&self.intake().decoy) = id;
-        Ok(first)
+        Ok(page.items.pop())
     }
 
     /// A hook with all that its deliveries are verified with.
@@ -160,7 +154,9 @@ impl Engine {
 
 /// What does not exist is noted as well: it takes as long.
 fn noted(candidate: &Candidate) -> HookId {
-    let none = HookId::parse(NO_HOOK).ok();
-    none.filter(|_| candidate.decoy)
-        .unwrap_or_else(|| candidate.hook.id.clone())
+    let own = candidate.hook.id.clone();
+    match HookId::parse(NO_HOOK) {
+        Ok(none) if candidate.decoy => none,
+        _ => own,
+    }
 }

@@ -1,9 +1,14 @@
 //! Events for registries that want HTTP: subscriptions of a real daemon, set up by the command line.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use bindery_tests::{
+    artifacts::Plugin,
+    daemon::Options,
     forge::GitHubForge,
     inside::Changing,
     receiver::{Received, Receiver},
@@ -15,15 +20,15 @@ use super::registry::Followed;
 use crate::table::cli::{json, run, text};
 
 /// Nothing here takes longer, or it hangs.
-const PATIENCE: Duration = Duration::from_secs(150);
+pub(super) const PATIENCE: Duration = Duration::from_secs(150);
 /// When a delivery that failed is tried again for the first time.
 const FIRST_RETRY: u64 = 5;
 
 /// A registry that is told by HTTP, and how deliveries are signed for it.
-struct Told {
-    followed: Followed<GitHubForge>,
-    receiver: Receiver,
-    secret: String,
+pub(super) struct Told {
+    pub(super) followed: Followed<GitHubForge>,
+    pub(super) receiver: Receiver,
+    pub(super) secret: String,
     /// Number of the next commit.
     count: usize,
 }
@@ -31,10 +36,21 @@ struct Told {
 impl Told {
     /// The operator allows loopback; the registry subscribes to what it is to build.
     async fn start() -> Result<Self> {
+        Self::by(None).await
+    }
+
+    /// The same, with another `binderyd` than that of the build.
+    pub(super) async fn by(binary: Option<PathBuf>) -> Result<Self> {
         let forge = GitHubForge::start(false, None).await?;
         forge.commit("main", ("NEWS.md", "first\n"))?;
         let extra = "[hooks]\nreconcile_interval_minutes = 0\n[subscriptions]\nallow_networks = [\"127.0.0.0/8\"]\n";
-        let followed = Followed::configured(forge, extra.to_owned()).await?;
+        let options = Options {
+            plugins: vec![Plugin::GitHub],
+            extra: extra.to_owned(),
+            binary,
+            ..Options::default()
+        };
+        let followed = Followed::with(forge, options).await?;
         let receiver = Receiver::start().await?;
         let url = receiver.url("/events?from=bindery");
         let filter = "verdict = \"TRIGGER\"";
@@ -49,7 +65,7 @@ impl Told {
         })
     }
 
-    fn bindery(&self, arguments: &[&str]) -> Result<Value> {
+    pub(super) fn bindery(&self, arguments: &[&str]) -> Result<Value> {
         json(&self.followed.world.daemon, arguments)
     }
 
@@ -65,7 +81,7 @@ impl Told {
     }
 
     /// What came since this was asked last, once it is so many.
-    async fn receives(&self, count: usize) -> Result<Vec<Received>> {
+    pub(super) async fn receives(&self, count: usize) -> Result<Vec<Received>> {
         let started = Instant::now();
         while self.receiver.received().len() < count {
             ensure!(started.elapsed() < PATIENCE, "nothing more is delivered");
@@ -77,7 +93,7 @@ impl Told {
     }
 
     /// A push is delivered at once. Returns the delivery, and the number of the event.
-    async fn receives_a_push(&mut self) -> Result<(Received, i64)> {
+    pub(super) async fn receives_a_push(&mut self) -> Result<(Received, i64)> {
         let (commit, number) = self.push().await?;
         let received = self.receives(1).await?.remove(0);
         let body = received.json();
@@ -105,20 +121,20 @@ impl Told {
         Ok(std::mem::replace(&mut self.secret, secret))
     }
 
-    fn replay(&self, arguments: &[&str]) -> Result<String> {
+    pub(super) fn replay(&self, arguments: &[&str]) -> Result<String> {
         let replay = ["subscription", "replay", "acme/registry"];
         run(&self.followed.world.daemon, &[&replay, arguments].concat())
     }
 }
 
 /// The time that a delivery was signed at, in seconds.
-fn signed_at(received: &Received) -> Result<u64> {
+pub(super) fn signed_at(received: &Received) -> Result<u64> {
     let time = received.header("webhook-timestamp").context("no time")?;
     Ok(time.parse()?)
 }
 
 /// Exactly these secrets signed it, the newest first, in the way of Standard Webhooks.
-fn is_signed(received: &Received, secrets: &[&str]) -> Result<()> {
+pub(super) fn is_signed(received: &Received, secrets: &[&str]) -> Result<()> {
     let id = received.header("webhook-id").context("no id")?;
     let at = signed_at(received)?;
     let mut wanted = Vec::new();

@@ -127,6 +127,11 @@ impl<F: Forge> Followed<F> {
             extra,
             ..Options::default()
         };
+        Self::with(forge, options).await
+    }
+
+    /// With a daemon that is started in this way.
+    pub(super) async fn with(forge: F, options: Options) -> Result<Self> {
         let mut world = World::with(forge, options).await?;
         world.forge.lengthen()?;
         let link = linked(&mut world, "namespaces/acme").await?;
