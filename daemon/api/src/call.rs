@@ -1,9 +1,9 @@
 //! What every call has in common: caller, authorization before work, answers and errors.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bindery_core::{name::NamespaceName, problem::Problem, trigger::OPERATOR};
-use bindery_engine::{Engine, RequestKey, audience::Audience};
+use bindery_engine::{Engine, RequestKey, audience::Audience, intake::LONGEST_BODY};
 use bindery_proto::v1::ErrorReason;
 use prost::Message;
 use tonic::{Request, Response, Status};
@@ -13,6 +13,7 @@ use crate::{
     access::{self, Governed},
     admin::Subject,
     audit::{Entry, Note},
+    budget::Portion,
     fields, names,
     peer::Caller,
     policy::{Action, Policy, Verdict},
@@ -27,6 +28,10 @@ pub(crate) struct RequestId(pub(crate) Arc<str>);
 #[derive(Clone, Debug)]
 pub(crate) struct Path(pub(crate) Arc<str>);
 
+/// What is in memory for an answer until it is read; put into the extensions by the server, which drops it then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept(Arc<Mutex<Vec<Portion>>>);
+
 /// One call of one caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -34,11 +39,26 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     /// What its record in the audit log says beside caller, method and outcome.
     pub(crate) note: Note,
+    /// What its answer takes.
+    pub(crate) kept: Kept,
 }
 
 impl Call {
     pub(crate) fn engine(&self) -> &Engine {
         self.api.engine()
+    }
+
+    /// Waits for room in memory for a body of a provider, or for a page of them.
+    pub(crate) async fn room_for_payload(&self) -> Result<Portion, Failure> {
+        let budget = self.api.payloads();
+        budget.take(self.caller.name(), LONGEST_BODY).await
+    }
+
+    /// Holds so much of a portion until the answer is read.
+    pub(crate) fn keep(&self, mut portion: Portion, bytes: usize) {
+        portion.shrink(bytes);
+        let mut kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(portion);
     }
 
     /// The policy as it is at this moment.
@@ -202,10 +222,12 @@ impl Api {
                 "the connection names no caller",
             )
         })?;
+        let kept = request.extensions().get::<Kept>().cloned();
         Ok(Call {
             api: self.clone(),
             caller,
             note: Note::default(),
+            kept: kept.unwrap_or_default(),
         })
     }
 }

@@ -8,6 +8,7 @@
 //! | `access` | the one table: which call needs which right, and where its namespace stands |
 //! | `audit` | what of a call goes into the audit log |
 //! | `admin` | [`AdminPort`]: what the operator is told |
+//! | `budget` | how many bytes of providers' bodies are in memory for answers |
 //! | `call` | what every call has in common |
 //! | `convert` | wire and domain, one file for each resource |
 //! | `hoard` | callers who collect credentials |
@@ -24,6 +25,7 @@
 mod access;
 mod admin;
 mod audit;
+mod budget;
 mod call;
 mod convert;
 mod fields;
@@ -55,7 +57,7 @@ use std::{
 
 use bindery_core::audit::Audit;
 use bindery_engine::Engine;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use crate::{
     access::{Row, Scope, served},
@@ -71,10 +73,21 @@ pub use crate::{
     server::{serve_tls, serve_unix},
     tls::{TlsError, TlsHandle},
 };
-use crate::{hoard::Hoards, metrics::Metrics, pages::PageKey, refusals::Refusals};
+use crate::{
+    budget::Budget,
+    hoard::Hoards,
+    limits::{Counter, Taken},
+    metrics::Metrics,
+    pages::PageKey,
+    refusals::Refusals,
+    status::Failure,
+};
 
 /// Streams that are open at the same time, over all callers; each one holds a task.
 const STREAMS: usize = 8192;
+
+/// Those of one caller among them.
+const STREAMS_PER_IDENTITY: usize = STREAMS / 8;
 
 /// How long a watcher of events may read nothing while there is something to read: longer than a caller that works on one event
 /// before it reads the next, and shorter than anybody waits for a builder that hangs.
@@ -105,10 +118,19 @@ struct Inner {
     pages: PageKey,
     hoards: Hoards,
     streams: Arc<Semaphore>,
+    watchers: Counter<String>,
+    payloads: Budget,
     watch_patience: Mutex<Duration>,
     stopping: watch::Sender<bool>,
     tls: Mutex<Vec<TlsHandle>>,
     refusals: Refusals,
+}
+
+/// A place for a stream; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct StreamPlace {
+    _own: Taken<String>,
+    _all: OwnedSemaphorePermit,
 }
 
 impl std::fmt::Debug for Api {
@@ -143,6 +165,8 @@ impl Api {
                 pages: PageKey::random(),
                 hoards: Hoards::default(),
                 streams: Arc::new(Semaphore::new(STREAMS)),
+                watchers: Counter::new(STREAMS_PER_IDENTITY),
+                payloads: Budget::default(),
                 watch_patience: Mutex::new(WATCH_PATIENCE),
                 stopping,
                 refusals,
@@ -210,8 +234,21 @@ impl Api {
         &self.inner.pages
     }
 
-    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
-        &self.inner.streams
+    /// A place for a stream of a caller, among its own and among all.
+    pub(crate) fn place_for_stream(&self, identity: &str) -> Result<StreamPlace, Failure> {
+        let wait = Duration::from_secs(5);
+        let own = self.inner.watchers.take(identity.to_owned());
+        let own = own.ok_or_else(|| Failure::overloaded("streams_per_identity", wait))?;
+        let all = Arc::clone(&self.inner.streams).try_acquire_owned();
+        let all = all.map_err(|_| Failure::overloaded("streams", wait))?;
+        Ok(StreamPlace {
+            _own: own,
+            _all: all,
+        })
+    }
+
+    pub(crate) fn payloads(&self) -> &Budget {
+        &self.inner.payloads
     }
 
     /// Turns true once, when the daemon stops.

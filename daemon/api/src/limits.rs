@@ -38,6 +38,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Time for the body of a request, 15 s; for the next part of one that is a stream.
     pub body: Duration,
+    /// Time without reading anything of an answer after which a connection is cut off, 60 s: what is not read is in memory.
+    pub unread: Duration,
     /// Time that calls get to end when their connection is over or the daemon stops, 30 s.
     pub grace: Duration,
     /// Calls at the same time on one connection, 128.
@@ -80,6 +82,7 @@ impl Default for Limits {
             connection_age: Duration::from_secs(1800),
             idle: Duration::from_secs(45),
             body: Duration::from_secs(15),
+            unread: Duration::from_secs(60),
             grace: Duration::from_secs(30),
             streams: 128,
             keepalive: Duration::from_secs(30),

@@ -1,5 +1,6 @@
 //! Accept loops, connections, and what happens around every call.
 
+mod answers;
 mod body;
 mod connection;
 mod gate;

@@ -33,6 +33,7 @@ pub(crate) struct Listeners {
     web: TcpListener,
     ops: TcpListener,
     limits: Limits,
+    pages: bindery_web::Limits,
 }
 
 /// Sockets that are served.
@@ -77,6 +78,10 @@ impl Listeners {
             web,
             ops,
             limits: limits(&config.api),
+            pages: bindery_web::Limits {
+                trusted_proxies: config.web.trusted_proxies.clone(),
+                ..bindery_web::Limits::default()
+            },
         })
     }
 
@@ -112,8 +117,9 @@ impl Listeners {
             crate::seam::pages(bindery_web::public_router(web.clone())),
             bindery_web::ops_router(web),
         );
-        tasks.push(web_task(self.web, pages, until()));
-        tasks.push(web_task(self.ops, operations, until()));
+        tasks.push(web_task(self.web, pages, self.pages, until()));
+        let limits = bindery_web::Limits::default();
+        tasks.push(web_task(self.ops, operations, limits, until()));
         Serving {
             tasks,
             stop,
@@ -169,14 +175,10 @@ fn watched(
 fn web_task(
     listener: TcpListener,
     router: axum::Router,
+    limits: bindery_web::Limits,
     until: impl Future<Output = ()> + Send + 'static,
 ) -> JoinHandle<()> {
-    tokio::spawn(bindery_web::serve(
-        listener,
-        router,
-        bindery_web::Limits::default(),
-        until,
-    ))
+    tokio::spawn(bindery_web::serve(listener, router, limits, until))
 }
 
 async fn tcp(

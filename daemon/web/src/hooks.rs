@@ -5,12 +5,17 @@
 //! and refs are compared in its place; where its provider would switch the hook off for a refusal, who proves to have the
 //! hook's secret is told yes.
 
-use std::{sync::Arc, time::Duration};
+mod room;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::{Body, BodyDataStream},
-    extract::{Path, State},
+    extract::{Extension, Path, State},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -23,12 +28,14 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
-use crate::state::WebState;
+use self::room::Held;
+pub(crate) use self::room::Room;
+use crate::{
+    client::{Peer, address},
+    state::WebState,
+};
 
 /// Time for the whole of a delivery: GitHub and GitLab give up after ten seconds.
 const TIME: Duration = Duration::from_secs(9);
@@ -39,22 +46,8 @@ const BODY_TIME: Duration = Duration::from_secs(8);
 /// Most bytes that are waited for of a body that is too long: GitHub and GitLab send up to 25 MiB.
 const LONGEST: usize = 32 << 20;
 
-/// Bytes of bodies that are in memory at once (THREATS W5): what is sent is counted, not what is announced.
-const BODIES: u32 = 64 << 20;
-
 /// When to come again where there is no room for a body, or the store fails.
 const WAIT: Duration = Duration::from_secs(5);
-
-/// Room for the bodies of all deliveries that are being taken.
-#[derive(Clone, Debug)]
-pub(crate) struct Room(Arc<Semaphore>);
-
-impl Default for Room {
-    fn default() -> Self {
-        let bytes = usize::try_from(BODIES).unwrap_or(usize::MAX);
-        Self(Arc::new(Semaphore::new(bytes)))
-    }
-}
 
 pub(crate) fn routes() -> Router<WebState> {
     Router::new().route("/hooks/{id}", post(deliver))
@@ -63,11 +56,13 @@ pub(crate) fn routes() -> Router<WebState> {
 async fn deliver(
     State(state): State<WebState>,
     Path(hook): Path<String>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let start = Instant::now();
-    let taking = take(&state, hook, &headers, body, start + BODY_TIME);
+    let room = state.room.for_body(caller(&state, peer, &headers));
+    let taking = take(&state, hook, &headers, (body, room), start + BODY_TIME);
     // What is being stored then is stored to its end: when it comes again it is known.
     let taken = timeout_at(start + TIME, taking).await;
     taken.unwrap_or(Answer::Later(WAIT))
@@ -77,7 +72,7 @@ async fn take(
     state: &WebState,
     hook: String,
     headers: &HeaderMap,
-    body: Body,
+    (body, room): (Body, Held),
     until: Instant,
 ) -> Answer {
     let mut incoming = Incoming {
@@ -90,17 +85,17 @@ async fn take(
     let mut pieces = body.into_data_stream();
     let read = match announced > limit {
         true => Ok(Ok(Read::TooLong(Vec::new(), None))),
-        false => timeout_at(until, read(&state.room, &mut pieces, limit)).await,
+        false => timeout_at(until, read(room, &mut pieces, limit)).await,
     };
     // Of a body the room is given back when it is gone.
-    let (end, _permit) = match read {
-        Ok(Ok(Read::Whole(body, permit))) => {
+    let (end, _room) = match read {
+        Ok(Ok(Read::Whole(body, room))) => {
             incoming.body = body;
-            return keep(&state.engine, incoming, permit).await;
+            return keep(&state.engine, incoming, room).await;
         }
-        Ok(Ok(Read::TooLong(start, permit))) => {
+        Ok(Ok(Read::TooLong(start, room))) => {
             incoming.body = start;
-            ((announced > LONGEST).then_some(End::TooLong), permit)
+            ((announced > LONGEST).then_some(End::TooLong), room)
         }
         Ok(Err(answer)) => return answer,
         Err(_) => (Some(End::TooSlow), None),
@@ -108,6 +103,13 @@ async fn take(
     pass(&state.engine, incoming, &mut pieces, until, end)
         .await
         .into()
+}
+
+/// The address that a delivery comes from; of one that nobody knows, none in particular.
+fn caller(state: &WebState, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> IpAddr {
+    let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let peer = peer.map_or(unknown, |Extension(Peer(peer))| peer.ip());
+    address(peer, headers, &state.trusted_proxies)
 }
 
 /// Length of the body as announced; nothing where it is not.
@@ -120,36 +122,32 @@ fn announced(headers: &HeaderMap) -> usize {
 /// What came of a body.
 enum Read {
     /// All of it, and the room that it takes.
-    Whole(Vec<u8>, Option<OwnedSemaphorePermit>),
+    Whole(Vec<u8>, Held),
     /// More than the limit: what came so far, and its room.
-    TooLong(Vec<u8>, Option<OwnedSemaphorePermit>),
+    TooLong(Vec<u8>, Option<Held>),
 }
 
-async fn read(room: &Room, pieces: &mut BodyDataStream, limit: usize) -> Result<Read, Answer> {
-    let (mut all, mut permit) = (Vec::new(), None::<OwnedSemaphorePermit>);
+async fn read(mut room: Held, pieces: &mut BodyDataStream, limit: usize) -> Result<Read, Answer> {
+    let mut all = Vec::new();
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|_| Answer::Malformed)?;
-        let more = u32::try_from(piece.len()).unwrap_or(BODIES);
-        let more = Arc::clone(&room.0).try_acquire_many_owned(more);
-        let more = more.map_err(|_| Answer::Later(WAIT))?;
-        match &mut permit {
-            None => permit = Some(more),
-            Some(permit) => permit.merge(more),
+        if !room.take(piece.len()) {
+            return Err(Answer::Later(WAIT));
         }
         all.extend_from_slice(&piece);
         if all.len() > limit {
-            return Ok(Read::TooLong(all, permit));
+            return Ok(Read::TooLong(all, Some(room)));
         }
     }
-    Ok(Read::Whole(all, permit))
+    Ok(Read::Whole(all, room))
 }
 
 /// A task of its own: what is being stored takes its room for as long, also when nobody waits for it any more.
-async fn keep(engine: &Engine, incoming: Incoming, permit: Option<OwnedSemaphorePermit>) -> Answer {
+async fn keep(engine: &Engine, incoming: Incoming, room: Held) -> Answer {
     let engine = engine.clone();
     let taking = tokio::spawn(async move {
         let taken = engine.take_delivery(incoming).await;
-        drop(permit);
+        drop(room);
         taken
     });
     taking.await.map_or(Answer::Later(WAIT), Answer::from)

@@ -1,18 +1,15 @@
-//! Bodies with a clock, and connections without calls (THREATS D1).
+//! Bodies of requests: they have a clock, and a call takes its place when its request is there (THREATS D1, D4).
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::Sleep,
 };
 use tonic::Status;
@@ -162,92 +159,5 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// The calls of a connection.
-#[derive(Debug, Default)]
-pub(super) struct Busy {
-    calls: AtomicUsize,
-    changed: Notify,
-}
-
-/// One call; dropping it ends it.
-pub(super) struct OneCall(Arc<Busy>);
-
-impl Busy {
-    pub(super) fn begin(self: &Arc<Self>) -> OneCall {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        self.changed.notify_one();
-        OneCall(Arc::clone(self))
-    }
-
-    /// Resolves when there was no call for so long.
-    pub(super) async fn idle_for(&self, limit: Duration) {
-        loop {
-            let changed = self.changed.notified();
-            if self.calls.load(Ordering::SeqCst) > 0 {
-                changed.await;
-            } else if tokio::time::timeout(limit, changed).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for OneCall {
-    fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::SeqCst);
-        self.0.changed.notify_one();
-    }
-}
-
-impl OneCall {
-    /// The call lasts as long as the body of its answer.
-    pub(super) const fn until_the_end_of<B>(self, body: B) -> Answer<B> {
-        Answer { body, _call: self }
-    }
-}
-
-/// The body of an answer.
-pub(super) struct Answer<B> {
-    body: B,
-    _call: OneCall,
-}
-
-impl<B: Body + Unpin> Body for Answer<B> {
-    type Data = B::Data;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// D1: a connection is idle only when no call was under way for all of the time.
-    #[tokio::test]
-    async fn d1_idle_is_without_calls() {
-        let busy = Arc::<Busy>::default();
-        let limit = Duration::from_millis(1);
-        let call = busy.begin();
-        let waits = tokio::time::timeout(Duration::from_millis(50), busy.idle_for(limit));
-        assert!(waits.await.is_err(), "a call is under way");
-        drop(call);
-        busy.idle_for(limit).await;
     }
 }

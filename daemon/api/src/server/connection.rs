@@ -38,6 +38,7 @@ pub(super) async fn serve_connection<S>(
     let mut preface = pin!(sleep(limits.preface));
     let mut age = pin!(sleep(limits.connection_age));
     let mut idle = pin!(busy.idle_for(limits.idle));
+    let mut unread = pin!(busy.unread_for(limits.unread));
     let mut lost = pin!(guard.lost());
     let mut sealed = pin!(guard.sealed());
     let mut grace = limits.grace;
@@ -51,6 +52,9 @@ pub(super) async fn serve_connection<S>(
             }
             () = &mut age => break,
             () = &mut idle => break,
+            () = &mut unread => {
+                return tracing::debug!("Connection that reads no answers is cut off");
+            }
             () = &mut sealed => break,
             () = &mut lost => {
                 // What is under way is not his any more; only the refusals get out.

@@ -17,13 +17,14 @@ use tracing::Instrument;
 
 use super::{
     Shared,
-    body::{self, Busy, Place, Terms, Timed},
+    answers::{self, Busy, OneCall},
+    body::{self, Place, Terms, Timed},
 };
 use crate::{
     Surface,
     access::served,
     audit::{Weight, weight},
-    call::{Path, RequestId},
+    call::{Kept, Path, RequestId},
     limits::Taken,
     peer::{Caller, Peer},
     standing::Standing,
@@ -76,17 +77,17 @@ impl Gate {
     /// Answers one call.
     pub(super) async fn handle(&self, request: Request<Incoming>) -> Response<Body> {
         let call = self.busy.begin();
-        self.counted(request)
+        self.counted(request, &call)
             .await
             .map(|body| Body::new(call.until_the_end_of(body)))
     }
 
-    async fn counted(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn counted(&self, request: Request<Incoming>, call: &OneCall) -> Response<Body> {
         let began = Instant::now();
         let id = request_id(request.headers());
         let (service, method) = label(request.uri().path());
         let span = tracing::info_span!("rpc", service, method, principal = self.peer.name(), request_id = %id);
-        let mut response = self.answer(request, &id).instrument(span).await;
+        let mut response = self.answer(request, &id, call).instrument(span).await;
         let code = code_of(response.headers());
         self.shared
             .api
@@ -98,25 +99,38 @@ impl Gate {
         response
     }
 
-    async fn answer(&self, request: Request<Incoming>, id: &Arc<str>) -> Response<Body> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        id: &Arc<str>,
+        call: &OneCall,
+    ) -> Response<Body> {
         let place = Place::new(&self.shared.in_flight);
         // Load is shed before any work is done (THREATS D4).
-        let _one = match self.admit(&request, &place) {
+        let one = match self.admit(&request, &place) {
             Ok(one) => one,
             Err(failure) => {
                 self.write_refusal(request.uri().path(), id, &failure).await;
                 return failure.into_status(id).into_http();
             }
         };
-        let limit = self.deadline(&request);
-        let request = self.prepared(request, id, &place);
-        let ours = request.uri().path().starts_with("/bindery.");
-        match tokio::time::timeout(limit, self.shared.routes.clone().oneshot(request)).await {
-            Ok(Ok(response)) if ours => explained(response, id),
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => too_late().into_status(id).into_http(),
+        let (limit, kept) = (self.deadline(&request), Kept::default());
+        let mut request = self.prepared(request, id, &place);
+        request.extensions_mut().insert(kept.clone());
+        let path = request.uri().path();
+        let (ours, lasts) = (path.starts_with("/bindery."), answers::lasts(path));
+        let response =
+            match tokio::time::timeout(limit, self.shared.routes.clone().oneshot(request)).await {
+                Ok(Ok(response)) if ours => explained(response, id),
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(_) => too_late().into_status(id).into_http(),
+            };
+        if lasts {
+            return response;
         }
+        // What waits to be read counts as long as what is under way: it is in memory.
+        response.map(|body| Body::new(call.unread(body, (one, place, kept))))
     }
 
     /// Lets a call in, as one of its caller's. What is a stream has its place among all at once; any other call takes it when the

@@ -9,6 +9,8 @@ use bindery_proto::v1::{
     self as wire, ErrorReason, event_service_server::EventService, replay_events_request::Target,
 };
 
+use prost::Message;
+
 use super::{Answers, consumer, subscription, trigger, watch_events};
 use crate::{
     call::{Call, service},
@@ -17,6 +19,10 @@ use crate::{
     names, pages,
     status::Failure,
 };
+
+/// Bytes of events in one page: well below what an answer may hold. A page has one event at least, whose body is no longer than
+/// this.
+const PAGE_BYTES: usize = 3 << 20;
 
 /// What a filter of events can ask for.
 pub(super) use bindery_core::event::FILTER_FIELDS as FIELDS;
@@ -52,7 +58,7 @@ service! {
     }
 }
 
-/// An event as it is shown, with the provider's body where it is asked for.
+/// An event as it is shown, with the provider's body where it is asked for. A body that no answer can hold is left out.
 pub(super) async fn shown(
     call: &Call,
     event: &Event,
@@ -60,9 +66,17 @@ pub(super) async fn shown(
 ) -> Result<wire::Event, Failure> {
     let mut shown = convert::event::event(event);
     if payload {
-        shown.payload = call.engine().event_payload(event).await?;
+        let body = call.engine().event_payload(event).await?;
+        if fits_answer(body.len()) {
+            shown.payload = body;
+        }
     }
     Ok(shown)
+}
+
+/// Whether an answer can hold a body of so many bytes.
+pub(super) const fn fits_answer(bytes: usize) -> bool {
+    bytes <= PAGE_BYTES
 }
 
 /// The provider's body tells more than the event does, so it needs a right of its own.
@@ -82,7 +96,13 @@ async fn get(call: Call, request: wire::GetEventRequest) -> Result<wire::Event, 
     let (namespace, sequence) = names::event(&request.name)?;
     may_see_payloads(&call, &namespace, request.include_payload)?;
     let event = call.engine().event(&namespace, sequence).await?;
-    shown(&call, &event, request.include_payload).await
+    if !request.include_payload {
+        return shown(&call, &event, false).await;
+    }
+    let room = call.room_for_payload().await?;
+    let shown = shown(&call, &event, true).await?;
+    call.keep(room, shown.payload.len());
+    Ok(shown)
 }
 
 async fn list(
@@ -97,23 +117,38 @@ async fn list(
     may_see_payloads(&call, &namespace, request.include_payload)?;
     let filter = Filter::parse(&request.filter, &FIELDS)?;
     let range = range(&call, &request, &namespace).await?;
-    let mut events = Vec::new();
+    let room = match request.include_payload {
+        true => Some(call.room_for_payload().await?),
+        false => None,
+    };
+    let (mut events, mut bytes) = (Vec::new(), 0);
     let (mut next, mut looked_at) = (range.start(&call, &request)?, 0);
     while let Some(number) = next.filter(|number| range.holds(*number)) {
         if events.len() >= size as usize || looked_at >= LOOKED_AT {
             break;
         }
         looked_at += 1;
-        next = range.after(number);
         let event = match call.engine().event(&namespace, number).await {
             Ok(event) => event,
             // One that was forgotten meanwhile is left out.
-            Err(problem) if problem.reason == Reason::NotFound => continue,
+            Err(problem) if problem.reason == Reason::NotFound => {
+                next = range.after(number);
+                continue;
+            }
             Err(problem) => return Err(problem.into()),
         };
         if filter.admits(|field| event.field(field)) {
-            events.push(shown(&call, &event, request.include_payload).await?);
+            let shown = shown(&call, &event, request.include_payload).await?;
+            bytes += shown.encoded_len();
+            if bytes > PAGE_BYTES && !events.is_empty() {
+                break;
+            }
+            events.push(shown);
         }
+        next = range.after(number);
+    }
+    if let Some(room) = room {
+        call.keep(room, bytes);
     }
     let next = next.filter(|number| range.holds(*number));
     let next = next.map(|number| number.to_string()).unwrap_or_default();

@@ -6,7 +6,10 @@ use bindery_core::{
 };
 use bindery_engine::LinkChanged;
 use bindery_proto::v1::{self as wire, ErrorReason};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    time::timeout,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
@@ -24,15 +27,13 @@ pub(super) async fn watch(
     request: wire::WatchLinkRequest,
 ) -> Result<Answers<wire::WatchLinkResponse>, Failure> {
     let (namespace, id) = names::link(&request.name)?;
-    let permit = call.api.streams().clone().try_acquire_owned();
-    let permit =
-        permit.map_err(|_| Failure::overloaded("streams", std::time::Duration::from_secs(5)))?;
+    let place = call.api.place_for_stream(call.caller.name())?;
     // Subscribed before it is read, so that no change is lost in between.
     let changes = call.engine().subscribe();
     let first = look(&call, &request, &namespace, &id).await?;
     let (sink, answers) = mpsc::channel(WAITING);
     tokio::spawn(async move {
-        let _permit = permit;
+        let _place = place;
         follow(&call, &request, &(namespace, id), first, changes, sink).await;
     });
     Ok(Box::pin(ReceiverStream::new(answers)))
@@ -53,7 +54,9 @@ async fn follow(
             answer.link.as_ref().is_none_or(link::is_final)
         });
         let answer = next.map_err(|failure: Failure| failure.into_status(""));
-        if sink.send(answer).await.is_err() || over {
+        // Who reads nothing for so long keeps no place.
+        let sent = timeout(call.api.watch_patience(), sink.send(answer)).await;
+        if !matches!(sent, Ok(Ok(()))) || over {
             return;
         }
         tokio::select! {

@@ -30,6 +30,7 @@ use super::{
     watch::{stop, stopped},
 };
 use crate::{
+    budget::Portion,
     call::Call,
     convert::{self, common},
     filter::Filter,
@@ -42,6 +43,9 @@ const WAITING: usize = 16;
 
 /// The same where they carry bodies of providers, which are large.
 const WAITING_WITH_PAYLOAD: usize = 1;
+
+/// How many events of a backlog are sent before it is asked again whether the caller may see them.
+const ASKED_EVERY: u64 = 100;
 
 /// What is watched, and how far it is.
 struct Watch {
@@ -87,8 +91,7 @@ pub(super) async fn watch(
         "" => None,
         text => Some(consumer::id(text)?),
     };
-    let room = call.api.streams().clone().try_acquire_owned();
-    let room = room.map_err(|_| Failure::overloaded("streams", Duration::from_secs(5)))?;
+    let room = call.api.place_for_stream(call.caller.name())?;
     let (position, following) = place(&call, &request, &namespace, id).await?;
     let waiting = match request.include_payload {
         true => WAITING_WITH_PAYLOAD,
@@ -135,15 +138,14 @@ impl Watch {
 
     /// Says why it ends behind all that was sent; to one that does not read it is said in its place.
     async fn end(self, status: Status) {
-        let sent = self.sink.messages.send(Err(status.clone()));
+        let sent = self.sink.messages.send((Err(status.clone()), None));
         if timeout(self.patience(), sent).await.is_err() {
             self.cut(status);
         }
     }
 
     fn cut(self, status: Status) {
-        // Whoever is gone needs no reason.
-        let _ = self.sink.cut.send(status);
+        self.sink.cut_off(status);
     }
 
     fn patience(&self) -> Duration {
@@ -154,7 +156,13 @@ impl Watch {
         if let Err(failure) = self.still_may() {
             return Turn::Over(failure);
         }
-        loop {
+        for sent in 1_u64.. {
+            // A long backlog may outlast the right to it.
+            if sent.is_multiple_of(ASKED_EVERY)
+                && let Err(failure) = self.still_may()
+            {
+                return Turn::Over(failure);
+            }
             match self.standing() {
                 Ok(()) if self.is_full() => return Turn::Go,
                 Ok(_) => {}
@@ -174,6 +182,7 @@ impl Watch {
                 over => return over,
             }
         }
+        Turn::Go
     }
 
     /// The policy may have changed since it began.
@@ -224,12 +233,11 @@ impl Watch {
 
     async fn send_event(&mut self, event: &Event, told: &mut Instant) -> Turn {
         if self.filter.admits(|field| event.field(field)) {
-            let payload = self.request.include_payload;
-            let shown = match event::shown(&self.call, event, payload).await {
+            let (message, room) = match self.shown(event).await {
                 Ok(shown) => shown,
                 Err(failure) => return Turn::Over(failure),
             };
-            match self.send(Message::Event(shown)).await {
+            match self.send(message, room).await {
                 Turn::Go => {}
                 over => return over,
             }
@@ -245,10 +253,22 @@ impl Watch {
         Turn::Go
     }
 
-    async fn send(&self, message: Message) -> Turn {
+    /// An event, and the room that the provider's body takes in memory.
+    async fn shown(&self, event: &Event) -> Result<(Message, Option<Portion>), Failure> {
+        if !self.request.include_payload {
+            let shown = event::shown(&self.call, event, false).await?;
+            return Ok((Message::Event(shown), None));
+        }
+        let mut room = self.call.room_for_payload().await?;
+        let shown = event::shown(&self.call, event, true).await?;
+        room.shrink(shown.payload.len());
+        Ok((Message::Event(shown), Some(room)))
+    }
+
+    async fn send(&self, message: Message, room: Option<Portion>) -> Turn {
         let message = Some(message);
         let answer = wire::WatchEventsResponse { message };
-        let sent = self.sink.messages.send(Ok(answer));
+        let sent = self.sink.messages.send((Ok(answer), room));
         match timeout(self.patience(), sent).await {
             Ok(Ok(())) => Turn::Go,
             Ok(Err(_)) => Turn::Gone,
@@ -277,7 +297,7 @@ impl Watch {
             () = tokio::time::sleep_until(*told + self.heartbeat) => {
                 *told = Instant::now();
                 let heartbeat = self.beat();
-                self.send(heartbeat).await
+                self.send(heartbeat, None).await
             }
         }
     }

@@ -58,7 +58,7 @@ pub(crate) async fn delivered(world: &World) -> SourceServiceClient<Channel> {
     sources
 }
 
-fn delivery(number: u64, hook: &HookId, state: DeliveryState) -> Delivery {
+pub(crate) fn delivery(number: u64, hook: &HookId, state: DeliveryState) -> Delivery {
     let namespace = |name| bindery_core::name::NamespaceName::parse(name).expect("name");
     Delivery {
         number,

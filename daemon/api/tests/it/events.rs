@@ -17,7 +17,7 @@ use crate::{client::reason, world::World};
 const ACME: &str = "namespaces/acme";
 
 /// An event of link `bound` for even numbers, and of link `other` for odd ones.
-fn event(sequence: u64) -> Event {
+pub(crate) fn event(sequence: u64) -> Event {
     let link = if sequence.is_multiple_of(2) {
         "bound"
     } else {
@@ -55,7 +55,7 @@ pub(crate) async fn put(world: &World, first: u64, last: u64) {
     put_made(world, first, last, event).await;
 }
 
-async fn put_made(world: &World, first: u64, last: u64, event: impl Fn(u64) -> Event) {
+pub(crate) async fn put_made(world: &World, first: u64, last: u64, event: impl Fn(u64) -> Event) {
     let acme = || NamespaceName::parse("acme").expect("name");
     let any = |key, record| Change {
         key,

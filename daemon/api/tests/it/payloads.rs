@@ -1,6 +1,11 @@
 //! The bodies of providers: who may see them.
 
-use bindery_core::name::{NamespaceName, SubscriptionId};
+use bindery_core::{
+    delivery::DeliveryState,
+    event::{Event, EventChange},
+    name::{NamespaceName, SubscriptionId},
+    port::{Change, Entry, Expect, Key, Record, Vault},
+};
 use bindery_proto::v1::{
     self as wire, event_service_client::EventServiceClient,
     source_service_client::SourceServiceClient,
@@ -10,8 +15,8 @@ use prost_types::FieldMask;
 
 use crate::{
     client::{raw, reason},
-    deliveries::{SOURCE, delivered},
-    events::put,
+    deliveries::{SOURCE, delivered, delivery},
+    events::{event, put, put_made},
     world::World,
 };
 
@@ -202,4 +207,120 @@ async fn g1_a_subscription_knows_who_asked_for_bodies() {
     assert_eq!(asked().await, owner);
     change("registry", "include_payload", false).await;
     assert_eq!(asked().await, Vec::<String>::new());
+}
+
+/// A world whose events each come from a delivery with a body of so many bytes.
+async fn with_bodies(sizes: &[usize]) -> World {
+    let world = World::new().await;
+    delivered(&world).await;
+    let Some(Entry {
+        record: Record::Delivery(first),
+        ..
+    }) = world.vault.get(&Key::Delivery(1)).await.expect("vault")
+    else {
+        panic!("there is one");
+    };
+    let deliveries = (1..).zip(sizes).map(|(number, size)| {
+        let mut record = delivery(number, &first.hook, DeliveryState::Processed);
+        record.body = vec![b'x'; *size];
+        Change {
+            key: Key::Delivery(number),
+            expect: Expect::Any,
+            write: Some(Record::Delivery(record)),
+        }
+    });
+    world.vault.commit(deliveries.collect()).await.expect("put");
+    let made = |number| Event {
+        delivery: Some(number),
+        ..event(number)
+    };
+    put_made(&world, 1, sizes.len() as u64, made).await;
+    world
+}
+
+/// D7: a page of events ends where the bodies in it are as many bytes as an answer should have; the next one goes on there. A body
+/// that no answer can hold is left out, and an operator who asks for that one alone is told so.
+#[tokio::test]
+async fn d7_pages_of_bodies_are_bounded() {
+    const MIB: usize = 1 << 20;
+    let sizes = [MIB, MIB, MIB, MIB, 3 * MIB, 8 * MIB, 10, 2 * MIB];
+    let world = with_bodies(&sizes).await;
+    let mut events = EventServiceClient::new(world.caller("owner").await);
+    let mut request = wire::ListEventsRequest {
+        parent: ACME.into(),
+        include_payload: true,
+        page_size: 100,
+        ..Default::default()
+    };
+    let (mut pages, mut found) = (Vec::new(), Vec::new());
+    loop {
+        let page = events.list_events(request.clone()).await.expect("a page");
+        let page = page.into_inner();
+        pages.push(page.events.len());
+        found.extend(page.events.iter().map(|event| event.payload.len()));
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    let shown = sizes.map(|size| if size > 3 * MIB { 0 } else { size });
+    assert_eq!(found, shown);
+    assert_eq!(pages, [2, 2, 1, 3]);
+    let mut sources = SourceServiceClient::new(world.caller("owner").await);
+    let mut one = wire::GetDeliveryRequest {
+        name: format!("{SOURCE}/deliveries/6"),
+        include_body: true,
+    };
+    let refused = sources.get_delivery(one.clone()).await;
+    assert_eq!(reason(&refused.expect_err("too long")), "MESSAGE_TOO_LARGE");
+    one.include_body = false;
+    let plain = sources
+        .get_delivery(one)
+        .await
+        .expect("without")
+        .into_inner();
+    assert_eq!(plain.body_size, 8 << 20);
+}
+
+/// The right to events ends within a long backlog as well.
+#[tokio::test]
+async fn g4_a_right_that_goes_ends_a_backlog() {
+    let world = World::new().await;
+    // More than a connection holds that is not read.
+    let large = |number| {
+        let mut event = event(number);
+        if let EventChange::Access(change) = &mut event.change {
+            change.message = "x".repeat(16 << 10);
+        }
+        event
+    };
+    put_made(&world, 1, 600, large).await;
+    let mut events = EventServiceClient::new(world.caller("owner").await);
+    let request = wire::WatchEventsRequest {
+        parent: ACME.into(),
+        after_sequence: Some(0),
+        ..Default::default()
+    };
+    let mut stream = events.watch_events(request.clone()).await;
+    let stream = stream.as_mut().expect("watch").get_mut();
+    stream.message().await.expect("first");
+    world.set_policy("");
+    let (mut read, mut ended) = (0, None);
+    while ended.is_none() && read < 600 {
+        match stream.message().await {
+            Ok(_) => read += 1,
+            Err(status) => ended = Some(reason(&status)),
+        }
+    }
+    assert_eq!(ended.as_deref(), Some("NOT_FOUND"), "{read} were read");
+    let long = wire::WatchEventsRequest {
+        heartbeat_interval: Some(prost_types::Duration {
+            seconds: 3601,
+            nanos: 0,
+        }),
+        ..request
+    };
+    world.set_policy(RULES);
+    let refused = events.watch_events(long).await.expect_err("too long");
+    assert_eq!(reason(&refused), "INVALID_ARGUMENT");
 }

@@ -1,10 +1,10 @@
 //! What one caller takes, and what stays for the others (THREATS D4).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bindery_api::Limits;
 use bindery_audit::FaultyDisk;
-use bindery_proto::v1::DisableLinkRequest;
+use bindery_proto::v1::{self as wire, DisableLinkRequest, link_service_client::LinkServiceClient};
 use bindery_store::{Call, FaultyStore, MemoryStore};
 use prost::Message;
 use rustls_pki_types::ServerName;
@@ -19,7 +19,7 @@ use tonic_types::StatusExt;
 use crate::{
     client::{raw, reason},
     floods::connector,
-    frames::{END_HEADERS, HEADERS, call, frame, hello},
+    frames::{DATA, EMPTY, END_HEADERS, END_STREAM, HEADERS, SETTINGS, call, frame, hello},
     world::World,
 };
 
@@ -130,4 +130,53 @@ async fn d4_calls_of_one_caller_are_limited() {
         slow.await.expect("no panic").expect("done in the end");
         raw(&owner, LIST, Vec::new()).await.expect("given back");
     }
+}
+
+/// D7: a caller that lets its answers lie is cut off, and what it did not read is in memory no longer.
+#[tokio::test]
+async fn d7_answers_that_nobody_reads_are_dropped() {
+    let world = World::with(Limits {
+        unread: Duration::from_millis(50),
+        idle: Duration::from_secs(86_400),
+        ..Limits::default()
+    })
+    .await;
+    let mut stream = hostile(&world, 3).await;
+    // No byte of any answer may be sent.
+    let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let asks = frame(HEADERS, END_HEADERS, 1, &call(LIST));
+    let rest = frame(DATA, END_STREAM, 1, EMPTY);
+    let said = [no_window, asks, rest].concat();
+    stream.write_all(&said).await.expect("sent");
+    let mut answers = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answers));
+    // How it is closed is of no interest.
+    let _ = closed.await.expect("it is cut off");
+}
+
+/// D7: streams of one caller leave places to others, and come back to it.
+#[tokio::test]
+async fn d7_streams_of_one_caller_are_limited() {
+    let world = World::new().await;
+    let watch = wire::WatchLinkRequest {
+        name: "namespaces/acme/links/bound".into(),
+    };
+    let (mut open, mut refused) = (Vec::new(), None);
+    // Each connection has fewer than it may.
+    'all: for _ in 0..11 {
+        let mut links = LinkServiceClient::new(world.caller("owner").await);
+        for _ in 0..100 {
+            match links.watch_link(watch.clone()).await {
+                Ok(stream) => open.push(stream),
+                Err(status) => {
+                    refused = Some(status);
+                    break 'all;
+                }
+            }
+        }
+    }
+    assert_eq!(open.len(), 1024);
+    assert_eq!(limit(&refused.expect("one more")), "streams_per_identity");
+    let mut reader = LinkServiceClient::new(world.caller("reader").await);
+    reader.watch_link(watch).await.expect("has a place");
 }

@@ -41,6 +41,7 @@ pub(crate) fn judge(facts: &Facts, terms: Terms) -> Vec<CheckFacts> {
         judge.metadata(),
         judge.clock(),
         judge.plugins(),
+        judge.proxies(),
     ]
 }
 
@@ -244,6 +245,19 @@ impl Judge<'_> {
                 "run a time service, such as systemd-timesyncd",
             ),
         }
+    }
+
+    /// Who listens on loopback is reached through a proxy, and takes all people and providers for that one.
+    fn proxies(&self) -> CheckFacts {
+        let id = "web.proxies";
+        if self.facts.unnamed_proxy {
+            return weak(
+                id,
+                "web.listen is a loopback address, and web.trusted_proxies is empty: everybody who comes through the proxy shares the limits of one address",
+                "name the proxy in web.trusted_proxies, and let it set X-Forwarded-For",
+            );
+        }
+        good(id, "people and providers are told apart")
     }
 
     fn plugins(&self) -> CheckFacts {

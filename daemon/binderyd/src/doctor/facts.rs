@@ -53,6 +53,8 @@ pub(crate) struct Facts {
     pub(crate) clock: Option<bool>,
     /// Files of enabled plugins that somebody but root can write.
     pub(crate) plugins: Vec<PathBuf>,
+    /// The pages are behind a proxy on this machine that nobody said to be one.
+    pub(crate) unnamed_proxy: bool,
 }
 
 impl Facts {
@@ -89,6 +91,8 @@ impl Facts {
             metadata: metadata(config),
             clock: clock(),
             plugins: plugins(config),
+            unnamed_proxy: config.web.listen.ip().is_loopback()
+                && config.web.trusted_proxies.is_empty(),
         }
     }
 }

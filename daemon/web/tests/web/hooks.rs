@@ -11,6 +11,7 @@ use bindery_core::{
     time::Timestamp,
 };
 use bindery_engine::intake::Limits;
+use bindery_web::Peer;
 use data_encoding::HEXLOWER;
 use futures_util::{Stream, StreamExt, stream};
 use http::{Request, StatusCode};
@@ -272,9 +273,13 @@ async fn w5_what_is_being_stored_takes_its_room() {
     let world = hooked().await;
     world.vault.stall();
     let body = |n: u8| char::from(b'a' + n).to_string().repeat(8 << 20);
+    // From many places: one has a smaller share.
     let sent = |n: u8| {
         let body = body(n);
-        request(&body.clone(), stream::iter([Ok(body)]))
+        let mut request = request(&body.clone(), stream::iter([Ok(body)]));
+        let peer = Peer(([192, 0, 2, n], 1).into());
+        request.extensions_mut().insert(peer);
+        request
     };
     for n in 0..8 {
         let (status, took) = answered(&world, sent(n)).await;
@@ -288,6 +293,32 @@ async fn w5_what_is_being_stored_takes_its_room() {
         (status, took.as_secs()),
         (StatusCode::SERVICE_UNAVAILABLE, 0)
     );
+}
+
+/// W5: bodies without an end, all from one address, keep no delivery of another from being taken.
+#[tokio::test(start_paused = true)]
+async fn w5_one_address_leaves_room_to_others() {
+    let world = hooked().await;
+    let from = |last: u8, mut request: Request<Body>| {
+        request
+            .extensions_mut()
+            .insert(Peer(([192, 0, 2, last], 1).into()));
+        request
+    };
+    let slow: Vec<_> = (0..16)
+        .map(|_| {
+            let piece = stream::iter([Ok("x".repeat(8 << 20))]);
+            let request = from(1, request("x", piece.chain(stream::pending())));
+            tokio::spawn(world.router.clone().oneshot(request))
+        })
+        .collect();
+    // All that had no room are answered.
+    while slow.iter().filter(|slow| slow.is_finished()).count() < 14 {
+        tokio::task::yield_now().await;
+    }
+    let body = "{}".to_owned();
+    let honest = from(2, request("{}", stream::iter([Ok(body)])));
+    assert_eq!(answered(&world, honest).await.0, StatusCode::ACCEPTED);
 }
 
 /// W7: over the limit the answer says when to come again: 429 for a hook, 503 for a full queue.

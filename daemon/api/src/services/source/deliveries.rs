@@ -1,7 +1,7 @@
 //! What hooks delivered: listed, shown, processed again, and what was missed.
 
 use bindery_core::time::Timestamp;
-use bindery_proto::v1::{self as wire, delivery::State};
+use bindery_proto::v1::{self as wire, ErrorReason, delivery::State};
 
 use crate::{
     call::Call, convert::delivery as convert, fields::wrong, names, pages, services::event,
@@ -40,14 +40,31 @@ pub(super) async fn get(
 ) -> Result<wire::Delivery, Failure> {
     let (source, number) = names::delivery(&request.name)?;
     event::may_see_payloads(&call, &source.namespace, request.include_body)?;
+    let room = match request.include_body {
+        true => Some(call.room_for_payload().await?),
+        false => None,
+    };
     let found = call.engine().delivery(&source, number).await?;
     let size = found.body.len();
+    if let Some(room) = room {
+        if !event::fits_answer(size) {
+            return Err(too_long(size));
+        }
+        call.keep(room, size);
+    }
     Ok(convert::delivery(
         &source,
         found,
         size,
         request.include_body,
     ))
+}
+
+fn too_long(size: usize) -> Failure {
+    let message = format!(
+        "the body has {size} bytes, which is more than an answer can hold; ask without include_body, and look at the provider's own list of deliveries"
+    );
+    Failure::new(ErrorReason::MessageTooLarge, message).with("bytes", size.to_string())
 }
 
 /// What it became before is not emitted twice, so that a repetition does no harm.

@@ -10,6 +10,8 @@ use crate::{call::Call, convert::common, fields, status::Failure};
 
 const USUAL_HEARTBEAT: Duration = Duration::from_secs(30);
 const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(1);
+/// Longer than anything between the two ends keeps a silent connection.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(3600);
 const USUAL_WINDOW: usize = 1_000;
 const LARGEST_WINDOW: i32 = 10_000;
 
@@ -18,8 +20,8 @@ pub(super) fn heartbeat(request: &wire::WatchEventsRequest) -> Result<Duration, 
         return Ok(USUAL_HEARTBEAT);
     };
     common::duration(asked)
-        .filter(|interval| *interval >= SHORTEST_HEARTBEAT)
-        .ok_or_else(|| fields::wrong("heartbeat_interval", "must be one second at least"))
+        .filter(|interval| (SHORTEST_HEARTBEAT..=LONGEST_HEARTBEAT).contains(interval))
+        .ok_or_else(|| fields::wrong("heartbeat_interval", "must be one second to one hour"))
 }
 
 pub(super) fn window(request: &wire::WatchEventsRequest) -> Result<usize, Failure> {

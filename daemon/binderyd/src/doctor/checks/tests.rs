@@ -33,7 +33,15 @@ fn promised() -> Facts {
         metadata: Vec::new(),
         clock: Some(true),
         plugins: Vec::new(),
+        unnamed_proxy: false,
     }
+}
+
+/// D4: a proxy that is not named makes one caller of all, which is said.
+#[test]
+fn d4_a_proxy_without_a_name_is_told() {
+    let found = judged(|facts| facts.unnamed_proxy = true, STRICT);
+    assert_eq!(found, [("web.proxies", Outcome::Warning)]);
 }
 
 fn judged(change: impl FnOnce(&mut Facts), terms: Terms) -> Vec<(&'static str, Outcome)> {
