@@ -7,9 +7,11 @@ use std::{fmt, sync::Arc};
 
 use bindery_core::{link::Link, name::NamespaceName};
 
+type MayRead = dyn Fn(&NamespaceName) -> bool + Send + Sync;
+
 /// Which namespaces' links may be named to whoever asks.
 #[derive(Clone, Default)]
-pub struct Audience(Option<Arc<dyn Fn(&NamespaceName) -> bool + Send + Sync>>);
+pub struct Audience(Option<Arc<MayRead>>);
 
 impl Audience {
     /// Whoever may read the namespaces that `may_read` says. Without it, as for deeds of the daemon, the namespace that is
