@@ -1,4 +1,5 @@
-//! M1: the vault does what a map does, also through restarts, crashes, rotations, rollbacks, and backups that are restored.
+//! M1, M2: the vault does what a map does, also through restarts, crashes, rotations, destroyed keys, rollbacks, and backups
+//! that are restored.
 //!
 //! `BINDERY_FIGURES=full` runs 2,000 cases of up to 50 steps; without it 48 of up to 30.
 
@@ -21,6 +22,8 @@ enum Step {
     Reopen,
     Rotate,
     Reseal(usize),
+    /// All that is left under old keys is sealed again, and these are destroyed.
+    Retire,
     List(u8, usize),
     /// The process ends while a commit is on its way.
     Crash(Vec<Write>, bool),
@@ -72,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Reopen),
         1 => Just(Step::Rotate),
         2 => (1usize..5).prop_map(Step::Reseal),
+        1 => Just(Step::Retire),
         2 => (0u8..2, 1usize..4).prop_map(|(of, limit)| Step::List(of, limit)),
         1 => (prop::collection::vec(write(), 1..4), any::<bool>())
             .prop_map(|(writes, durable)| Step::Crash(writes, durable)),
@@ -116,6 +120,11 @@ async fn run(steps: Vec<Step>) {
             }
             Step::Rotate => _ = vault.rotate_epoch(Timestamp::default()).await.unwrap(),
             Step::Reseal(limit) => _ = vault.reseal_step(limit).await.unwrap(),
+            Step::Retire => {
+                retire(&vault).await;
+                // Nothing opens what was stored under a key that is destroyed.
+                history.clear();
+            }
             Step::List(of, limit) => list(&vault, &model, of, limit).await,
             Step::Crash(writes, durable) => {
                 vault = crash(&home, vault, &mut model, (writes, durable)).await;
@@ -140,6 +149,17 @@ async fn run(steps: Vec<Step>) {
     let vault = home.open().await;
     compare(&vault, &model).await;
     assert_eq!(vault.status().await.records, model.len() as u64);
+}
+
+/// M2: afterwards every record is under the one key that is left.
+async fn retire(vault: &SealedVault) {
+    let epochs = vault.status().await.epochs.len();
+    vault.reseal_all().await.unwrap();
+    assert_eq!(vault.retire_epochs().await.unwrap().len(), epochs - 1);
+    let left = vault.status().await.epochs;
+    let used = vault.count_epochs().await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert!(used.keys().all(|id| *id == left[0].id), "{used:?}");
 }
 
 /// The process ends with a commit on its way, which is on the disk or is not, and with a mark that is not written yet.
