@@ -76,7 +76,7 @@ fn what_is_promised_is_in_order() {
 fn each_broken_promise_is_found() {
     use Outcome::{Failed, Warning};
     type Case = (&'static str, Outcome, fn(&mut Facts));
-    let cases: [Case; 22] = [
+    let cases: [Case; 21] = [
         ("process.capabilities", Failed, |facts| {
             facts.capabilities = Some(0x20_0000)
         }),
