@@ -57,7 +57,7 @@ pub enum TlsError {
     Refused(String),
     /// More than one thing is wrong.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Several(Vec<TlsError>),
+    Several(Vec<Self>),
 }
 
 /// Certificates of a listener. Cheap to clone; all clones change together.
@@ -65,6 +65,9 @@ pub enum TlsError {
 pub struct TlsHandle {
     inner: Arc<Inner>,
 }
+
+/// SHA-256 of the keys that are let in no more.
+type Denied = Arc<HashSet<[u8; 32]>>;
 
 struct Inner {
     files: Files,
@@ -89,7 +92,7 @@ pub(crate) struct Door {
     /// For certificates of open ones.
     pub(crate) verifier: Arc<dyn ClientCertVerifier>,
     /// SHA-256 of the public keys (SPKI) that are not let in.
-    pub(crate) denied: Arc<HashSet<[u8; 32]>>,
+    pub(crate) denied: Denied,
     /// How often the files were read again.
     pub(crate) generation: u64,
     /// When the deny list was changed last, as its file says.
@@ -238,7 +241,7 @@ impl Files {
     }
 
     /// The deny list, and when it was changed.
-    fn list(&self) -> Result<(Arc<HashSet<[u8; 32]>>, Option<SystemTime>), TlsError> {
+    fn list(&self) -> Result<(Denied, Option<SystemTime>), TlsError> {
         // The time first: a list that is changed meanwhile is read once more.
         let changed = self.deny_list.as_deref().and_then(changed);
         Ok((Arc::new(self.denied()?), changed))

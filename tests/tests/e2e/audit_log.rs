@@ -63,6 +63,35 @@ async fn the_log_survives_kills_and_tells_of_changes() -> Result<()> {
     Ok(())
 }
 
+/// What an operator does while the daemon is sealed is on the disk at once: after a kill it is in the log of the next daemon, and
+/// the chain fits. Callers who are refused meanwhile, however often, push nothing out.
+#[tokio::test(flavor = "multi_thread")]
+async fn deeds_of_a_sealed_daemon_survive_a_kill() -> Result<()> {
+    let mut world = World::new(GitHubForge::start(false, None).await?).await?;
+    let link = world.link().await?;
+    let (exit, said) = run(&world, &["admin", "seal", "--reason", "a drill"])?;
+    ensure!(exit == 0, "{said}");
+    for _ in 0..20 {
+        let refused = run(&world, &["link", "disable", &link])?;
+        ensure!(refused.0 != 0, "{refused:?}");
+    }
+    let why = ["plugin", "disable", "github", "--reason", "it leaks"];
+    let (exit, said) = run(&world, &why)?;
+    ensure!(exit == 0, "{said}");
+    world.daemon.kill()?;
+    world.daemon.resume().await?;
+    let filter = "resource = plugins/github";
+    let (exit, listed) = run(&world, &["admin", "audit", "list", "--filter", filter])?;
+    ensure!(exit == 0, "{listed}");
+    for part in ["DisablePlugin", "sealed=true", "reason=it leaks"] {
+        ensure!(listed.contains(part), "{part}:\n{listed}");
+    }
+    ensure!(listed.matches("DisablePlugin").count() == 2, "{listed}");
+    let (exit, verdict) = run(&world, &["admin", "audit", "verify"])?;
+    ensure!(exit == 0 && verdict.contains("intact"), "{verdict}");
+    Ok(())
+}
+
 /// A plugin that an operator stops stays stopped over a restart and says why; its links work again once it is enabled.
 #[tokio::test(flavor = "multi_thread")]
 async fn disabled_plugins_stay_disabled() -> Result<()> {

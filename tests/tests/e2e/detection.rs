@@ -19,6 +19,8 @@ use crate::{
 
 #[path = "detection/rows.rs"]
 mod rows;
+#[path = "detection/unasked.rs"]
+mod unasked;
 
 /// How long is waited for what the daemon does by itself.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -497,3 +497,47 @@ async fn g1_absent_and_foreign_are_one() {
     };
     assert_eq!(text(absent), text(foreign));
 }
+
+/// The field that says what a call across namespaces is about, in each of their requests.
+#[derive(Clone, PartialEq, Message)]
+struct About {
+    #[prost(string, tag = "1")]
+    target: String,
+}
+
+/// The request, about all namespaces instead of one: of a field that comes twice, the last one counts.
+fn everywhere(request: &[u8]) -> Vec<u8> {
+    let mut about = About::decode(request).expect("a target");
+    let all = about.target.replace("namespaces/acme", "namespaces/-");
+    assert_ne!(all, about.target, "is about no namespace");
+    about.target = all;
+    [request, &about.encode_to_vec()].concat()
+}
+
+/// G1: who asks about all namespaces is told of those where the right holds, and of no other one, whatever the call.
+#[tokio::test]
+async fn g1_all_namespaces_are_those_of_the_caller() {
+    let requests = requests();
+    let mut told = 0;
+    for row in served() {
+        if row.scope != Scope::Across {
+            continue;
+        }
+        let (message, _) = &requests[row.method];
+        let message = everywhere(message);
+        let world = World::new().await;
+        connect(&world, row).await;
+        for role in CALLERS {
+            let caller = world.caller(role).await;
+            let answer = raw(&caller, row.method, message.clone()).await;
+            let may = role == "owner" || role == "reader" && row.action == Action::Read;
+            let holds = match &answer {
+                Ok(answer) => answer.windows(4).any(|part| part == b"acme"),
+                Err(status) => format!("{status:?}").contains("acme"),
+            };
+            assert!(may || !holds, "{} tells {role}: {answer:?}", row.method);
+            told += u32::from(role == "owner" && holds);
+        }
+    }
+    assert!(told >= 4, "the owner is told {told} times only");
+}

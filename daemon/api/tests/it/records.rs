@@ -43,8 +43,11 @@ async fn awaited(world: &World, action: &str, count: usize) -> Vec<Deed> {
     found.unwrap_or_else(|_| panic!("{count} records of {action}"))
 }
 
+/// The name in an answer.
+type NameOf = fn(&[u8]) -> String;
+
 /// A request that makes something, and the name of what it made.
-fn creation(method: &str) -> (Vec<u8>, fn(&[u8]) -> String) {
+fn creation(method: &str) -> (Vec<u8>, NameOf) {
     let text = str::to_owned;
     match method {
         "/bindery.v1.HostService/CreateHost" => {

@@ -26,7 +26,9 @@ impl Samples {
         sorted.sort_by(f64::total_cmp);
         let at = |crop: usize| {
             let part = 1.0 - 0.5_f64.powf(10.0 * (crop + 1) as f64 / CROPS as f64);
-            sorted[(part * sorted.len() as f64) as usize]
+            #[expect(clippy::cast_possible_truncation, reason = "a place in the list")]
+            let place = (part * sorted.len() as f64) as usize;
+            sorted[place]
         };
         let mut crops: Vec<f64> = (0..CROPS).map(at).collect();
         crops.push(f64::INFINITY);

@@ -59,7 +59,7 @@ at_every_forge! {
 
 /// How a forge tells that somebody is suspended.
 #[derive(Eq, PartialEq)]
-enum Suspension {
+pub(super) enum Suspension {
     /// It says so.
     Told,
     /// It takes no token of theirs.
@@ -68,7 +68,7 @@ enum Suspension {
     Unexplained,
 }
 
-trait Suspends: Inside {
+pub(super) trait Suspends: Inside {
     const SUSPENSION: Suspension;
 }
 
