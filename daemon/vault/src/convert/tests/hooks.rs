@@ -24,7 +24,7 @@ pub(super) const STATES: [HookState; 8] = [
 /// What belongs to a hook is written whole.
 #[test]
 fn hooks_are_written_whole() {
-    assert_full(&full_hook(), 26);
+    assert_full(&full_hook(), 27);
     assert_full(&full_secrets(), 4);
     assert_full(&place(), 3);
     assert_full(&refs(), 3);
