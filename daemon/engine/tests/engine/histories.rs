@@ -43,6 +43,9 @@ const LATER: Duration = Duration::from_secs(100);
 /// Links whose histories happen at the same time.
 const AT_ONCE: u64 = 40;
 
+/// Links in one namespace: making one looks at all of its others, so that many would take their square.
+const IN_A_WORLD: u64 = 200;
+
 const CALLERS: u64 = 4;
 
 const CALLS: usize = 5;
@@ -324,18 +327,27 @@ fn figure(share: u64, full: u64) -> u64 {
     }
 }
 
+/// A daemon's engine with nothing in it, and a forge.
+async fn stage() -> (Arc<World>, Forge) {
+    let (world, forge) = (Arc::new(World::on_disk().await), Forge::default());
+    let own = Arc::clone(&forge);
+    world.forge.judge_by(move |grant| refresh(&own, grant));
+    (world, forge)
+}
+
 /// Reads, changes with and without the version that they are for, refreshes, fetches and unlinks of a link are as if they
 /// came one after the other: no change is lost or comes back, no token is handed out that was replaced before the call
 /// began, none once it was disabled or unlinked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_of_a_link_are_linearizable() {
-    let (world, forge) = (Arc::new(World::on_disk().await), Forge::default());
-    let own = Arc::clone(&forge);
-    world.forge.judge_by(move |grant| refresh(&own, grant));
     let (histories, mut calls, mut seen) = (figure(200, 10_000), 0, Seen::default());
+    let (mut world, mut forge) = stage().await;
     let mut next = 0;
     while next < histories {
         let end = histories.min(next + AT_ONCE);
+        if next > 0 && next % IN_A_WORLD == 0 {
+            (world, forge) = stage().await;
+        }
         let mut scenes = Vec::new();
         for number in next..end {
             scenes.push(Scene::new(&world, &forge, number).await);
