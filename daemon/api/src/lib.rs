@@ -86,8 +86,8 @@ use crate::{
 /// Streams that are open at the same time, over all callers; each one holds a task.
 const STREAMS: usize = 8192;
 
-/// Those of one caller among them.
-const STREAMS_PER_IDENTITY: usize = STREAMS / 8;
+/// Those of one caller among them: a registry may have thousands of watchers, and leaves as many places to all others.
+const STREAMS_PER_IDENTITY: usize = STREAMS / 2;
 
 /// How long a watcher of events may read nothing while there is something to read: longer than a caller that works on one event
 /// before it reads the next, and shorter than anybody waits for a builder that hangs.

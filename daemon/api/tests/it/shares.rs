@@ -163,7 +163,7 @@ async fn d7_streams_of_one_caller_are_limited() {
     };
     let (mut open, mut refused) = (Vec::new(), None);
     // Each connection has fewer than it may.
-    'all: for _ in 0..11 {
+    'all: for _ in 0..42 {
         let mut links = LinkServiceClient::new(world.caller("owner").await);
         for _ in 0..100 {
             match links.watch_link(watch.clone()).await {
@@ -175,7 +175,7 @@ async fn d7_streams_of_one_caller_are_limited() {
             }
         }
     }
-    assert_eq!(open.len(), 1024);
+    assert_eq!(open.len(), 4096);
     assert_eq!(limit(&refused.expect("one more")), "streams_per_identity");
     let mut reader = LinkServiceClient::new(world.caller("reader").await);
     reader.watch_link(watch).await.expect("has a place");
