@@ -164,7 +164,7 @@ impl SealedVault {
                 recent: Recent::default(),
                 waiting: Waiting::default(),
                 writer: Mutex::new(Writer::default()),
-                in_flight: Arc::new(Semaphore::new(MOST_IN_FLIGHT)),
+                in_flight: Arc::new(Semaphore::new(usize::from(MOST_IN_FLIGHT))),
                 changes: std::sync::Mutex::default(),
                 rollback: std::sync::Mutex::default(),
                 accepted: std::sync::Mutex::default(),
@@ -289,7 +289,7 @@ impl Inner {
 
     /// Waits until no commit is on its way. Whoever calls this holds the writer, so none begins.
     async fn drain(&self) {
-        let most = u32::try_from(MOST_IN_FLIGHT).expect("a small number");
+        let most = u32::from(MOST_IN_FLIGHT);
         // The semaphore is never closed, so the only answer is that nothing is left on its way.
         drop(self.in_flight.acquire_many(most).await);
     }
@@ -311,4 +311,4 @@ pub(crate) const RING_KEY: &[u8] = b"ring";
 pub(crate) const CURSOR_KEY: &[u8] = b"cursor";
 /// Most slots of a header.
 pub(crate) const MOST_SLOTS: usize = 16;
-const MOST_IN_FLIGHT: usize = 1024;
+const MOST_IN_FLIGHT: u16 = 1024;

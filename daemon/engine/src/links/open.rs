@@ -191,6 +191,21 @@ impl Engine {
         Ok(Some(authorization(&flow.record, uri)))
     }
 
+    fn judge_room<'a>(
+        &self,
+        flows: &'a [Versioned<Flow>],
+        principal: &str,
+        namespace: &NamespaceName,
+    ) -> Room<'a, Versioned<Flow>> {
+        room(
+            flows,
+            |entry| &entry.record,
+            principal,
+            namespace,
+            self.now(),
+        )
+    }
+
     /// O9: whether one more flow of a principal may be opened in a namespace.
     pub(super) async fn room_for_flow(
         &self,
@@ -198,13 +213,7 @@ impl Engine {
         namespace: &NamespaceName,
     ) -> Result<(), Problem> {
         let flows = self.list_all(&Listing::Flows, as_flow).await?;
-        match room(
-            &flows,
-            |entry| &entry.record,
-            principal,
-            namespace,
-            self.now(),
-        ) {
+        match self.judge_room(&flows, principal, namespace) {
             Room::Full => Err(too_many()),
             Room::Free | Room::After(_) => Ok(()),
         }
@@ -218,13 +227,7 @@ impl Engine {
     ) -> Result<(), Problem> {
         loop {
             let flows = self.list_all(&Listing::Flows, as_flow).await?;
-            match room(
-                &flows,
-                |entry| &entry.record,
-                principal,
-                namespace,
-                self.now(),
-            ) {
+            match self.judge_room(&flows, principal, namespace) {
                 Room::Free => return Ok(()),
                 Room::Full => return Err(too_many()),
                 // Where somebody followed it meanwhile, it is asked again who makes room.

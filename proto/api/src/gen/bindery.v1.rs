@@ -2662,7 +2662,7 @@ pub struct WatchEventsRequest {
     #[prost(string, tag = "4")]
     pub filter: ::prost::alloc::string::String,
     /// Whether to answer with the provider's bodies, for which the caller needs the right
-    /// `event:payload` too.
+    /// `event:payload` too. One of more than 3 MiB is left out.
     #[prost(bool, tag = "5")]
     pub include_payload: bool,
     /// How often a heartbeat is sent while there are no events; absent means 30 seconds, at least 1 second.
@@ -2730,7 +2730,7 @@ pub struct GetEventRequest {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
     /// Whether to answer with the provider's bodies, for which the caller needs the right
-    /// `event:payload` too.
+    /// `event:payload` too. One of more than 3 MiB is left out.
     #[prost(bool, tag = "2")]
     pub include_payload: bool,
 }
@@ -2760,7 +2760,7 @@ pub struct ListEventsRequest {
     #[prost(bool, tag = "7")]
     pub newest_first: bool,
     /// Whether to answer with the provider's bodies, for which the caller needs the right
-    /// `event:payload` too.
+    /// `event:payload` too. One of more than 3 MiB is left out.
     #[prost(bool, tag = "8")]
     pub include_payload: bool,
 }
@@ -11716,7 +11716,8 @@ pub struct GetDeliveryRequest {
     /// `namespaces/{namespace}/links/{link}/sources/{source}/deliveries/{delivery}`.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// Whether to answer with the body, for which the caller needs the right `event:payload` too.
+    /// Whether to answer with the body, for which the caller needs the right `event:payload` too. One of more than 3 MiB
+    /// ends in `MESSAGE_TOO_LARGE`.
     #[prost(bool, tag = "2")]
     pub include_body: bool,
 }
