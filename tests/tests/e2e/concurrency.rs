@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use bindery_tests::forge::{Forge, GitHubForge, outlive};
+use bindery_tests::forge::{Forge, GitHubForge};
 
 use crate::world::World;
 
@@ -12,11 +12,8 @@ use crate::world::World;
 async fn r1_a_thousand_fetches_one_refresh() -> Result<()> {
     let mut world = World::new(GitHubForge::start(true, None).await?).await?;
     let link = world.link().await?;
-    let old = world.token(&link).await?;
     world.forge.lengthen()?;
-    // A disabled link is not refreshed by itself, so its token ends.
-    world.client.disable_link(&link, "").await?;
-    outlive(&mut world.forge, &old).await?;
+    world.expire(&link).await?;
     let before = world.forge.refreshes().await?;
     world.forge.standin.hold_token_endpoint();
     world.client.enable_link(&link, "").await?;

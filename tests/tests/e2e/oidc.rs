@@ -109,11 +109,13 @@ async fn the_daemon_keeps_the_strict_rules() -> Result<()> {
     let login = identity.map(|identity| identity.login);
     ensure!(login.as_deref() == Some("octo"), "{login:?} is bound");
     for crash in [true, false] {
-        let old = world.token(&link).await?;
-        outlive(&mut world.forge, &old).await?;
         if crash {
+            world.expire(&link).await?;
             world.crash().await?;
+            world.client.enable_link(&link, "").await?;
         } else {
+            let old = world.token(&link).await?;
+            outlive(&mut world.forge, &old).await?;
             world.forge.lengthen()?;
         }
         world = fetched_by_many(world, &link).await?;

@@ -192,11 +192,13 @@ fn read(path: impl AsRef<Path>) -> Result<String> {
 async fn refreshes<F: Forge>(world: &mut World<F>, link: &str) -> Result<()> {
     for crash in [true, false] {
         let before = world.forge.refreshes().await?;
-        let old = world.token(link).await?;
-        outlive(&mut world.forge, &old).await?;
         if crash {
+            world.expire(link).await?;
             world.crash().await?;
+            world.client.enable_link(link, "").await?;
         } else {
+            let old = world.token(link).await?;
+            outlive(&mut world.forge, &old).await?;
             world.forge.lengthen()?;
         }
         let fresh = world.token(link).await?;

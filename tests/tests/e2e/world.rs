@@ -11,7 +11,7 @@ use bindery_tests::{
     artifacts::artifacts,
     browser::Page,
     daemon::{Daemon, Options},
-    forge::{Forge, link_in_browser},
+    forge::{Forge, link_in_browser, outlive},
 };
 
 /// A client of a daemon.
@@ -106,6 +106,15 @@ impl<F: Forge> World<F> {
         self.daemon.kill()?;
         self.daemon.resume().await?;
         self.connect().await
+    }
+
+    /// The link's token ends, and nothing takes its place: the link is left disabled, so that it is not refreshed by itself.
+    ///
+    /// A kill in these states meets no refresh under way, whose pair some forges give only once.
+    pub(crate) async fn expire(&mut self, link: &str) -> Result<()> {
+        let old = self.token(link).await?;
+        self.client.disable_link(link, "").await?;
+        outlive(&mut self.forge, &old).await
     }
 
     /// Connects to the daemon again.
