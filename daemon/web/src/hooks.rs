@@ -37,11 +37,16 @@ use crate::{
     state::WebState,
 };
 
-/// Time for the whole of a delivery: GitHub and GitLab give up after ten seconds.
-const TIME: Duration = Duration::from_secs(9);
+/// When a delivery is answered whose body came soon. Gitea and Forgejo give up five seconds after they began to connect
+/// (`webhook.DELIVER_TIMEOUT`), the shortest time of all providers; of Gitee none is known. The rest is for the way.
+const TIME: Duration = Duration::from_secs(4);
 
-/// Share of it for the body.
+/// Time for the body. Who still sends after [`TIME`] has more time than Gitea, or gave up: GitHub, GitLab and Bitbucket Cloud
+/// wait for ten seconds.
 const BODY_TIME: Duration = Duration::from_secs(8);
+
+/// Time that the store has at least, after a body that came late.
+const STORE_TIME: Duration = Duration::from_secs(1);
 
 /// Most bytes that are waited for of a body that is too long: GitHub and GitLab send up to 25 MiB.
 const LONGEST: usize = 32 << 20;
@@ -62,10 +67,21 @@ async fn deliver(
 ) -> Answer {
     let start = Instant::now();
     let room = state.room.for_body(caller(&state, peer, &headers));
-    let taking = take(&state, hook, &headers, (body, room), start + BODY_TIME);
-    // What is being stored then is stored to its end: when it comes again it is known.
-    let taken = timeout_at(start + TIME, taking).await;
-    taken.unwrap_or(Answer::Later(WAIT))
+    let taken = take(&state, hook, &headers, (body, room), start).await;
+    taken.map_or_else(|refused| refused, |_| Answer::Accepted)
+}
+
+/// What the engine says, or that the delivery is to come again where that is not there in time: to its provider, 2xx is a
+/// failure once it gave up.
+async fn in_time<T>(
+    start: Instant,
+    asked: impl Future<Output = Result<T, Refused>>,
+) -> Result<T, Answer> {
+    let late = Instant::now().min(start + BODY_TIME) + STORE_TIME;
+    match timeout_at(late.max(start + TIME), asked).await {
+        Ok(answer) => answer.map_err(Answer::from),
+        Err(_) => Err(Answer::Later(WAIT)),
+    }
 }
 
 async fn take(
@@ -73,8 +89,8 @@ async fn take(
     hook: String,
     headers: &HeaderMap,
     (body, room): (Body, Held),
-    until: Instant,
-) -> Answer {
+    start: Instant,
+) -> Result<Taken, Answer> {
     let mut incoming = Incoming {
         hook,
         headers: plain(headers),
@@ -85,24 +101,23 @@ async fn take(
     let mut pieces = body.into_data_stream();
     let read = match announced > limit {
         true => Ok(Ok(Read::TooLong(Vec::new(), None))),
-        false => timeout_at(until, read(room, &mut pieces, limit)).await,
+        false => timeout_at(start + BODY_TIME, read(room, &mut pieces, limit)).await,
     };
     // Of a body the room is given back when it is gone.
     let (end, _room) = match read {
         Ok(Ok(Read::Whole(body, room))) => {
             incoming.body = body;
-            return keep(&state.engine, incoming, room).await;
+            // What is being stored then is stored to its end: when it comes again it is known.
+            return in_time(start, keep(&state.engine, incoming, room)).await;
         }
         Ok(Ok(Read::TooLong(start, room))) => {
             incoming.body = start;
             ((announced > LONGEST).then_some(End::TooLong), room)
         }
-        Ok(Err(answer)) => return answer,
+        Ok(Err(answer)) => return Err(answer),
         Err(_) => (Some(End::TooSlow), None),
     };
-    pass(&state.engine, incoming, &mut pieces, until, end)
-        .await
-        .into()
+    pass(&state.engine, incoming, &mut pieces, start, end).await
 }
 
 /// The address that a delivery comes from; of one that nobody knows, none in particular.
@@ -143,14 +158,14 @@ async fn read(mut room: Held, pieces: &mut BodyDataStream, limit: usize) -> Resu
 }
 
 /// A task of its own: what is being stored takes its room for as long, also when nobody waits for it any more.
-async fn keep(engine: &Engine, incoming: Incoming, room: Held) -> Answer {
+async fn keep(engine: &Engine, incoming: Incoming, room: Held) -> Result<Taken, Refused> {
     let engine = engine.clone();
     let taking = tokio::spawn(async move {
         let taken = engine.take_delivery(incoming).await;
         drop(room);
         taken
     });
-    taking.await.map_or(Answer::Later(WAIT), Answer::from)
+    taking.await.unwrap_or(Err(Refused::Full(WAIT)))
 }
 
 /// A delivery that is not kept passes by; `end` where nothing more is waited for.
@@ -158,19 +173,20 @@ async fn pass(
     engine: &Engine,
     incoming: Incoming,
     pieces: &mut BodyDataStream,
-    until: Instant,
+    start: Instant,
     end: Option<End>,
-) -> Result<Taken, Refused> {
+) -> Result<Taken, Answer> {
     let seen = incoming.body.len();
-    let mut passing = engine.pass_delivery(incoming).await?;
+    let mut passing = in_time(start, engine.pass_delivery(incoming)).await?;
     let end = match end {
         Some(end) => end,
         None => {
             let rest = follow(&mut passing, pieces, seen);
-            timeout_at(until, rest).await.unwrap_or(End::TooSlow)
+            let followed = timeout_at(start + BODY_TIME, rest).await;
+            followed.unwrap_or(End::TooSlow)
         }
     };
-    engine.end_passing(passing, end).await
+    in_time(start, engine.end_passing(passing, end)).await
 }
 
 /// Follows a body to its end; one that breaks off is not there in time.
@@ -206,11 +222,8 @@ enum Answer {
     Later(Duration),
 }
 
-impl From<Result<Taken, Refused>> for Answer {
-    fn from(taken: Result<Taken, Refused>) -> Self {
-        let Err(refused) = taken else {
-            return Self::Accepted;
-        };
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
         match refused {
             Refused::Forged => Self::Unproven,
             Refused::TooMany(wait) => Self::TooMany(wait),

@@ -142,6 +142,34 @@ async fn what_was_not_stored_is_not_promised() {
     assert_eq!(hooked.told().await.len(), 2);
 }
 
+/// A sender gives up while the store stalls, and sends again: what was held goes on to its end, and both are one event.
+#[tokio::test]
+async fn a_delivery_whose_sender_gave_up_is_one_event() {
+    let hooked = Hooked::new().await;
+    let body = format!("push {MAIN} - a");
+    hooked.happen("warm", "tag refs/tags/v0 a").await;
+    let mut stall = hooked.world.store.stall(Call::Commit, 1);
+    tokio::select! {
+        answer = hooked.deliver(1, "id", &body) => panic!("{answer:?}"),
+        () = stall.reached() => {}
+    }
+    let again = tokio::spawn({
+        let engine = hooked.world.engine.clone();
+        let incoming = signed(1, "id", &body);
+        async move { engine.take_delivery(incoming).await }
+    });
+    tokio::task::yield_now().await;
+    stall.release();
+    // It is known, or is to come again.
+    _ = again.await.expect("task");
+    for _ in 0..32 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(hooked.deliver(1, "id", &body).await, Ok(Taken::Repeated));
+    hooked.world.engine.process_deliveries().await;
+    assert_eq!(hooked.told().await, ["tag refs/tags/v0 a", &body]);
+}
+
 /// Numbers are never given out twice, whatever the store did and however often the daemon started.
 #[tokio::test]
 async fn numbers_are_given_out_once() {

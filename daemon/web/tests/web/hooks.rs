@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use axum::body::Body;
+use axum::{body::Body, response::Response};
 use bindery_core::{
     hook::{Hook, HookSecrets, HookState},
     name::{HookId, HostName},
@@ -236,9 +236,14 @@ fn request(
 
 /// Time that an answer takes, and its status. Time is virtual: it passes where nobody has anything to do.
 async fn answered(world: &World, request: Request<Body>) -> (StatusCode, Duration) {
+    let (response, took) = response(world, request).await;
+    (response.status(), took)
+}
+
+async fn response(world: &World, request: Request<Body>) -> (Response, Duration) {
     let start = Instant::now();
     let response = world.router.clone().oneshot(request).await;
-    (response.expect("answer").status(), start.elapsed())
+    (response.expect("answer"), start.elapsed())
 }
 
 /// Providers give up after ten seconds. A body that stops coming is answered before, with 503: a 4xx would count as final.
@@ -253,18 +258,77 @@ async fn a_body_that_stalls_is_answered_in_time() {
     assert_eq!(stored(&world).await, None);
 }
 
-/// One time is for body and store together: what is not durable then is not promised.
+/// Seconds after which providers give up, by their defaults: Gitea and Forgejo; GitHub, GitLab and Bitbucket Cloud.
+const GIVES_UP: [u64; 2] = [5, 10];
+
+/// Of these, what the way there and back may take.
+const WAY: Duration = Duration::from_secs(1);
+
+/// While the store stalls nothing is answered 2xx, and every provider that waits still hears when to come again. Once the store
+/// works the delivery is taken, and however often it came it is one.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_stalls_is_answered_in_time() {
+async fn a_store_that_stalls_is_answered_before_the_provider_gives_up() {
     let world = hooked().await;
     world.vault.stall();
-    let late = stream::once(async {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        Ok("xyz".to_owned())
+    let sent_after = |seconds| {
+        request(
+            "xyz",
+            stream::once(async move {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                Ok("xyz".to_owned())
+            }),
+        )
+    };
+    for seconds in [0, 2, 4, 6, 7] {
+        let (response, took) = response(&world, sent_after(seconds)).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "5");
+        let waits = GIVES_UP.into_iter().find(|limit| seconds + 1 < *limit);
+        let waits = Duration::from_secs(waits.expect("somebody waits"));
+        assert!(took + WAY <= waits, "{took:?} of {waits:?}");
+        assert_eq!(deliveries(&world).await, 0);
+    }
+    world.vault.go_on();
+    let (status, _) = answered(&world, sent_after(0)).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    // What was held is stored meanwhile, or is known.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let (status, _) = answered(&world, sent_after(0)).await;
+    assert_eq!(
+        (status, deliveries(&world).await),
+        (StatusCode::ACCEPTED, 1)
+    );
+}
+
+/// How many deliveries are stored.
+async fn deliveries(world: &World) -> usize {
+    let mut found = 0;
+    for number in 1..=20 {
+        let delivery = world.vault.get(&Key::Delivery(number)).await;
+        found += usize::from(delivery.expect("vault").is_some());
+    }
+    found
+}
+
+/// One that is too long, of a provider that is told yes for it, is not told so before what is noted of it is stored.
+#[tokio::test(start_paused = true)]
+async fn a_long_delivery_is_answered_before_the_provider_gives_up() {
+    let world = hooked().await;
+    world
+        .forge
+        .describe_as(|known| known.hooks.failures_disable = true);
+    world.engine.set_intake_limits(Limits {
+        body_bytes: 2,
+        ..Limits::default()
     });
-    let (status, took) = answered(&world, request("xyz", late)).await;
+    let long = || request("xyz", stream::iter([Ok("xyz".to_owned())]));
+    world.vault.stall();
+    let (status, took) = answered(&world, long()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(took, Duration::from_secs(9));
+    assert!(took + WAY <= Duration::from_secs(GIVES_UP[0]), "{took:?}");
+    world.vault.go_on();
+    assert_eq!(answered(&world, long()).await.0, StatusCode::ACCEPTED);
+    assert!(hook(&world).await.reconcile_due);
 }
 
 /// W5: a body takes its room for as long as it is being stored, also when its sender was answered long ago.
@@ -285,7 +349,7 @@ async fn w5_what_is_being_stored_takes_its_room() {
         let (status, took) = answered(&world, sent(n)).await;
         assert_eq!(
             (status, took.as_secs()),
-            (StatusCode::SERVICE_UNAVAILABLE, 9)
+            (StatusCode::SERVICE_UNAVAILABLE, 4)
         );
     }
     let (status, took) = answered(&world, sent(8)).await;

@@ -1,12 +1,6 @@
 //! Records in memory.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use bindery_core::{
     hook::HookSecrets,
@@ -18,17 +12,52 @@ use bindery_core::{
     time::Timestamp,
     trigger::OverlappingSecret,
 };
+use tokio::sync::watch;
 
 use super::lock;
 
 /// Records in memory, with the versions that the real vault keeps.
 #[derive(Default)]
-pub struct MemoryVault(Mutex<BTreeMap<String, (u64, Record)>>, AtomicBool);
+pub struct MemoryVault {
+    records: Mutex<BTreeMap<String, (u64, Record)>>,
+    stalled: watch::Sender<bool>,
+}
 
 impl MemoryVault {
-    /// No commit ends any more.
+    /// No commit ends, until [`Self::go_on`].
     pub fn stall(&self) {
-        self.1.store(true, Ordering::SeqCst);
+        self.stalled.send_replace(true);
+    }
+
+    /// Those that were held do what they were to do, and those that come.
+    pub fn go_on(&self) {
+        self.stalled.send_replace(false);
+    }
+
+    fn apply(&self, changes: Vec<Change>) -> Result<(), VaultError> {
+        let mut records = lock(&self.records);
+        let holds = |change: &Change| {
+            let version = records
+                .get(&name_of(&change.key))
+                .map(|(version, _)| *version);
+            match change.expect {
+                Expect::Any => true,
+                Expect::Absent => version.is_none(),
+                Expect::Version(expected) => version == Some(expected),
+            }
+        };
+        if !changes.iter().all(holds) {
+            return Err(VaultError::Conflict);
+        }
+        for change in changes {
+            let name = name_of(&change.key);
+            let version = records.get(&name).map_or(0, |(version, _)| *version);
+            match change.write {
+                Some(record) => drop(records.insert(name, (version + 1, record))),
+                None => drop(records.remove(&name)),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -120,7 +149,7 @@ fn listed(listing: &Listing, record: &Record) -> bool {
 
 impl Vault for MemoryVault {
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Entry<Record>>, VaultError>> {
-        let found = lock(&self.0)
+        let found = lock(&self.records)
             .get(&name_of(key))
             .map(|(version, record)| Entry {
                 record: copy(record),
@@ -135,7 +164,7 @@ impl Vault for MemoryVault {
         _after: Option<&'a [u8]>,
         _limit: usize,
     ) -> BoxFuture<'a, Result<Page, VaultError>> {
-        let records = lock(&self.0);
+        let records = lock(&self.records);
         let found = records
             .values()
             .filter(|(_, record)| listed(listing, record));
@@ -154,32 +183,15 @@ impl Vault for MemoryVault {
     }
 
     fn commit(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<(), VaultError>> {
-        if self.1.load(Ordering::SeqCst) {
-            return Box::pin(std::future::pending());
+        if !*self.stalled.borrow() {
+            let done = self.apply(changes);
+            return Box::pin(async { done });
         }
-        let mut records = lock(&self.0);
-        let holds = |change: &Change| {
-            let version = records
-                .get(&name_of(&change.key))
-                .map(|(version, _)| *version);
-            match change.expect {
-                Expect::Any => true,
-                Expect::Absent => version.is_none(),
-                Expect::Version(expected) => version == Some(expected),
-            }
-        };
-        if !changes.iter().all(holds) {
-            return Box::pin(async { Err(VaultError::Conflict) });
-        }
-        for change in changes {
-            let name = name_of(&change.key);
-            let version = records.get(&name).map_or(0, |(version, _)| *version);
-            match change.write {
-                Some(record) => drop(records.insert(name, (version + 1, record))),
-                None => drop(records.remove(&name)),
-            }
-        }
-        Box::pin(async { Ok(()) })
+        let mut stalled = self.stalled.subscribe();
+        Box::pin(async move {
+            _ = stalled.wait_for(|stalled| !stalled).await;
+            self.apply(changes)
+        })
     }
 
     fn health(&self) -> VaultHealth {
