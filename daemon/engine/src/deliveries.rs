@@ -125,7 +125,12 @@ pub(crate) fn note_proof(hook: &mut Hook, at: Timestamp) {
     hook.last_delivery = hook.last_delivery.max(Some(at));
     let open = matches!(
         hook.state,
-        HookState::Pending | HookState::Silent | HookState::Rejecting | HookState::Missing
+        HookState::Pending
+            | HookState::Silent
+            | HookState::Rejecting
+            | HookState::Missing
+            // The provider switches it on again with a delivery that is answered; whether it did shows with the next look.
+            | HookState::DisabledByProvider
     );
     if open && hook.step.is_none() {
         hook.state = HookState::Verified;

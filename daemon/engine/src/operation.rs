@@ -89,8 +89,8 @@ impl Engine {
         if host.needs_keys() && !context.keyed {
             context.keys = Arc::new(self.host_secrets(host).await?);
         }
-        let work = self.drive(context, input).instrument(span);
-        futures_util::pin_mut!(work);
+        // On the heap: whoever asks a provider is deep in calls already, and would hold all of this on the stack.
+        let work = self.drive(context, input).instrument(span).boxed();
         match futures_util::future::select(work, limit).await {
             futures_util::future::Either::Left((outcome, _)) => outcome,
             futures_util::future::Either::Right(_) => Err(Problem::new(

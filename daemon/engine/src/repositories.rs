@@ -10,6 +10,7 @@ use bindery_core::{
     provider::{HOOK_SECRET, Input, Organization, Output, Ref, RefKind, Repository},
     secret::Secret,
 };
+use futures_util::FutureExt;
 
 use crate::{
     Engine,
@@ -212,29 +213,24 @@ impl Engine {
         let host = self.host(&link.host).await?.record;
         host.usable()?;
         let known = is_known(&link, &input);
-        let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
-        let outcome = match self
-            .ask_once(
-                &link,
-                &host,
-                &grant.access_token,
-                input.clone(),
-                hook_secret,
-            )
-            .await
-        {
+        // On the heap: most that the daemon does asks a provider, and all of it would hold this on the stack.
+        let fresh = || self.fresh_grant(&link, &host, Duration::ZERO).boxed();
+        let grant = fresh().await?;
+        let token = &grant.access_token;
+        let once = self.ask_once(&link, &host, token, input.clone(), hook_secret);
+        let outcome = match once.boxed().await {
             Err(problem) if problem.reason == Reason::TokenRefused && link.refreshable => {
-                self.replace(&link, grant.generation).await?;
-                let grant = self.fresh_grant(&link, &host, Duration::ZERO).await?;
-                self.ask_once(&link, &host, &grant.access_token, input, hook_secret)
-                    .await
+                self.replace(&link, grant.generation).boxed().await?;
+                let token = &fresh().await?.access_token;
+                let again = self.ask_once(&link, &host, token, input, hook_secret);
+                again.boxed().await
             }
             outcome => outcome,
         };
         match outcome {
             Ok(outcome) => Ok((outcome, host)),
             // The link says at once what is in its way.
-            Err(problem) => Err(self.read_sign(&link, known, problem).await),
+            Err(problem) => Err(self.read_sign(&link, known, problem).boxed().await),
         }
     }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use bindery_twins::{
     Twin,
-    hooks::{Hook, Sent},
+    hooks::{Hook, Lost, Sent},
 };
 
 use super::twins::OnTwin;
@@ -49,6 +49,8 @@ pub trait Changing: Forge {
     fn replace_hook(&self, hook: Hook);
     /// Lets so many of the next deliveries fail on their way
     fn fail_next_deliveries(&self, count: u32);
+    /// Makes the next hook that is asked for, and loses the answer
+    fn lose_next_hook_create(&self);
 }
 
 impl Changing for GitHubForge {
@@ -87,6 +89,10 @@ impl Changing for GitHubForge {
 
     fn fail_next_deliveries(&self, count: u32) {
         self.standin.fail_next_deliveries(count);
+    }
+
+    fn lose_next_hook_create(&self) {
+        self.standin.lose_next_hook_create(Lost::Closed);
     }
 }
 
@@ -128,6 +134,11 @@ impl<F: OnTwin + Sync> Changing for F {
     fn fail_next_deliveries(&self, count: u32) {
         let front = self.front();
         front.with(|twin| twin.state_mut().hooks.fail_next(count));
+    }
+
+    fn lose_next_hook_create(&self) {
+        let front = self.front();
+        front.with(|twin| twin.state_mut().hooks.lose_next_create(Lost::Closed));
     }
 }
 

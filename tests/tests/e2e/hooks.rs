@@ -18,6 +18,8 @@ mod registry;
 mod rotating;
 #[path = "hooks/told.rs"]
 mod told;
+#[path = "hooks/truth.rs"]
+mod truth;
 #[path = "hooks/working_copy.rs"]
 mod working_copy;
 

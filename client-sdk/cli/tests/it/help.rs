@@ -95,3 +95,47 @@ fn completions_are_there() {
         }
     }
 }
+
+/// The documents, which name commands.
+fn documents() -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let docs = std::fs::read_dir(root.join("daemon/docs")).expect("folder");
+    let docs = docs.map(|entry| entry.expect("entry").path());
+    let mut files: Vec<_> = docs
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
+    files.extend(["README.md", "systemd/bindery.toml"].map(|name| root.join(name)));
+    let text = |path| std::fs::read_to_string(path).expect("file");
+    files.into_iter().map(text).collect()
+}
+
+/// The commands that a text names: the words after each `bindery`.
+fn named(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let places = text.split("bindery ").skip(1);
+    let word = |word: &&str| word.bytes().all(|c| c.is_ascii_lowercase() || c == b'-');
+    places.map(move |rest| {
+        let line = rest.split(['`', '\n', ',', ';', ')', '"']).next();
+        let words = line.unwrap_or_default().split(' ').take_while(word);
+        words
+            .take_while(|one| one.starts_with(|c: char| c.is_ascii_lowercase()))
+            .collect()
+    })
+}
+
+/// Every command that a document names is there.
+#[test]
+fn documents_name_commands_that_there_are() {
+    let (texts, mut count) = (documents(), 0);
+    for words in texts.iter().flat_map(|text| named(text)) {
+        let mut path = Vec::new();
+        for word in words {
+            if commands(&help(&path)).is_empty() {
+                break;
+            }
+            path.push(word);
+        }
+        help(&path);
+        count += usize::from(!path.is_empty());
+    }
+    assert!(count > 30, "{count} commands are named");
+}

@@ -10,6 +10,7 @@ use bindery_core::{
     provider::Input,
     secret::Secret,
 };
+use futures_util::FutureExt;
 
 use crate::{Engine, operation::Outcome, records::as_link};
 
@@ -88,7 +89,7 @@ impl Engine {
         input: &Input,
         secret: Option<&Secret>,
     ) -> Result<Outcome, Problem> {
-        let stale = self.last_refresh(link).await.err();
+        let stale = self.last_refresh(link).boxed().await.err();
         let token = self.last_token(link, host).await?;
         let asked = self.ask_once(link, host, &token, input.clone(), secret);
         match asked.await {

@@ -9,6 +9,7 @@ use bindery_core::{
     source::SourceName,
     time::Timestamp,
 };
+use futures_util::FutureExt;
 
 use crate::{Engine, Versioned, events::Draft, records::change};
 
@@ -52,7 +53,8 @@ impl Engine {
             if hook == record && others.is_empty() {
                 return Ok(Some(hook));
             }
-            match self.put_hook(&record, hook.clone(), version, others).await {
+            let put = self.put_hook(&record, hook.clone(), version, others);
+            match put.boxed().await {
                 Err(problem) if problem.reason == Reason::StoreConflict => {}
                 Err(problem) => return Err(problem),
                 Ok(()) => return Ok(Some(hook)),

@@ -7,6 +7,7 @@ use bindery_core::{
     problem::{Problem, Reason, Who},
     provider::{HookFacts, Input, OperationKind, Output},
 };
+use futures_util::FutureExt;
 
 use super::{
     OVERLAP, Through,
@@ -35,7 +36,7 @@ impl Engine {
         let Some(Versioned { record: hook, .. }) = self.find_hook(id).await? else {
             return Ok(());
         };
-        match self.look_at(&hook).await {
+        match self.look_at(&hook).boxed().await {
             // It is said in the hook's state.
             Err(problem) if refuses(&problem) => self.note_forbidden(&hook, &problem).await,
             outcome => outcome,
@@ -44,21 +45,21 @@ impl Engine {
 
     async fn look_at(&self, hook: &Hook) -> Result<(), Problem> {
         if hook.is_app() {
-            return self.look_at_app(hook).await;
+            return self.look_at_app(hook).boxed().await;
         }
         if hook.step.is_some() {
             return self.settle(&hook.id, OVERLAP).await;
         }
         self.drop_old_secret(hook).await?;
         self.learn_print(hook).await?;
-        if !self.follow_name(hook).await? {
+        if !self.follow_name(hook).boxed().await? {
             return Ok(());
         }
         if hook.by_app {
-            return self.look_at_served(hook).await;
+            return self.look_at_served(hook).boxed().await;
         }
         if self.may_move(hook).await? {
-            return self.move_to_app(hook).await;
+            return self.move_to_app(hook).boxed().await;
         }
         let description = self.hook_description(hook).await?;
         if !description.operations.contains(&OperationKind::ListHooks) {
@@ -76,9 +77,9 @@ impl Engine {
             }
         }
         match own {
-            None => self.make_again(hook).await,
+            None => self.make_again(hook).boxed().await,
             Some(facts) => match deviation(hook, facts, &url) {
-                Some(words) => self.put_right(hook, facts, &words).await,
+                Some(words) => self.put_right(hook, facts, &words).boxed().await,
                 None => self.note_standing(hook, facts).await,
             },
         }

@@ -14,6 +14,8 @@ use bindery_core::{
     provider::{Description, HookFacts, Input, OperationKind, Output, WantedHook},
 };
 
+use futures_util::FutureExt;
+
 use super::{
     Gone, Through,
     act::links,
@@ -45,9 +47,10 @@ impl Engine {
                     let input = self.app_update(&hook);
                     self.put_there(&hook, &description, input, overlap).await
                 }
-                Some(HookStep::Create) => self.make(&hook, overlap).await,
-                Some(HookStep::Update) => self.mend(&hook, overlap).await,
-                Some(HookStep::Delete) => return self.finish_deletion(&hook).await,
+                // On the heap, as all that asks the provider here: together they fill the stack of a thread.
+                Some(HookStep::Create) => self.make(&hook, overlap).boxed().await,
+                Some(HookStep::Update) => self.mend(&hook, overlap).boxed().await,
+                Some(HookStep::Delete) => return self.finish_deletion(&hook).boxed().await,
             };
             if let Err(problem) = outcome {
                 self.note_stuck(&hook, &problem).await?;
@@ -129,10 +132,8 @@ impl Engine {
     ) -> Result<(), Problem> {
         let secrets = self.secrets_of(hook).await?;
         let secret = secrets.next.as_ref().unwrap_or(&secrets.current);
-        let outcome = self
-            .act(hook, Through::Sources, &input, Some(secret))
-            .await?;
-        match outcome.last {
+        let put = self.act(hook, Through::Sources, &input, Some(secret));
+        match put.boxed().await?.last {
             Output::Hook(facts) => {
                 self.note_put(hook, description, &secrets, facts, overlap)
                     .await

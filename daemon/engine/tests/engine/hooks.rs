@@ -18,6 +18,9 @@ use crate::{
     support::{World, acme, source_of},
 };
 
+/// What a look may take of a stack of 2 MiB, in a build without optimisation.
+const STACK: usize = 1 << 20;
+
 /// The states that events of `acme` tell of, in order.
 async fn told(world: &World) -> Vec<HookState> {
     let mut states = Vec::new();
@@ -54,6 +57,26 @@ async fn a_removed_hook_is_made_again() {
         told(&world).await,
         [HookState::Silent, HookState::Missing, HookState::Silent]
     );
+}
+
+/// Looking at a hook, and making it again, goes deep. It leaves most of the stack that a thread of the daemon has to those who call.
+#[test]
+fn a_look_takes_little_of_the_stack() {
+    let look = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("runtime").block_on(async {
+            let world = World::new().await;
+            let forge = world.hooks();
+            let link = connected(&world).await;
+            forge.held().hooks.clear();
+            world.verify(&link).await;
+            assert_eq!(forge.urls().len(), 1);
+        });
+    };
+    let thread = std::thread::Builder::new().stack_size(STACK);
+    thread.spawn(look).expect("thread").join().expect("looked");
 }
 
 /// One that was changed is put right in place, with its secret, and never deleted and made anew. A changed URL loses the
