@@ -3,7 +3,10 @@
 use std::{
     io,
     path::Path,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::disk::{Disk, LogFile, RealDisk};
@@ -32,6 +35,7 @@ pub struct FaultyDisk(Arc<State>);
 struct State {
     fault: Mutex<DiskFault>,
     mended: Condvar,
+    syncs: AtomicUsize,
 }
 
 struct FaultyFile {
@@ -44,6 +48,12 @@ impl FaultyDisk {
     pub fn set(&self, fault: DiskFault) {
         *self.0.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
         self.0.mended.notify_all();
+    }
+
+    /// How often files were brought to the disk.
+    #[must_use]
+    pub fn syncs(&self) -> usize {
+        self.0.syncs.load(Ordering::SeqCst)
     }
 }
 
@@ -88,6 +98,7 @@ impl LogFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.state.syncs.fetch_add(1, Ordering::SeqCst);
         match self.state.fault() {
             DiskFault::NoSync => Err(io::ErrorKind::Other.into()),
             _ => self.file.sync(),

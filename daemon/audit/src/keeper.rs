@@ -14,7 +14,7 @@ use bindery_core::{
     problem::Problem,
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -27,11 +27,21 @@ use crate::{
 /// When the disk took something last; `None` where nothing was tried yet, or since it refused.
 pub(crate) type Good = Arc<Mutex<Option<Instant>>>;
 
+/// When records go to the disk.
+pub(crate) struct Haste {
+    /// Somebody waits for it.
+    pub(crate) now: Arc<Notify>,
+    /// Where nobody does.
+    pub(crate) within: Duration,
+}
+
 /// An open log. Dropping it ends its thread and its tasks.
 pub(crate) struct Running {
     pub(crate) jobs: mpsc::Sender<Job>,
     pub(crate) written: watch::Receiver<AuditMark>,
     pub(crate) synced: watch::Receiver<AuditMark>,
+    /// Somebody waits for the disk.
+    pub(crate) hurry: Arc<Notify>,
     /// The last caller waited in vain.
     pub(crate) stuck: AtomicBool,
     /// Held by the one who tries a disk that did not answer.
@@ -100,6 +110,7 @@ impl Running {
     }
 
     pub(crate) async fn synced_to(&self, sequence: u64) -> Result<(), Refused> {
+        self.hurry.notify_one();
         let mut synced = self.synced.clone();
         let reached = synced.wait_for(|mark| mark.sequence >= sequence).await;
         reached
@@ -117,14 +128,18 @@ impl Running {
     }
 }
 
-/// Brings records to the disk as they are written, all that came meanwhile at once.
+/// Brings records to the disk, all that came meanwhile at once: as soon as somebody waits for it, or a moment after they were
+/// written.
 pub(crate) async fn sync_on(
     mut written: watch::Receiver<AuditMark>,
     synced: watch::Sender<AuditMark>,
+    haste: Haste,
     current: Current,
     failed: Arc<AtomicBool>,
 ) {
     while written.changed().await.is_ok() {
+        // Who waits says so after its record is written, so a word that comes during a sync is for the next one.
+        let _ = tokio::time::timeout(haste.within, haste.now.notified()).await;
         // First the place, then the file: a file that came meanwhile began after the one before was on the disk.
         let mark = *written.borrow_and_update();
         let file = Arc::clone(&current.lock().unwrap_or_else(PoisonError::into_inner));

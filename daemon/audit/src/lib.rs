@@ -3,7 +3,7 @@
 //! Each record is one line of JSON, so that an operator reads it with what is at hand. It ends with a MAC over the line
 //! and the MAC of the one before, with a key that lies sealed in the vault. So do the place that the log has reached, and
 //! the place before its oldest file: what is changed, removed, moved, put in between or cut off at either end does not
-//! fit. The place that was reached is sealed at most a second late; who cuts off less than that, at a moment when the
+//! fit. The place that was reached is sealed about a second late; who cuts off less than that, at a moment when the
 //! daemon does not run, is not noticed.
 //!
 //! One thread writes, many records at once where many wait. A record is in the kernel before its deed goes on, or on the
@@ -47,7 +47,7 @@ use std::{
 
 use bindery_core::{
     audit::{Audit, AuditPage, AuditQuery, AuditVerdict, Deed, Survives},
-    port::{BoxFuture, Clock, Vault, VaultHealth},
+    port::{BoxFuture, Clock, Vault},
     problem::{Problem, Reason},
 };
 
@@ -76,6 +76,9 @@ pub struct AuditConfig {
     pub deadline: Duration,
     /// How long after a good write the disk is believed to take another one, 1 s; then whoever wants to know tries.
     pub trust: Duration,
+    /// How long a record waits for others to be brought to the disk with, where nobody waits for it, 100 ms: one sync after the
+    /// other would cost more than all else that a hand-out does.
+    pub sync_within: Duration,
     /// Time between two seals of the place that was reached, 1 s.
     pub seal_every: Duration,
 }
@@ -91,6 +94,7 @@ impl AuditConfig {
             alarm_bytes: 4 << 30,
             deadline: Duration::from_secs(2),
             trust: Duration::from_secs(1),
+            sync_within: Duration::from_millis(100),
             seal_every: Duration::from_secs(1),
         }
     }
@@ -249,7 +253,7 @@ impl Inner {
 
     /// The open log; `None` while the vault is sealed.
     async fn running(&self) -> Result<Option<Arc<Running>>, Problem> {
-        if self.vault.health() == VaultHealth::Sealed {
+        if self.vault.is_sealed() {
             // The key goes with the keys of the vault.
             self.set(None);
             return Ok(None);

@@ -17,14 +17,14 @@ use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
     Inner,
     disk::Disk,
     files,
-    keeper::{self, Good, Running},
+    keeper::{self, Good, Haste, Running},
     list,
     scan::Lines,
     tail::Tail,
@@ -61,6 +61,7 @@ impl Inner {
         let (written, seen) = watch::channel(mark);
         let (synced, on_disk) = watch::channel(mark);
         let good = Good::default();
+        let hurry = Arc::new(Notify::new());
         let (failed, files) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let current = tail.current();
         let writer = Writer {
@@ -86,6 +87,10 @@ impl Inner {
             tokio::spawn(keeper::sync_on(
                 seen.clone(),
                 synced,
+                Haste {
+                    now: Arc::clone(&hurry),
+                    within: self.config.sync_within,
+                },
                 current,
                 Arc::clone(&failed),
             )),
@@ -105,6 +110,7 @@ impl Inner {
             jobs,
             written: seen,
             synced: on_disk,
+            hurry,
             stuck: AtomicBool::default(),
             trying: tokio::sync::Mutex::default(),
             good,

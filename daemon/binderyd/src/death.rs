@@ -97,6 +97,10 @@ impl Vault for Mortal<dyn Vault> {
     fn health(&self) -> VaultHealth {
         self.0.health()
     }
+
+    fn is_sealed(&self) -> bool {
+        self.0.is_sealed()
+    }
 }
 
 impl Egress for Mortal<dyn Egress> {

@@ -44,6 +44,10 @@ impl Vault for Forgetful {
     fn health(&self) -> VaultHealth {
         self.0.health()
     }
+
+    fn is_sealed(&self) -> bool {
+        self.0.is_sealed()
+    }
 }
 
 fn is_new_delivery(change: &Change) -> bool {

@@ -88,6 +88,10 @@ impl Vault for Leaky<dyn Vault, PathBuf> {
     fn health(&self) -> VaultHealth {
         self.0.health()
     }
+
+    fn is_sealed(&self) -> bool {
+        self.0.is_sealed()
+    }
 }
 
 /// Tokens and client secrets in the log, and tokens in what plugins are handed.

@@ -336,6 +336,11 @@ pub trait Vault: Send + Sync + 'static {
     fn commit(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<(), VaultError>>;
     /// How it is.
     fn health(&self) -> VaultHealth;
+    /// Whether there is no root key. Asked with each call, so a vault that has to look at its disk for its health answers
+    /// this from memory.
+    fn is_sealed(&self) -> bool {
+        self.health() == VaultHealth::Sealed
+    }
 }
 
 // ---- egress ---------------------------------------------------------------------------------------------------------

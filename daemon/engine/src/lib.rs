@@ -228,6 +228,12 @@ impl Engine {
         self.ports().vault.health()
     }
 
+    /// Whether nothing is served: the vault is sealed, or the engine is paused.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.is_paused() || self.ports().vault.is_sealed()
+    }
+
     /// What is loaded.
     #[must_use]
     pub fn providers(&self) -> Vec<Arc<Description>> {

@@ -36,7 +36,7 @@ impl Engine {
     ///
     /// `SEALED`.
     pub fn refuse_sealed(&self) -> Result<(), Problem> {
-        if self.health() == bindery_core::port::VaultHealth::Sealed {
+        if self.is_sealed() {
             let message = "the daemon is sealed and serves nothing; its operator must unseal it";
             return Err(Problem::new(Reason::Sealed, message));
         }

@@ -246,8 +246,13 @@ impl Vault for SealedVault {
         })
     }
 
+    fn is_sealed(&self) -> bool {
+        let opened = self.inner.opened.read();
+        opened.unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     fn health(&self) -> VaultHealth {
-        if self.inner.keys().is_err() {
+        if self.is_sealed() {
             return VaultHealth::Sealed;
         }
         match self.inner.store.health() {

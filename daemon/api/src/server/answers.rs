@@ -44,8 +44,10 @@ pub(super) struct OneCall(Arc<Busy>);
 
 impl Busy {
     pub(super) fn begin(self: &Arc<Self>) -> OneCall {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        self.changed.notify_one();
+        // Only the first and the last call change whether it is idle; telling of the others wakes the connection for nothing.
+        if self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.changed.notify_one();
+        }
         OneCall(Arc::clone(self))
     }
 
@@ -81,8 +83,9 @@ impl Busy {
 
 impl Drop for OneCall {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::SeqCst);
-        self.0.changed.notify_one();
+        if self.0.calls.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.changed.notify_one();
+        }
     }
 }
 

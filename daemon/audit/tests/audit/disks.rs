@@ -105,6 +105,38 @@ async fn failed_syncs_refuse_everything() {
     intact(&log, 3).await;
 }
 
+/// Records that nobody waits for come to the disk together; as soon as somebody waits, all of them do.
+#[tokio::test]
+async fn records_share_a_sync() {
+    let mut world = World::new().await;
+    (world.config.sync_within, world.config.deadline) =
+        (Duration::from_secs(3600), Duration::from_secs(60));
+    let log = world.log();
+    write(&log, 1, 20).await;
+    log.record(deed(21), Survives::Machine).await.unwrap();
+    assert_eq!(world.disk.syncs(), 1);
+    write(&log, 22, 22).await;
+    log.record(deed(23), Survives::Machine).await.unwrap();
+    assert_eq!(world.disk.syncs(), 2);
+}
+
+/// They come there although nobody waits.
+#[tokio::test]
+async fn records_come_to_the_disk_by_themselves() {
+    let mut world = World::new().await;
+    world.config.sync_within = Duration::from_millis(1);
+    let log = world.log();
+    write(&log, 1, 1).await;
+    let synced = async {
+        while world.disk.syncs() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), synced)
+        .await
+        .unwrap();
+}
+
 /// A folder that can't be written to is a reason, not a panic.
 #[tokio::test]
 async fn folders_that_can_not_be() {
