@@ -1,6 +1,7 @@
 //! Resource names: `namespaces/{namespace}/links/{link}` and the others, parsed once.
 
 use bindery_core::{
+    lease::{is_full_name, is_stable_id},
     name::{
         ConsumerId, HostName, LeaseId, LinkId, NamespaceName, RotationId, SourceId, SubscriptionId,
         TriggerId,
@@ -18,9 +19,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
-
-/// Longest id of a provider, decoded.
-const LONGEST: usize = 1000;
 
 /// `namespaces/{namespace}`.
 pub(crate) fn namespace(name: &str) -> Result<NamespaceName, Failure> {
@@ -188,21 +186,10 @@ pub(crate) enum RepositoryRef {
 impl RepositoryRef {
     /// From a decoded text. What holds a slash is a full name.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let part = |part: &str| {
-            let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~+".contains(&c);
-            !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)
-        };
-        let id = |c: u8| c.is_ascii_graphic();
-        match text {
-            _ if text.len() > LONGEST => None,
-            _ if text.contains('/') => text
-                .split('/')
-                .all(part)
-                .then(|| Self::FullName(text.to_owned())),
-            _ => {
-                (!text.is_empty() && text.bytes().all(id)).then(|| Self::StableId(text.to_owned()))
-            }
+        if is_full_name(text) {
+            return Some(Self::FullName(text.to_owned()));
         }
+        is_stable_id(text).then(|| Self::StableId(text.to_owned()))
     }
 
     /// As the engine names it.

@@ -14,6 +14,27 @@ pub const RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// When a lease counts as ended whose token has no end, so that its record does not stay for ever.
 pub const WITHOUT_END: Duration = Duration::from_secs(86_400);
 
+/// Longest text that a repository is named by, in bytes.
+pub const LONGEST_REPOSITORY: usize = 1000;
+
+/// Whether a text may be the full name of a repository, such as `acme/api`: of letters, digits and `-_.~+`, none of its parts
+/// empty or a step up.
+#[must_use]
+pub fn is_full_name(text: &str) -> bool {
+    let part = |part: &str| {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.~+".contains(&c);
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)
+    };
+    text.len() <= LONGEST_REPOSITORY && text.contains('/') && text.split('/').all(part)
+}
+
+/// Whether a text may be a provider's stable id of a repository: visible ASCII without a slash.
+#[must_use]
+pub fn is_stable_id(text: &str) -> bool {
+    let visible = |c: u8| c.is_ascii_graphic() && c != b'/';
+    (1..=LONGEST_REPOSITORY).contains(&text.len()) && text.bytes().all(visible)
+}
+
 /// A record that a credential was handed out.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Lease {
@@ -93,6 +114,31 @@ mod tests {
             created: at(0),
             expires: expires.map(at),
             revoked: revoked.map(at),
+        }
+    }
+
+    /// What a caller says of a repository becomes part of a key: nothing long, nothing odd.
+    #[test]
+    fn odd_repositories_are_none() {
+        let long = "a".repeat(LONGEST_REPOSITORY);
+        assert!(
+            ["acme/api", "a/b/c~d", "A+b/.c"]
+                .into_iter()
+                .all(is_full_name)
+        );
+        assert!(
+            ["42", "{uuid}", "a:b", long.as_str()]
+                .into_iter()
+                .all(is_stable_id)
+        );
+        let long = format!("{long}/b");
+        for odd in [
+            "", "acme", "acme/", "/api", "a/../b", "a//b", "a b/c", "a/b\n", "a/\u{e9}", &long,
+        ] {
+            assert!(!is_full_name(odd), "{odd:?}");
+        }
+        for odd in ["", "a/b", "a b", "\u{e9}", "\n", &long] {
+            assert!(!is_stable_id(odd), "{odd:?}");
         }
     }
 

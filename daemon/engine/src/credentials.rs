@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bindery_core::{
     host::Host,
-    lease::Lease,
+    lease::{Lease, is_full_name, is_stable_id},
     link::{Grant, Link},
     name::{LinkId, NamespaceName, ProviderName},
     port::{Expect, Key, Record},
@@ -39,11 +39,31 @@ pub struct Wanted {
     pub holder: String,
 }
 
-/// The repository that a credential is asked for.
+/// The repository that a credential is asked for. Whoever asks chooses the text, which leases are told apart by: so it is short
+/// and plain.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    /// `owner/name`, or the stable id behind `id:`.
-    pub named: String,
+pub struct Asked(String);
+
+impl Asked {
+    /// `named` is `owner/name`, or the stable id behind `id:`.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` for anything else.
+    pub fn new(named: &str) -> Result<Self, Problem> {
+        let fits = match named.strip_prefix("id:") {
+            Some(id) => is_stable_id(id),
+            None => is_full_name(named),
+        };
+        let message = "is no full name such as acme/api, nor an id";
+        fits.then(|| Self(named.to_owned()))
+            .ok_or_else(|| Problem::invalid("repository", message))
+    }
+
+    /// The text.
+    pub(crate) fn named(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A token that is handed out.
@@ -159,13 +179,13 @@ impl Engine {
     /// The lease of a token that others use as well: in memory, as long as there is room.
     async fn lease_shared(&self, wanted: &Wanted, grant: &Grant) -> Result<String, Problem> {
         let now = self.now();
-        let repository = wanted.repository.as_ref().map(|asked| asked.named.clone());
+        let repository = wanted.repository.as_ref().map(Asked::named);
         let same = Same {
             namespace: wanted.namespace.clone(),
             link: wanted.link.clone(),
             generation: grant.generation,
             access: wanted.access,
-            repository: repository.unwrap_or_default(),
+            repository: repository.unwrap_or_default().to_owned(),
             holder: wanted.holder.clone(),
         };
         if let Some(id) = self.shared().again(&same, now) {

@@ -75,7 +75,8 @@ use crate::{
     hosts::Verdicts,
     intake::Intake,
     leases::Shared,
-    links::Checks,
+    links::{Checks, LinkCounts},
+    memory::Requests,
     reconcile::Comparisons,
     refresh::{Doubts, HostGates, Schedule, Unsaved},
     subscriptions::Subscriptions,
@@ -145,6 +146,8 @@ struct Inner {
     host_gates: HostGates,
     schedule: Schedule,
     checks: Checks,
+    link_counts: LinkCounts,
+    requests: Requests,
     verdicts: Verdicts,
     heads: Heads,
     followers: Followers,
@@ -197,6 +200,8 @@ impl Engine {
                 host_gates: HostGates::default(),
                 schedule: Schedule::default(),
                 checks: Checks::default(),
+                link_counts: LinkCounts::default(),
+                requests: Requests::default(),
                 verdicts: Verdicts::default(),
                 heads: Heads::default(),
                 followers: Followers::default(),
@@ -308,6 +313,14 @@ impl Engine {
 
     pub(crate) fn checks(&self) -> &Checks {
         &self.inner.checks
+    }
+
+    pub(crate) fn link_counts(&self) -> &LinkCounts {
+        &self.inner.link_counts
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.inner.requests
     }
 
     pub(crate) fn heads(&self) -> &Heads {

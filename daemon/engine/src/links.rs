@@ -2,6 +2,7 @@
 
 mod access;
 mod check;
+mod counts;
 mod create;
 mod desire;
 mod finding;
@@ -31,7 +32,6 @@ use bindery_core::{
 
 use crate::{Engine, operation::off_topic};
 
-pub(crate) use self::watch::Checks;
 pub use self::watch::INTERVAL as CHECK_INTERVAL;
 pub use self::{
     check::Checked,
@@ -49,6 +49,7 @@ pub(crate) use self::{
     renew::{Ticket, on_trial, renewal, same_identity},
     scopes::{extra, missing, scope_problem},
 };
+pub(crate) use self::{counts::LinkCounts, watch::Checks};
 
 /// What a provider says about a token.
 pub(crate) struct Found {

@@ -1,5 +1,7 @@
 //! Request ids: the same request asked twice has one effect.
 
+mod order;
+
 use std::time::Duration;
 
 use bindery_core::{
@@ -7,7 +9,14 @@ use bindery_core::{
     problem::{Problem, Reason},
 };
 
-use crate::{Engine, digest::sha256, records::change};
+pub(crate) use self::order::Requests;
+use crate::{Engine, Listed, Versioned, digest::sha256, records::change};
+
+/// Requests that are forgotten in one transaction.
+const AT_ONCE: usize = 64;
+
+/// Requests that are read at once where all are gone through.
+const PAGE: usize = 256;
 
 /// How long a request id is remembered.
 const MEMORY: Duration = Duration::from_secs(3600);
@@ -82,6 +91,8 @@ impl Engine {
             resource: resource.to_owned(),
             expires: now.after(MEMORY),
         };
+        // Before it is in the store: one that never comes there is looked for in vain, once.
+        self.requests().note(&memory);
         Ok(Some(Change {
             key: Key::Request(request.key.clone()),
             expect,
@@ -91,24 +102,106 @@ impl Engine {
 
     /// A resource has moved: requests that led to it lead to its new name.
     pub(crate) async fn lead_to(&self, old: &str, new: &str) -> Result<Vec<Change>, Problem> {
-        let requests = self.list_all(&Listing::Requests, as_request).await?;
-        let moved = requests
-            .into_iter()
-            .filter(|entry| entry.record.resource == old);
-        let rewrite = moved.map(|entry| {
+        let mut rewrite = Vec::new();
+        for entry in self.requests_for(old).await? {
             let memory = RequestMemory {
                 resource: new.to_owned(),
                 ..entry.record
             };
+            self.requests().note(&memory);
             let key = Key::Request(memory.key.clone());
             let expect = Expect::Version(entry.version);
-            change(key, expect, Some(Record::Request(memory)))
-        });
-        Ok(rewrite.collect())
+            rewrite.push(change(key, expect, Some(Record::Request(memory))));
+        }
+        Ok(rewrite)
+    }
+
+    async fn requests_for(&self, resource: &str) -> Result<Vec<Versioned<RequestMemory>>, Problem> {
+        let mut found = Vec::new();
+        let Some(keys) = self.requests().leading_to(resource) else {
+            let mut after = None;
+            loop {
+                let mut page = self.request_page(after.as_deref()).await?;
+                page.items.retain(|entry| entry.record.resource == resource);
+                found.append(&mut page.items);
+                after = page.next;
+                if after.is_none() {
+                    return Ok(found);
+                }
+            }
+        };
+        for key in keys {
+            let entry = self.request(&key).await?;
+            found.extend(entry.filter(|entry| entry.record.resource == resource));
+        }
+        Ok(found)
+    }
+
+    async fn request_page(&self, after: Option<&[u8]>) -> Result<Listed<RequestMemory>, Problem> {
+        self.list(&Listing::Requests, after, PAGE, as_request).await
+    }
+
+    /// Forgets the requests whose time is over. Reads those and no others, once all are known.
+    pub(crate) async fn forget_requests(&self) -> Result<(), Problem> {
+        let now = self.now();
+        if self.requests().must_look(now) {
+            self.look_through_requests().await?;
+        }
+        loop {
+            let due = self.requests().take_due(now, AT_ONCE);
+            if due.is_empty() {
+                return Ok(());
+            }
+            if let Err(problem) = self.forget_due(due).await {
+                self.requests().doubt();
+                return Err(problem);
+            }
+        }
+    }
+
+    /// Learns what is in the store, page by page. What is over by then goes at once.
+    async fn look_through_requests(&self) -> Result<(), Problem> {
+        let (now, mut after) = (self.now(), None);
+        loop {
+            let page = self.request_page(after.as_deref()).await?;
+            let (over, open): (Vec<_>, Vec<_>) = page
+                .items
+                .into_iter()
+                .partition(|entry| entry.record.expires <= now);
+            open.iter()
+                .for_each(|entry| self.requests().note(&entry.record));
+            self.forget_all(over).await?;
+            after = page.next;
+            if after.is_none() {
+                self.requests().looked();
+                return Ok(());
+            }
+        }
+    }
+
+    async fn forget_due(&self, keys: Vec<String>) -> Result<(), Problem> {
+        let (now, mut over) = (self.now(), Vec::new());
+        for key in keys {
+            // It may have been used again since, or never come into the store.
+            let entry = self.request(&key).await?;
+            over.extend(entry.filter(|entry| entry.record.expires <= now));
+        }
+        self.forget_all(over).await
+    }
+
+    async fn forget_all(&self, over: Vec<Versioned<RequestMemory>>) -> Result<(), Problem> {
+        for some in over.chunks(AT_ONCE) {
+            let remove = some.iter().map(|entry| {
+                let key = Key::Request(entry.record.key.clone());
+                change(key, Expect::Version(entry.version), None)
+            });
+            self.commit(remove.collect()).await?;
+        }
+        Ok(())
     }
 }
 
-pub(crate) fn as_request(record: Record) -> Option<RequestMemory> {
+fn as_request(record: Record) -> Option<RequestMemory> {
     if let Record::Request(memory) = record {
         Some(memory)
     } else {

@@ -330,6 +330,9 @@ impl Engine {
 
     /// All of the changes or none.
     pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<(), Problem> {
+        if changes.iter().any(|one| matches!(one.key, Key::Link(..))) {
+            return Box::pin(self.commit_links(changes)).await;
+        }
         self.ports().vault.commit(changes).await.map_err(problem)
     }
 

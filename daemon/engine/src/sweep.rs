@@ -4,17 +4,11 @@ use std::time::Duration;
 
 use bindery_core::{
     flow::{Flow, FlowStage},
-    port::{Expect, Key, Listing},
+    port::Listing,
     problem::{Problem, Reason, Who},
 };
 
-use crate::{
-    Engine,
-    deeds::Own,
-    flows::STILL_THERE,
-    memory::as_request,
-    records::{as_flow, change},
-};
+use crate::{Engine, deeds::Own, flows::STILL_THERE, records::as_flow};
 
 /// Time between two sweeps.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(30);
@@ -29,6 +23,8 @@ impl Engine {
     ///
     /// What the vault says.
     pub async fn recover(&self) -> Result<(), Problem> {
+        self.requests().doubt();
+        self.link_counts().doubt();
         self.recover_intents().await?;
         self.recover_flows().await?;
         self.resume_devices().await?;
@@ -157,17 +153,5 @@ impl Engine {
             }
             outcome => outcome,
         }
-    }
-
-    async fn forget_requests(&self) -> Result<(), Problem> {
-        let now = self.now();
-        for entry in self.list_all(&Listing::Requests, as_request).await? {
-            if entry.record.expires <= now {
-                let key = Key::Request(entry.record.key);
-                self.commit(vec![change(key, Expect::Version(entry.version), None)])
-                    .await?;
-            }
-        }
-        Ok(())
     }
 }

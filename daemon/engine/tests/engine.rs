@@ -25,6 +25,8 @@ mod deliveries;
 mod device;
 #[path = "engine/events.rs"]
 mod events;
+#[path = "engine/growth.rs"]
+mod growth;
 #[path = "engine/headless.rs"]
 mod headless;
 #[path = "engine/hints.rs"]

@@ -129,9 +129,10 @@ async fn hand_out(call: &Call, ask: &Ask) -> Result<(String, wire::Credential), 
     let wanted = Wanted {
         min_remaining: min_remaining(ask.min_remaining)?,
         insist: ask.min_remaining.is_some(),
-        repository: about.as_ref().map(|known| Asked {
-            named: known.named.clone(),
-        }),
+        repository: about
+            .as_ref()
+            .map(|known| Asked::new(&known.named))
+            .transpose()?,
         require_narrowed: ask.require_narrowed || reach == Reach::Repository,
         access: ask.access,
         holder: call.caller.name().to_owned(),

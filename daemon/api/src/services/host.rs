@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use bindery_core::{
     host::Host,
-    name::HostName,
     problem::{Problem, Reason},
 };
-use bindery_engine::{LinkFilter, Versioned};
+use bindery_engine::Versioned;
 use bindery_proto::v1::{
     self as wire, host_service_server::HostService, probe_host_request::Target,
 };
@@ -51,7 +50,7 @@ async fn get(call: Call, request: wire::GetHostRequest) -> Result<wire::Host, Fa
 }
 
 async fn with_links(call: &Call, entry: &Versioned<Host>) -> Result<wire::Host, Failure> {
-    let links = count(call, &entry.record.name).await?;
+    let links = call.engine().links_on(&entry.record.name).await?;
     let mut host = convert::host::host(entry, call.engine(), links);
     if let Some(app) = &mut host.app {
         let hook = call.engine().app_hook(&entry.record.name).await?;
@@ -75,25 +74,6 @@ async fn set_up_app_hook(
     done?;
     let entry = call.engine().host(&name).await?;
     with_links(&call, &entry).await
-}
-
-/// Links to a host, over all namespaces. It reads every link, so listings do without.
-async fn count(call: &Call, host: &HostName) -> Result<usize, Failure> {
-    let filter = LinkFilter {
-        host: Some(host.clone()),
-        include_unlinked: false,
-    };
-    let (mut links, mut after) = (0, None);
-    loop {
-        let page = call.engine().list_namespaces(after.as_deref(), 256).await?;
-        for entry in &page.items {
-            links += super::namespace::count(call.engine(), &entry.record.name, &filter).await?;
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(links);
-        }
-    }
 }
 
 async fn list(

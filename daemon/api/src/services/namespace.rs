@@ -57,20 +57,16 @@ async fn get(call: Call, request: wire::GetNamespaceRequest) -> Result<wire::Nam
 }
 
 async fn with_links(call: &Call, entry: Versioned<Namespace>) -> Result<wire::Namespace, Failure> {
-    let links = count(call.engine(), &entry.record.name, &LinkFilter::default()).await?;
+    let links = count(call.engine(), &entry.record.name).await?;
     Ok(convert::namespace::namespace(entry, links))
 }
 
 /// Links of a namespace that are not unlinked.
-pub(super) async fn count(
-    engine: &Engine,
-    name: &NamespaceName,
-    filter: &LinkFilter,
-) -> Result<usize, Failure> {
-    let (mut links, mut after) = (0, None);
+async fn count(engine: &Engine, name: &NamespaceName) -> Result<usize, Failure> {
+    let (filter, mut links, mut after) = (LinkFilter::default(), 0, None);
     loop {
         let page = engine
-            .list_links(name, filter, after.as_deref(), 256)
+            .list_links(name, &filter, after.as_deref(), 256)
             .await?;
         links += page.items.len();
         after = page.next;

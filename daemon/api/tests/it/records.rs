@@ -146,6 +146,15 @@ fn creation(method: &str) -> (Vec<u8>, NameOf) {
                 made.subscription.expect("subscription").name
             })
         }
+        "/bindery.v1.SourceService/RotateHookSecrets" => {
+            let request = wire::RotateHookSecretsRequest {
+                parent: text("namespaces/acme"),
+                ..Default::default()
+            };
+            (request.encode_to_vec(), |answer| {
+                wire::HookRotation::decode(answer).expect("rotation").name
+            })
+        }
         _ => panic!("{method} makes something and needs a request here"),
     }
 }
@@ -162,7 +171,7 @@ async fn records_name_the_resource() {
         }
         let row = served().iter().find(|row| row.method == method);
         let row = row.unwrap_or_else(|| panic!("{method} needs a row"));
-        let creates = method.contains("/Create");
+        let creates = method.contains("/Create") || method.ends_with("/RotateHookSecrets");
         let world = World::new().await;
         if !method.ends_with("/CreateSource") {
             connect(&world, row).await;
@@ -197,7 +206,7 @@ async fn records_name_the_resource() {
             made += 1;
         }
     }
-    assert_eq!(made, 6);
+    assert_eq!(made, 7);
 }
 
 /// The same for the operator's calls.

@@ -13,7 +13,7 @@ use bindery_core::{
 use super::{puts, shared};
 use crate::{
     Engine, Versioned,
-    credentials::{Wanted, long_enough, not_narrowed},
+    credentials::{Asked, Wanted, long_enough, not_narrowed},
     mint::{MintedToken, Narrowing},
 };
 
@@ -31,7 +31,7 @@ impl Engine {
         }
         let asked = wanted.repository.iter();
         let narrowing = Narrowing {
-            repositories: asked.map(|asked| asked.named.clone()).collect(),
+            repositories: asked.map(|asked| asked.named().to_owned()).collect(),
             permissions: permissions(wanted.access),
         };
         let minted = match self.mint(link, host, narrowing).await {
@@ -63,7 +63,7 @@ impl Engine {
             namespace: wanted.namespace.clone(),
             id: self.new_lease_id()?,
             link: wanted.link.clone(),
-            repository: asked.map_or_else(String::new, |asked| asked.named.clone()),
+            repository: asked.map_or("", Asked::named).to_owned(),
             access: wanted.access,
             narrowed: minted.about.narrowed && asked.is_some(),
             minted: true,

@@ -115,9 +115,7 @@ async fn a_renamed_and_a_lost_repository_are_found() {
     let world = World::new().await;
     let link = world.bound(Some(36_000)).await.id;
     let mut wish = wanted(&link);
-    wish.repository = Some(Asked {
-        named: "acme/api".to_owned(),
-    });
+    wish.repository = Some(Asked::new("acme/api").expect("name"));
     world.engine.fetch_credential(&wish).await.expect("token");
     world.engine.sweep().await.expect("sweep");
     for (name, renamed) in [
@@ -228,9 +226,7 @@ async fn surrounded() -> (World, LinkId) {
         Ok(Output::Repository(repository("acme/api")))
     });
     let mut wish = wanted(&link);
-    wish.repository = Some(Asked {
-        named: "acme/api".to_owned(),
-    });
+    wish.repository = Some(Asked::new("acme/api").expect("name"));
     world.engine.fetch_credential(&wish).await.expect("token");
     world.engine.sweep().await.expect("sweep");
     (world, link)

@@ -324,7 +324,16 @@ async fn instance(world: &World) -> NamespaceName {
 /// started. A repetition of the request finds it under its new name, and so does one of the request that started it.
 #[tokio::test]
 async fn a_link_is_bound_where_the_person_chose() {
+    bound_where_chosen(false).await;
+    bound_where_chosen(true).await;
+}
+
+/// `swept`: the engine has looked which requests there are.
+async fn bound_where_chosen(swept: bool) {
     let world = World::new().await;
+    if swept {
+        world.engine.sweep().await.expect("sweep");
+    }
     let registry = instance(&world).await;
     let create = async || {
         let key = RequestKey::new("uid:1000", "CreateLink", "6c5e", b"one");

@@ -26,9 +26,7 @@ use crate::support::{World, acme, failure, host_name, wanted};
 
 fn narrow(link: &bindery_core::name::LinkId) -> Wanted {
     Wanted {
-        repository: Some(Asked {
-            named: "acme/api".to_owned(),
-        }),
+        repository: Some(Asked::new("acme/api").expect("name")),
         require_narrowed: true,
         ..wanted(link)
     }

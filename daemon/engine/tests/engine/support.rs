@@ -10,6 +10,8 @@ mod hooked;
 mod hooks;
 #[path = "support/plugin.rs"]
 mod plugin;
+#[path = "support/reads.rs"]
+mod reads;
 #[path = "support/registry.rs"]
 mod registry;
 
@@ -48,6 +50,7 @@ pub(crate) use self::{
     hooked::{Hooked, SECRET, hook_id, incoming, signed, source_name, weakly_signed},
     hooks::{HookForge, new_source, source_of},
     plugin::{ScriptedPlugin, failure, installation, octo},
+    reads::Reads,
     registry::Posted,
 };
 

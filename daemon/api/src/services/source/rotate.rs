@@ -49,6 +49,7 @@ pub(super) async fn rotate(
         request.parent,
         id.unwrap_or_default()
     );
+    call.note.resource(name.clone());
     Ok(convert::rotation(name, &parts))
 }
 
