@@ -33,9 +33,11 @@ pub struct Limits {
     pub preface: Duration,
     /// Age at which a connection is asked to come again, 30 min: so a certificate that ran out is noticed.
     pub connection_age: Duration,
-    /// Time without a call after which a connection is asked to come again, 45 s: a client that answers pings and does
-    /// nothing else keeps no place.
+    /// Time without a call after which a connection is asked to come again, 30 s: a client that answers pings and does
+    /// nothing else keeps no place. With the times before and after it, no such connection is there after a minute.
     pub idle: Duration,
+    /// Time without a call after which a connection that was asked to come again is cut off, 5 s.
+    pub idle_grace: Duration,
     /// Time for the body of a request, 15 s; for the next part of one that is a stream.
     pub body: Duration,
     /// Time without reading anything of an answer after which a connection is cut off, 60 s: what is not read is in memory.
@@ -80,7 +82,8 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             preface: Duration::from_secs(10),
             connection_age: Duration::from_secs(1800),
-            idle: Duration::from_secs(45),
+            idle: Duration::from_secs(30),
+            idle_grace: Duration::from_secs(5),
             body: Duration::from_secs(15),
             unread: Duration::from_secs(60),
             grace: Duration::from_secs(30),

@@ -2,11 +2,12 @@
 //!
 //! A bad moment of the kernel never ends the loop; a client that sends nothing never keeps its place.
 
+mod line;
 mod places;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request};
+use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ipnet::IpNet;
@@ -16,9 +17,11 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use crate::client::Peer;
+use line::{Heard, Turn};
 use places::{Place, Places};
 
 /// Longest request line and headers together.
@@ -45,11 +48,12 @@ pub struct Limits {
     pub age: Duration,
     /// Time that a connection then has, and that all have when the daemon stops.
     pub grace: Duration,
+    /// Time without reading anything of an answer after which a connection is cut off.
+    pub unread: Duration,
 }
 
 impl Default for Limits {
-    /// The figures of THREATS D1. A connection lives five minutes: browsers open a new one unnoticed, and one that reads
-    /// no answers goes.
+    /// The figures of THREATS D1. A connection lives five minutes: browsers open a new one unnoticed.
     fn default() -> Self {
         Self {
             connections: 1024,
@@ -58,6 +62,7 @@ impl Default for Limits {
             header: Duration::from_secs(10),
             age: Duration::from_secs(300),
             grace: Duration::from_secs(10),
+            unread: Duration::from_secs(30),
         }
     }
 }
@@ -100,9 +105,9 @@ async fn run(
             Some(_) = open.join_next() => continue,
             next = admit(&listener, &places) => next,
         };
+        let turn = places.line.enter();
         let served = connection(
-            stream,
-            peer,
+            (stream, peer, turn),
             router.clone(),
             limits.clone(),
             stopped.clone(),
@@ -143,16 +148,27 @@ async fn admit(listener: &impl Accept, places: &Places) -> (TcpStream, SocketAdd
 }
 
 async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
+    (stream, peer, turn): (TcpStream, SocketAddr, Arc<Turn>),
     router: Router,
     limits: Arc<Limits>,
     mut stopped: watch::Receiver<bool>,
 ) {
+    let heard = Arc::clone(&turn);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request)
+        let turn = Arc::clone(&heard);
+        let request = request.map(|body| Body::new(Heard::new(body, Arc::clone(&turn))));
+        let answer = router.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            turn.waits();
+            answer
+        }
     });
+    let mut stream = Box::pin(TimeoutStream::new(stream));
+    stream
+        .as_mut()
+        .set_write_timeout_pinned(Some(limits.unread));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
@@ -164,6 +180,7 @@ async fn connection(
         ended = serving.as_mut() => Some(ended),
         _ = stopped.wait_for(|stop| *stop) => None,
         () = sleep(limits.age) => None,
+        () = turn.pushed_out() => return tracing::debug!(%peer, "A connection makes room"),
     };
     let ended = match ended {
         Some(ended) => ended,

@@ -66,8 +66,11 @@ pub(super) async fn serve_connection<S>(
         }
     }
     connection.as_mut().graceful_shutdown();
-    if let Ok(ended) = tokio::time::timeout(grace, connection).await {
-        log(ended);
+    idle.set(busy.idle_for(limits.idle_grace));
+    tokio::select! {
+        ended = connection => log(ended),
+        () = idle => tracing::debug!("Connection that does not go is cut off"),
+        () = sleep(grace) => tracing::debug!("Connection whose calls do not end is cut off"),
     }
 }
 

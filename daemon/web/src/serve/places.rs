@@ -9,11 +9,13 @@ use std::{
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Limits;
+use super::{Limits, line::Line};
 use crate::client::neighbourhood;
 
 pub(super) struct Places {
     all: Arc<Semaphore>,
+    /// Those who sit and have not asked for anything.
+    pub(super) line: Arc<Line>,
     each: Arc<Mutex<HashMap<IpAddr, usize>>>,
     per_address: usize,
     exempt: Vec<IpNet>,
@@ -35,14 +37,19 @@ impl Places {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             all: Arc::new(Semaphore::new(limits.connections)),
+            line: Arc::default(),
             each: Arc::default(),
             per_address: limits.per_address,
             exempt: limits.trusted_proxies.clone(),
         }
     }
 
-    /// Waits until there is a seat: those who come wait in the kernel's queue meanwhile.
+    /// A seat; where there is none, whoever has sat longest without asking goes. Those who come wait in the kernel's queue
+    /// while everybody is served.
     pub(super) async fn seat(&self) -> Seat {
+        if self.all.available_permits() == 0 {
+            self.line.push_out();
+        }
         match self.all.clone().acquire_owned().await {
             Ok(permit) => Seat { _permit: permit },
             // The semaphore is never closed.

@@ -1,9 +1,13 @@
 use std::sync::Mutex;
 
-use axum::routing::get;
+use axum::{
+    body::Body,
+    routing::{get, post},
+};
+use futures_util::FutureExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
 };
 
 use super::*;
@@ -84,6 +88,88 @@ async fn d1_slow_heads_are_closed() {
     };
     tokio::select! {
         () = serve(listener, hello(), limits, std::future::pending()) => panic!("the loop ended"),
+        () = client => {}
+    }
+}
+
+/// D1: where all places are taken, whoever waits longest makes room: silent ones, and those whose body does not come. Who is
+/// being served stays.
+#[tokio::test]
+async fn d1_those_who_ask_nothing_make_room() {
+    let (listener, address) = bound().await;
+    let limits = Limits {
+        connections: 3,
+        header: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let started = Arc::new(tokio::sync::Notify::new());
+    let working = {
+        let started = started.clone();
+        async move || {
+            started.notify_one();
+            std::future::pending::<()>().await;
+        }
+    };
+    let router = hello().route("/work", get(working));
+    let router = router.route("/body", post(async |_: String| "read"));
+    let client = async {
+        let mut served = said(address, b"GET /work HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        started.notified().await;
+        let half = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf";
+        let mut waiting = [said(address, half).await, said(address, b"").await];
+        let mut others = Vec::new();
+        for stream in &mut waiting {
+            let answer = timeout(Duration::from_secs(60), ask(address)).await;
+            assert!(answer.expect("a place in time").ends_with("hello"));
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+            // Its place is free now; somebody else takes it and waits.
+            others.push(said(address, b"").await);
+        }
+        let still = served.read(&mut [0]).now_or_never();
+        assert!(still.is_none(), "who was being served is gone");
+    };
+    tokio::select! {
+        () = serve(listener, router, limits, std::future::pending()) => panic!("the loop ended"),
+        () = client => {}
+    }
+}
+
+/// A connection that has said so much.
+async fn said(address: SocketAddr, text: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    stream.write_all(text).await.expect("write");
+    stream
+}
+
+/// D1, D7: whoever asks and reads nothing of the answer is cut off, however much of it waits.
+#[tokio::test]
+async fn d1_unread_answers_end_the_connection() {
+    let (listener, address) = bound().await;
+    let limits = Limits {
+        unread: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let (held, mut ended) = mpsc::channel::<()>(1);
+    let held = Arc::new(Mutex::new(Some(held)));
+    let endless = async move || {
+        // Only the answer holds it from now on.
+        let held = held.lock().expect("lock").take();
+        let parts = futures_util::stream::repeat_with(move || {
+            let _held = &held;
+            Ok::<_, io::Error>(vec![b'x'; 64 << 10])
+        });
+        Body::from_stream(parts)
+    };
+    let router = Router::new().route("/", get(endless));
+    let client = async {
+        let mut stream = TcpStream::connect(address).await.expect("connect");
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.expect("write");
+        assert_eq!(ended.recv().await, None, "the answer is held");
+        drop(stream);
+    };
+    tokio::select! {
+        () = serve(listener, router, limits, std::future::pending()) => panic!("the loop ended"),
         () = client => {}
     }
 }
