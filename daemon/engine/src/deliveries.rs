@@ -47,7 +47,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use self::{forget::Walk, kept::Kept, queue::Queue};
 use crate::flight::lock;
 
-pub use self::list::ListedDeliveries;
+pub use self::list::{ListedDeliveries, Whose};
 pub(crate) use self::{app::PROOF_EVERY, draft::Told, hint::GONE, turn::Changes};
 
 /// Places that are kept although nobody holds them; more are given up.

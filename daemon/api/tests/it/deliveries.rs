@@ -2,6 +2,7 @@
 
 use bindery_core::{
     delivery::{Delivery, DeliveryHead, DeliveryState},
+    hook::{Hook, HookPlace},
     name::HookId,
     port::{Change, Expect, Key, Record, Vault},
     time::Timestamp,
@@ -136,6 +137,74 @@ async fn a_delivery_is_shown() {
     ] {
         let refused = get(number, false).await.expect_err(number);
         assert_eq!(reason(&refused), why, "{number}");
+    }
+}
+
+/// Lets the hook of the host's app serve the source, and puts delivery 4 there, which that hook brought and nobody could read.
+async fn served_by_app(world: &World, sources: &mut SourceServiceClient<Channel>) {
+    let request = wire::GetSourceRequest {
+        name: SOURCE.into(),
+    };
+    let shown = sources.get_source(request).await.expect("source");
+    let url = shown.into_inner().hook.expect("hook").delivery_uri;
+    let id = HookId::parse(url.rsplit('/').next().expect("id")).expect("id");
+    let key = Key::Hook(id);
+    let found = world.vault.get(&key).await.expect("vault").expect("hook");
+    let Record::Hook(mut own) = found.record else {
+        panic!("no hook");
+    };
+    own.by_app = true;
+    own.provider_id.clear();
+    let app = HookId::parse("app").expect("id");
+    let place = HookPlace {
+        host: own.host.clone(),
+        repository: String::new(),
+        hook: app.clone(),
+    };
+    let of_app = Hook::new(app.clone(), own.host.clone(), String::new(), own.created);
+    let unread = delivery(4, &app, DeliveryState::Unparsed);
+    let put = |key, record| Change {
+        key,
+        expect: Expect::Any,
+        write: Some(record),
+    };
+    let changes = vec![
+        put(key, Record::Hook(own)),
+        put(
+            Key::HookPlace(place.host.clone(), String::new()),
+            Record::HookPlace(place),
+        ),
+        put(Key::Hook(app), Record::Hook(of_app)),
+        put(Key::Delivery(4), Record::Delivery(unread)),
+    ];
+    world.vault.commit(changes).await.expect("records");
+}
+
+/// G1: what the hook of the host's app brought, and nobody could read, is the operator's to see.
+#[tokio::test]
+async fn g1_what_nobody_could_read_is_the_operators() {
+    let world = World::new().await;
+    let mut owner = delivered(&world).await;
+    served_by_app(&world, &mut owner).await;
+    let mut operator = SourceServiceClient::new(world.admin());
+    for (caller, sees) in [(&mut owner, false), (&mut operator, true)] {
+        let request = wire::ListDeliveriesRequest {
+            parent: SOURCE.into(),
+            ..Default::default()
+        };
+        let page = caller.list_deliveries(request).await.expect("page");
+        let page = page.into_inner().deliveries;
+        assert_eq!(page.iter().any(|one| one.stable_id == "id4"), sees);
+        let request = wire::GetDeliveryRequest {
+            name: format!("{SOURCE}/deliveries/4"),
+            include_body: true,
+        };
+        assert_eq!(caller.get_delivery(request).await.is_ok(), sees);
+        let request = wire::RetryDeliveryRequest {
+            name: format!("{SOURCE}/deliveries/4"),
+            ..Default::default()
+        };
+        assert_eq!(caller.retry_delivery(request).await.is_ok(), sees);
     }
 }
 

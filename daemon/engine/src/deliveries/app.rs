@@ -18,7 +18,11 @@ use super::{
     note_proof,
     process::{Next, passes},
 };
-use crate::{Engine, Versioned, hooks::is_installed, records::as_link};
+use crate::{
+    Engine, Versioned,
+    hooks::{as_hook, is_installed},
+    records::as_link,
+};
 
 /// Why nothing becomes of what is told of a repository with a hook of its own, or of one that nobody uses.
 const NOT_SERVED: &str = "no source is served by the app's webhook for this repository";
@@ -40,6 +44,7 @@ impl Engine {
             Err(problem) if passes(&problem) && !last => return Err(problem),
             Err(problem) => {
                 let number = found.record.number;
+                self.compare_all_served(&app.host).await?;
                 self.lay_aside(app, number, &problem).await?;
                 return Ok(Next::Over);
             }
@@ -91,6 +96,16 @@ impl Engine {
         };
         let hook = self.find_hook(&place.record.hook).await?;
         Ok(hook.map(|entry| entry.record))
+    }
+
+    /// A delivery of the app's hook could not be read: it may have told of any repository that it serves.
+    async fn compare_all_served(&self, host: &HostName) -> Result<(), Problem> {
+        let all = self.list_all(&Listing::Hooks, as_hook).await?.into_iter();
+        let hooks = all.map(|entry| entry.record);
+        for hook in hooks.filter(|hook| hook.host == *host && hook.by_app) {
+            self.want_comparison(&hook).await?;
+        }
+        Ok(())
     }
 
     /// The app's hook works.

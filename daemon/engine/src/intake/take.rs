@@ -74,6 +74,9 @@ impl Engine {
             return self.too_many(&proven, wait).await;
         }
         if self.deliveries().waiting() >= limits.waiting || self.deliveries().is_full(&limits) {
+            self.want_comparison(&proven.hook)
+                .await
+                .map_err(Refused::Failed)?;
             return Err(Refused::Full(FULL_WAIT));
         }
         if matches!(self.health(), VaultHealth::ReadOnly | VaultHealth::Sealed) {
@@ -155,15 +158,16 @@ impl Engine {
         }
     }
 
-    /// It is too much. Where a refusal counts against the hook, refs are compared instead.
+    /// It is too much. Refs are compared instead: most providers never try again. Where a refusal counts against the hook, it
+    /// hears yes.
     async fn too_many(&self, proven: &Proven, wait: std::time::Duration) -> Result<Taken, Refused> {
-        if !proven.failures_disable {
-            return Err(Refused::TooMany(wait));
-        }
         self.want_comparison(&proven.hook)
             .await
             .map_err(Refused::Failed)?;
-        Ok(Taken::Dropped)
+        match proven.failures_disable {
+            true => Ok(Taken::Dropped),
+            false => Err(Refused::TooMany(wait)),
+        }
     }
 
     /// Whether it came before. The same body, or the same proof, under another id may be another change after all: refs tell.

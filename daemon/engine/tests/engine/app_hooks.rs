@@ -15,13 +15,14 @@ use bindery_core::{
     port::{Clock as _, Key, Record, Vault as _},
     problem::{Reason, Who},
     provider::{
-        Call, Delivered, Failure, FailureCode, HookFacts, Input, OperationKind, Output, Ref,
-        RefKind, SentDelivery,
+        Call, Delivered, DeliveredRepository, Failure, FailureCode, Happening, HookFacts, Input,
+        OperationKind, Output, Push, Ref, RefKind, SentDelivery,
     },
     receipt::Outcome,
     secret::Secret,
 };
 use bindery_engine::{
+    deliveries::Whose,
     hooks::AppHookSetUp,
     intake::{Incoming, Refused, Taken},
     sources::Disconnect,
@@ -711,6 +712,56 @@ async fn two_served() -> Hooked {
     let key = Key::HookPlace(host_name(), "2".to_owned());
     hooked.world.put(key, Record::HookPlace(place)).await;
     hooked
+}
+
+/// Of what the app's hook brings and nobody can read nobody knows whose it is: refs of all that it serves are compared, the
+/// operator sees it and has it processed again, and nobody else does.
+#[tokio::test]
+async fn what_can_not_be_read_is_the_operators() {
+    let hooked = two_served().await;
+    let engine = &hooked.world.engine;
+    hooked
+        .deliver(9, "bad", "what is this")
+        .await
+        .expect("taken");
+    engine.process_deliveries().await;
+    for line in [1, 2] {
+        assert!(hooked.read_hook(line).await.reconcile_due, "{line}");
+    }
+    let page = engine.list_deliveries(&hooked.source, None, None, 10).await;
+    assert!(page.expect("page").items.is_empty());
+    assert!(engine.delivery(&hooked.source, 1).await.is_err());
+    let retried = engine.retry_delivery(&hooked.source, 1, None).await;
+    assert!(retried.is_err());
+
+    let operator = Whose::by_operator(&hooked.source);
+    let page = engine.list_deliveries(operator, None, None, 10).await;
+    let items = page.expect("page").items.into_iter();
+    let states: Vec<_> = items.map(|(one, _)| one.state).collect();
+    assert_eq!(states, [DeliveryState::Unparsed]);
+    let kept = engine.delivery(operator, 1).await.expect("kept");
+    assert_eq!(kept.body, b"what is this");
+    hooked.world.plugin.on("ParseDelivery", |_| {
+        Ok(Output::Delivered(Delivered {
+            repository: Some(DeliveredRepository {
+                stable_id: "1".to_owned(),
+                full_name: String::new(),
+            }),
+            happenings: vec![Happening::Push(Push {
+                reference: MAIN.to_owned(),
+                after: "a".to_owned(),
+                ..Push::default()
+            })],
+            ..Delivered::default()
+        }))
+    });
+    let again = engine
+        .retry_delivery(operator, 1, None)
+        .await
+        .expect("retry");
+    assert_eq!(again.state, DeliveryState::Processed);
+    assert_eq!(hooked.told().await, [format!("push {MAIN} - a")]);
+    assert!(engine.delivery(&hooked.source, 1).await.is_ok());
 }
 
 /// What can't be looked up for one repository holds up no other one that the same app's hook serves; and it comes in its order,

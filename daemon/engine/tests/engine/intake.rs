@@ -213,6 +213,13 @@ async fn w7_a_storm_stops_no_other_hook() {
         }
     }
     assert_eq!(taken, 50);
+    assert!(
+        hooked.read_hook(1).await.reconcile_due,
+        "most providers never try again"
+    );
+    hooked
+        .change_hook(1, |hook| hook.reconcile_due = false)
+        .await;
     assert!(hooked.deliver(2, "id", "ping").await.is_ok());
     hooked
         .world
@@ -242,6 +249,7 @@ async fn w7_a_full_queue_says_so() {
     }
     let full = hooked.deliver(1, "id2", &body(2)).await;
     assert!(matches!(full, Err(Refused::Full(_))), "{full:?}");
+    assert!(hooked.read_hook(1).await.reconcile_due);
     assert_eq!(
         hooked.deliver(1, "id1", &body(1)).await,
         Ok(Taken::Repeated)
