@@ -137,6 +137,9 @@ pub enum Plan {
 /// Nobody gets more than a new token has: a wish beyond that asks for a nearly new one, and a token that lives shorter than
 /// twice [`MARGIN`] is used for half of its life, so that not every call refreshes it. `renewable` says whether a new token
 /// can be had at all: by a refresh token, or because the daemon mints it.
+///
+/// What the clock says of the end of a token that was obtained after now, by more than [`MARGIN`], means nothing: it was set
+/// back since (THREATS R8). Such a token is renewed, once, where that can be done.
 #[must_use]
 pub fn plan(
     grant: &Grant,
@@ -153,7 +156,8 @@ pub fn plan(
     let lifetime = expires.since(grant.obtained);
     let margin = MARGIN.min(lifetime / 2);
     let wanted = min_remaining.min(lifetime - margin).max(margin);
-    if good && (remaining >= wanted || is_restored(grant, intent)) {
+    let known = now.after(MARGIN) >= grant.obtained;
+    if good && (known && remaining >= wanted || is_restored(grant, intent)) {
         return Plan::UseCurrent;
     }
     if !renewable {

@@ -12,7 +12,7 @@
 //! - a link that is unlinked keeps no token, and its receipt is finished;
 //! - at the end, when nothing goes wrong any more, each link works, or says why it does not.
 //!
-//! [`run`] runs one seed.
+//! [`run`] runs one seed. [`after_jump`] is one jump of the clock by itself, where nothing else goes wrong.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod disk;
 mod fate;
 mod forge;
 mod history;
+mod jump;
 mod life;
 mod links;
 mod people;
@@ -29,4 +30,5 @@ mod random;
 mod rules;
 
 pub use history::{Broken, History};
+pub use jump::{Jumped, after_jump};
 pub use life::run;

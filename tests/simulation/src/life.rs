@@ -29,7 +29,7 @@ const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 /// 2026-01-01.
-const START: u64 = 1_767_225_600_000;
+pub(crate) const START: u64 = 1_767_225_600_000;
 
 /// Steps of the trail that are kept for whoever looks at a broken promise.
 const TRAIL: usize = 40;
@@ -426,7 +426,7 @@ fn days(seed: u64, random: &mut Random) -> u64 {
 }
 
 /// What the daemon does by itself, and what it starts by that.
-async fn by_itself(engine: &Engine) {
+pub(crate) async fn by_itself(engine: &Engine) {
     let _ = engine.sweep().await;
     engine.keep_up().await;
     engine.check_due().await;
@@ -435,7 +435,7 @@ async fn by_itself(engine: &Engine) {
     }
 }
 
-fn wanted(known: &Known) -> Wanted {
+pub(crate) fn wanted(known: &Known) -> Wanted {
     Wanted {
         namespace: namespace(),
         link: known.id.clone(),

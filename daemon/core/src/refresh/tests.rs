@@ -69,6 +69,34 @@ fn plan_follows_what_is_left() {
     }
 }
 
+/// R8: a token that was obtained after now, since the clock was set back, is renewed whatever seems to be left of it; a minute
+/// is no such jump, and where nothing can be had, or not yet, it is used.
+#[test]
+fn r8_a_clock_that_was_set_back_is_not_believed() {
+    let from = |obtained| Grant {
+        obtained: at(obtained),
+        ..grant(Some(obtained + 7200), true)
+    };
+    let ask = |grant: &Grant, renewable, intent: Option<&Intent>| {
+        plan(grant, renewable, intent, Duration::ZERO, at(1000))
+    };
+    assert_eq!(ask(&from(1061), true, None), Plan::Send);
+    assert_eq!(ask(&from(1060), true, None), Plan::UseCurrent);
+    assert_eq!(ask(&from(1061), false, None), Plan::UseCurrent);
+    let not_before = at(1005);
+    let intent = Intent {
+        not_before,
+        ..intent()
+    };
+    let waits = ask(&from(1061), true, Some(&intent));
+    assert_eq!(waits, Plan::UseShort { not_before });
+    let restored = Intent {
+        restored: true,
+        ..intent
+    };
+    assert_eq!(ask(&from(1061), true, Some(&restored)), Plan::UseCurrent);
+}
+
 /// R6: a token is replaced between 70 and 85 % of its life, spread over all of that; the end of an idle refresh token counts
 /// as well, also where the access token has none.
 #[test]

@@ -124,7 +124,8 @@ impl<K: Clone + Eq + Hash> Schedule<K> {
         if pace.running >= AT_ONCE {
             return Err(now.after(PACE));
         }
-        if now < pace.next {
+        // One that lies further ahead is from before the clock was set back.
+        if now < pace.next && pace.next <= now.after(PACE) {
             return Err(pace.next);
         }
         pace.next = now.after(PACE);
