@@ -1,4 +1,5 @@
-//! Runs the inputs of the fuzz targets in `cargo test`, each as it is and changed in many ways.
+//! Runs the inputs of the fuzz targets in `cargo test`, each as it is and changed in many ways; and says how often tests try
+//! what is tried by number.
 //!
 //! The fuzzer needs an unstable compiler and finds its way by coverage; this needs neither. What the fuzzer found is kept
 //! as an input, so that it is tried again in every run.
@@ -13,6 +14,15 @@ use std::{
 
 /// How often each input is changed, unless `BINDERY_FUZZ_ROUNDS` says otherwise.
 const ROUNDS: usize = 400;
+
+/// How often something is tried: `full` times where `BINDERY_FIGURES=full` asks for the whole figure, a share of it otherwise.
+#[must_use]
+pub fn figure(share: usize, full: usize) -> usize {
+    match std::env::var("BINDERY_FIGURES") {
+        Ok(text) if text == "full" => full,
+        _ => share,
+    }
+}
 
 /// Longest input that is made out of two.
 const LONGEST: usize = 64 << 10;

@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use bindery_host::{Catalog, CatalogError, Digest, PinPlan, PluginTrust, pin};
+use bindery_replay::figure;
 use ring::signature::Ed25519KeyPair;
 
 use crate::support::{Store, chmod, description, library, manifest, name, version, write};
@@ -132,6 +133,7 @@ fn p2_files_that_others_can_change_are_refused() {
 }
 
 /// P2: while somebody exchanges the library again and again, by another file and in place, what is opened is what was signed.
+/// A thousand times, or 30,000 with `BINDERY_FIGURES=full`.
 #[test]
 fn p2_a_library_that_is_exchanged_meanwhile_is_never_foreign() {
     let store = pinned();
@@ -143,6 +145,7 @@ fn p2_a_library_that_is_exchanged_meanwhile_is_never_foreign() {
     let mut foreign = ours.clone();
     *foreign.last_mut().unwrap() ^= 1;
     let over = std::sync::atomic::AtomicBool::new(false);
+    let times = figure(1000, 30_000);
     let (mut opened, mut refused, mut wrong) = (0, 0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -155,7 +158,7 @@ fn p2_a_library_that_is_exchanged_meanwhile_is_never_foreign() {
                 write(&place, &ours);
             }
         });
-        while wrong == 0 && (opened + refused < 1000 || opened == 0 || refused == 0) {
+        while wrong == 0 && (opened + refused < times || opened == 0 || refused == 0) {
             match store.catalog.open(&name(), &version("1.0.0")) {
                 Ok(artifact) if artifact.image == ours => opened += 1,
                 Ok(_) => wrong += 1,
