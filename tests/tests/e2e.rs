@@ -60,6 +60,8 @@ mod oidc;
 mod organizations;
 #[path = "e2e/personal_tokens.rs"]
 mod personal_tokens;
+#[path = "e2e/pkce.rs"]
+mod pkce;
 #[path = "e2e/policies.rs"]
 mod policies;
 #[path = "e2e/process.rs"]

@@ -32,6 +32,9 @@ use url::Url;
 
 use crate::world::World;
 
+#[path = "secrets/stored.rs"]
+mod stored;
+
 /// The key file that development makes: the one place where a secret of the daemon may be read.
 const ROOT_KEY: &str = "development-root.key";
 

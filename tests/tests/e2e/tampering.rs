@@ -14,6 +14,7 @@ use bindery_tests::{
 };
 use bindery_twins::{gitea::Gitea, gitee::Gitee, gitlab::GitLab};
 
+pub(crate) use self::scene::{value, with};
 use self::{case::Case, scene::Scene};
 
 #[path = "tampering/case.rs"]
@@ -37,7 +38,7 @@ macro_rules! rows {
         )+
 
         /// Provider and edition of each row.
-        const ROWS: &[(&str, &str)] = &[$((<$forge as Forge>::PLUGIN.name(), $edition)),+];
+        pub(crate) const ROWS: &[(&str, &str)] = &[$((<$forge as Forge>::PLUGIN.name(), $edition)),+];
     };
 }
 

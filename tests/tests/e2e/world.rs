@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bindery_client::{
     Client, Credential, CredentialRequest, LinkRequest,
-    proto::v1::{Host, Link, Namespace, Permission, host, namespace},
+    proto::v1::{AuthMethodKind, Host, Link, Namespace, Permission, host, namespace},
 };
 use bindery_tests::{
     artifacts::artifacts,
@@ -187,6 +187,25 @@ impl<F: Forge> World<F> {
 
     pub(crate) async fn get(&self, link: &str) -> Result<Link> {
         Ok(self.client.get_link(link).await?)
+    }
+
+    /// Whether the provider says that this host binds codes to those who asked for them.
+    pub(crate) async fn has_pkce(&self) -> Result<bool> {
+        let mut settings = self.forge.settings().iter();
+        let edition = settings.find(|(name, _)| *name == "edition");
+        let provider = format!("providers/{}", F::PLUGIN.name());
+        let described = self.client.get_provider(provider).await?;
+        let mut editions = described.editions.into_iter();
+        let methods = match edition {
+            None => described.auth_methods,
+            Some((_, name)) => {
+                let found = editions.find(|one| one.name == *name);
+                found.context("no such edition")?.auth_methods
+            }
+        };
+        let mut methods = methods.iter();
+        let oauth = methods.find(|one| one.kind() == AuthMethodKind::OauthCode);
+        Ok(oauth.context("no OAuth")?.pkce)
     }
 }
 

@@ -1,10 +1,7 @@
 //! Cases that get as far as the exchange of one code.
 
 use anyhow::{Context, Result, ensure};
-use bindery_client::{
-    ConfirmRequest,
-    proto::v1::{AuthMethodKind, observed_state::Stage},
-};
+use bindery_client::{ConfirmRequest, proto::v1::observed_state::Stage};
 use bindery_tests::inside::Inside;
 
 use super::scene::{ACME, GLOBEX, Scene, is_refused, value, was_refused, with};
@@ -23,7 +20,7 @@ impl<F: Inside> Scene<F> {
         let (_, _, attackers) = self.consented(GLOBEX).await?;
         let code = value(&attackers, "code")?;
         let page = victim.get(&with(&back, "code", Some(&code))).await?;
-        let (stage, pkce) = (self.stage(&link).await?, self.has_pkce().await?);
+        let (stage, pkce) = (self.stage(&link).await?, self.world.has_pkce().await?);
         let pending = stage == Stage::PendingConfirmation;
         ensure!(
             pending != pkce,
@@ -33,26 +30,6 @@ impl<F: Inside> Scene<F> {
         let fetched = self.world.fetch(&link).await;
         ensure!(fetched.is_err(), "handed out unconfirmed");
         Ok(())
-    }
-
-    /// Whether the provider says that this host binds codes to those who asked for them.
-    async fn has_pkce(&self) -> Result<bool> {
-        let forge = &self.world.forge;
-        let mut settings = forge.settings().iter();
-        let edition = settings.find(|(name, _)| *name == "edition");
-        let provider = format!("providers/{}", F::PLUGIN.name());
-        let described = self.world.client.get_provider(provider).await?;
-        let mut editions = described.editions.into_iter();
-        let methods = match edition {
-            None => described.auth_methods,
-            Some((_, name)) => {
-                let found = editions.find(|one| one.name == *name);
-                found.context("no such edition")?.auth_methods
-            }
-        };
-        let mut methods = methods.iter();
-        let oauth = methods.find(|one| one.kind() == AuthMethodKind::OauthCode);
-        Ok(oauth.context("no OAuth")?.pkce)
     }
 
     pub(super) async fn wrong_confirmation(&mut self) -> Result<()> {

@@ -194,7 +194,7 @@ pub(super) fn was_refused(page: &Page) -> Result<()> {
 }
 
 /// A callback with a parameter set to a value, or without it.
-pub(super) fn with(url: &Url, name: &str, value: Option<&str>) -> Url {
+pub(crate) fn with(url: &Url, name: &str, value: Option<&str>) -> Url {
     let kept = url.query_pairs().filter(|(known, _)| known != name);
     let kept: Vec<_> = kept
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
@@ -208,7 +208,7 @@ pub(super) fn with(url: &Url, name: &str, value: Option<&str>) -> Url {
 }
 
 /// A parameter of a callback.
-pub(super) fn value(url: &Url, name: &str) -> Result<String> {
+pub(crate) fn value(url: &Url, name: &str) -> Result<String> {
     let found = url.query_pairs().find(|(known, _)| known == name);
     let (_, value) = found.with_context(|| format!("no {name} in the callback"))?;
     Ok(value.into_owned())
