@@ -25,7 +25,8 @@ pub(crate) struct Rules {
     /// Tags that are built, by a regular expression for the whole name
     #[arg(long, value_name = "REGEX")]
     tag_regex: Vec<String>,
-    /// Only changes to these paths, such as 'src/**'
+    /// Only changes to these paths, such as 'src/**'; limits nothing where the provider does not tell all paths, as GitLab and
+    /// Bitbucket
     #[arg(long, value_name = "GLOB")]
     path: Vec<String>,
     /// Branches that are not built

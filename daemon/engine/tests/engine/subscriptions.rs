@@ -154,6 +154,25 @@ async fn events_are_posted_in_order_and_signed() {
     assert_eq!(now.succeeded, Some(world.engine.time()));
 }
 
+/// As the document writes a time.
+fn written(time: &Duration) -> String {
+    match time.as_secs() {
+        0 => "0 s".to_owned(),
+        seconds if seconds % 3600 == 0 => format!("{} h", seconds / 3600),
+        seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    }
+}
+
+/// The schedule that the document publishes is the one that is kept to.
+#[test]
+fn the_schedule_is_the_published_one() {
+    let document = include_str!("../../../docs/subscriptions.md");
+    let times: Vec<_> = SCHEDULE.iter().map(written).collect();
+    let published = format!("**{}**", times.join(", "));
+    assert!(document.contains(&published), "{published}");
+}
+
 /// The published schedule, to the millisecond; a later event does not wait for the one that fails; the last failure makes a
 /// dead letter that nobody tries again.
 #[tokio::test]
