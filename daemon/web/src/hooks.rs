@@ -28,7 +28,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::room::Held;
 pub(crate) use self::room::Room;
@@ -47,6 +47,13 @@ const BODY_TIME: Duration = Duration::from_secs(8);
 
 /// Time that the store has at least, after a body that came late.
 const STORE_TIME: Duration = Duration::from_secs(1);
+
+/// How long the answer waits that is no yes, from when the engine was asked: who proves nothing is not to see what was read, and
+/// whose secret a body was held against (THREATS W6).
+const WITHHELD: Duration = Duration::from_millis(1);
+
+/// For each KiB of the body: MACs with all secrets that a hook can have take less.
+const WITHHELD_KIB: Duration = Duration::from_micros(16);
 
 /// Most bytes that are waited for of a body that is too long: GitHub and GitLab send up to 25 MiB.
 const LONGEST: usize = 32 << 20;
@@ -84,6 +91,25 @@ async fn in_time<T>(
     }
 }
 
+/// Withholds an answer about a body of this length that is no yes. Whatever the engine does is done before it goes out, so that
+/// its time is not seen. What is proven, and told so, has nothing to hide.
+async fn withheld<T>(
+    bytes: usize,
+    asked: impl Future<Output = Result<T, Answer>>,
+) -> Result<T, Answer> {
+    let due = withheld_until(bytes);
+    let answer = asked.await;
+    if answer.is_err() {
+        sleep_until(due).await;
+    }
+    answer
+}
+
+fn withheld_until(bytes: usize) -> Instant {
+    let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX);
+    Instant::now() + WITHHELD + WITHHELD_KIB * kib
+}
+
 async fn take(
     state: &WebState,
     hook: String,
@@ -107,8 +133,10 @@ async fn take(
     let (end, _room) = match read {
         Ok(Ok(Read::Whole(body, room))) => {
             incoming.body = body;
+            let bytes = incoming.body.len();
             // What is being stored then is stored to its end: when it comes again it is known.
-            return in_time(start, keep(&state.engine, incoming, room)).await;
+            let kept = in_time(start, keep(&state.engine, incoming, room));
+            return withheld(bytes, kept).await;
         }
         Ok(Ok(Read::TooLong(start, room))) => {
             incoming.body = start;
@@ -177,7 +205,9 @@ async fn pass(
     end: Option<End>,
 ) -> Result<Taken, Answer> {
     let seen = incoming.body.len();
+    let due = withheld_until(seen);
     let mut passing = in_time(start, engine.pass_delivery(incoming)).await?;
+    sleep_until(due).await;
     let end = match end {
         Some(end) => end,
         None => {
@@ -186,7 +216,7 @@ async fn pass(
             followed.unwrap_or(End::TooSlow)
         }
     };
-    in_time(start, engine.end_passing(passing, end)).await
+    withheld(0, in_time(start, engine.end_passing(passing, end))).await
 }
 
 /// Follows a body to its end; one that breaks off is not there in time.

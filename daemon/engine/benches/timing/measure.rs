@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// Ids as hooks have them: that of the one that is there, and another.
-const KNOWN: &str = "mfrggzdfmztwq2lknnwg23tpoa";
-const UNKNOWN: &str = "ob2xg2dfoj4w64tfmzzxi2lomu";
+pub(crate) const KNOWN: &str = "mfrggzdfmztwq2lknnwg23tpoa";
+pub(crate) const UNKNOWN: &str = "ob2xg2dfoj4w64tfmzzxi2lomu";
 
 /// Bytes of a body.
-const BODY: usize = 1024;
+pub(crate) const BODY: usize = 1024;
 
 /// Samples that are thrown away: nothing is measured cold.
 const WARM: usize = 1000;
@@ -49,18 +49,9 @@ impl Intake {
     /// One hook with this scheme, and no other.
     pub(crate) async fn new(hooked: &Hooked, scheme: &str) -> Self {
         put_hook(hooked, scheme).await;
-        let signature = "0123456789abcdef".repeat(4);
-        let headers = match scheme {
-            "hmac" => vec![("x-forge-signature", format!("sha256={signature}"))],
-            "token" => vec![("x-forge-token", signature)],
-            _ => vec![
-                ("x-forge-time", "1000000000".to_owned()),
-                ("x-forge-token", signature),
-            ],
-        };
         Self {
             engine: hooked.world.engine.clone(),
-            headers,
+            headers: headers(scheme),
             body: "x".repeat(BODY),
         }
     }
@@ -100,8 +91,21 @@ impl Intake {
     }
 }
 
+/// What stands for a signature in a scheme, and is not right.
+pub(crate) fn headers(scheme: &str) -> Vec<(&'static str, String)> {
+    let signature = "0123456789abcdef".repeat(4);
+    match scheme {
+        "hmac" => vec![("x-forge-signature", format!("sha256={signature}"))],
+        "token" => vec![("x-forge-token", signature)],
+        _ => vec![
+            ("x-forge-time", "1000000000".to_owned()),
+            ("x-forge-token", signature),
+        ],
+    }
+}
+
 /// The hook that there is gets an id as hooks have them.
-async fn put_hook(hooked: &Hooked, scheme: &str) {
+pub(crate) async fn put_hook(hooked: &Hooked, scheme: &str) {
     let id = HookId::parse(KNOWN).expect("a name");
     hooked.hook(1, scheme).await;
     let hook = Hook {
@@ -134,7 +138,7 @@ pub(crate) async fn samples(intake: &Intake, variant: Variant, each: usize) -> S
 }
 
 /// As many of either class, as chance has it.
-fn drawn(count: usize) -> Vec<bool> {
+pub(crate) fn drawn(count: usize) -> Vec<bool> {
     let random = SystemRandom::new();
     let mut order: Vec<bool> = (0..count).map(|n| n % 2 == 0).collect();
     let mut bytes = vec![0; 8 * count];

@@ -246,6 +246,41 @@ async fn response(world: &World, request: Request<Body>) -> (Response, Duration)
     (response.expect("answer"), start.elapsed())
 }
 
+/// W6: who proves nothing waits longer than any work here takes, and as long whether there is such a hook or not, also with a
+/// body that is too long. Who proves who sends waits for nothing.
+#[tokio::test(start_paused = true)]
+async fn w6_what_is_refused_waits_for_its_answer() {
+    let world = hooked().await;
+    let body = "x".repeat(64 << 10);
+    let sent = |id: &str, signed: &str, more: u64| {
+        let piece = stream::iter([Ok::<_, Infallible>(body.clone())]);
+        let length = body.len() as u64 + more;
+        Request::post(format!("/hooks/{id}"))
+            .header(
+                "x-hub-signature-256",
+                format!("sha256={}", sign(signed.as_bytes())),
+            )
+            .header("content-length", length)
+            .body(Body::from_stream(piece))
+            .expect("request")
+    };
+    for (more, status, least) in [
+        (0, StatusCode::UNAUTHORIZED, Duration::from_millis(2)),
+        (
+            1 << 30,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Duration::from_millis(1),
+        ),
+    ] {
+        let known = answered(&world, sent(ID, "another", more)).await;
+        let unknown = answered(&world, sent("mfrggzdfmztwq2lknnwg23tpob", &body, more)).await;
+        assert_eq!(known, unknown);
+        assert!(known.0 == status && known.1 >= least, "{known:?}");
+    }
+    let (status, took) = answered(&world, sent(ID, &body, 0)).await;
+    assert_eq!((status, took), (StatusCode::ACCEPTED, Duration::ZERO));
+}
+
 /// Providers give up after ten seconds. A body that stops coming is answered before, with 503: a 4xx would count as final.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stalls_is_answered_in_time() {
@@ -254,7 +289,7 @@ async fn a_body_that_stalls_is_answered_in_time() {
     let stalled = request("xyz", piece.chain(stream::pending()));
     let (status, took) = answered(&world, stalled).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(took, Duration::from_secs(8));
+    assert_eq!(took.as_secs(), 8);
     assert_eq!(stored(&world).await, None);
 }
 

@@ -47,7 +47,11 @@ pub(crate) struct Hooked {
 
 impl Hooked {
     pub(crate) async fn new() -> Self {
-        let world = World::new().await;
+        Self::of(World::new().await).await
+    }
+
+    /// As [`Self::new`], in a world that is there.
+    pub(crate) async fn of(world: World) -> Self {
         let link = world.bound(None).await;
         world.plugin.describe_as(|description| {
             description.hooks = support();
