@@ -5,7 +5,7 @@
 mod line;
 mod places;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -97,41 +97,54 @@ async fn run(
 ) {
     let (stop, stopped) = watch::channel(false);
     let mut open = JoinSet::new();
+    let served = |stream, peer, turn| {
+        let (router, limits) = (router.clone(), limits.clone());
+        connection((stream, peer, turn), router, limits, stopped.clone())
+    };
     let places = Places::new(&limits);
-    tokio::pin!(shutdown);
-    loop {
-        let (stream, peer, place) = tokio::select! {
-            () = &mut shutdown => break,
-            Some(_) = open.join_next() => continue,
-            next = admit(&listener, &places) => next,
-        };
-        let turn = places.line.enter();
-        let served = connection(
-            (stream, peer, turn),
-            router.clone(),
-            limits.clone(),
-            stopped.clone(),
-        );
-        open.spawn(async move {
-            served.await;
-            drop(place);
-        });
-    }
+    accept_all(&listener, &places, &mut open, served, shutdown).await;
     drop(listener);
     stop.send_replace(true);
     // Each connection ends within its grace by itself.
     while open.join_next().await.is_some() {}
 }
 
-/// The next connection that there is a place for. Safe to drop at any time.
+/// Serves whoever comes until `shutdown`.
+async fn accept_all<F>(
+    listener: &impl Accept,
+    places: &Places,
+    open: &mut JoinSet<()>,
+    serve: impl Fn(TcpStream, SocketAddr, Arc<Turn>) -> F,
+    shutdown: impl Future<Output = ()> + Send,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut shutdown = pin!(shutdown);
+    // One that is accepted and waits for its place is not let go when another one ends.
+    let mut next = pin!(admit(listener, places));
+    loop {
+        let (stream, peer, place) = tokio::select! {
+            () = &mut shutdown => return,
+            Some(_) = open.join_next() => continue,
+            admitted = &mut next => admitted,
+        };
+        next.set(admit(listener, places));
+        let served = serve(stream, peer, places.line.enter());
+        open.spawn(async move {
+            served.await;
+            drop(place);
+        });
+    }
+}
+
+/// The next connection that there is a place for.
 async fn admit(listener: &impl Accept, places: &Places) -> (TcpStream, SocketAddr, Place) {
     let mut backoff = BACKOFF.0;
     loop {
-        let seat = places.seat().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 backoff = BACKOFF.0;
-                match places.take(seat, peer.ip()) {
+                match places.take(peer.ip()).await {
                     Some(place) => return (stream, peer, place),
                     None => {
                         tracing::debug!(address = %peer.ip(), "An address has too many connections")

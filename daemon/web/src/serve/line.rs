@@ -12,7 +12,10 @@ use tokio::sync::Notify;
 
 /// Connections that have not asked for anything, the oldest first.
 #[derive(Default)]
-pub(super) struct Line(Mutex<Order>);
+pub(super) struct Line {
+    order: Mutex<Order>,
+    entered: Notify,
+}
 
 #[derive(Default)]
 struct Order {
@@ -39,15 +42,22 @@ impl Line {
         Arc::new(turn)
     }
 
-    /// The one that has waited longest goes, if one waits.
-    pub(super) fn push_out(&self) {
-        if let Some((_, oldest)) = self.order().waiting.pop_first() {
+    /// The one that has waited longest goes; whether one waits.
+    pub(super) fn push_out(&self) -> bool {
+        let oldest = self.order().waiting.pop_first();
+        oldest.is_some_and(|(_, oldest)| {
             oldest.notify_one();
-        }
+            true
+        })
+    }
+
+    /// Resolves when one may have begun to wait. One listens at a time.
+    pub(super) async fn entered(&self) {
+        self.entered.notified().await;
     }
 
     fn order(&self) -> MutexGuard<'_, Order> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,6 +71,7 @@ impl Turn {
             *number = Some(order.next);
             let next = order.next;
             order.waiting.insert(next, Arc::clone(&self.pushed));
+            self.line.entered.notify_one();
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -21,16 +22,16 @@ pub(super) struct Places {
     exempt: Vec<IpNet>,
 }
 
-/// A seat in the house that nobody sits on yet.
-pub(super) struct Seat {
-    _permit: OwnedSemaphorePermit,
+/// What an address holds of its connections; given back when it is dropped.
+struct Share {
+    address: Option<IpAddr>,
+    each: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
 /// A taken place; free again when it is dropped.
 pub(super) struct Place {
-    _seat: Seat,
-    address: Option<IpAddr>,
-    each: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    _seat: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 impl Places {
@@ -44,21 +45,32 @@ impl Places {
         }
     }
 
-    /// A seat; where there is none, whoever has sat longest without asking goes. Those who come wait in the kernel's queue
-    /// while everybody is served.
-    pub(super) async fn seat(&self) -> Seat {
-        if self.all.available_permits() == 0 {
-            self.line.push_out();
+    /// A place for `address`, unless it has all that it may have. Where there is none, whoever has sat longest without asking
+    /// goes; while everybody is served, this waits.
+    pub(super) async fn take(&self, address: IpAddr) -> Option<Place> {
+        let share = self.share(address)?;
+        Some(Place {
+            _seat: self.seat().await,
+            _share: share,
+        })
+    }
+
+    async fn seat(&self) -> OwnedSemaphorePermit {
+        if let Ok(seat) = self.all.clone().try_acquire_owned() {
+            return seat;
         }
-        match self.all.clone().acquire_owned().await {
-            Ok(permit) => Seat { _permit: permit },
-            // The semaphore is never closed.
-            Err(_) => std::future::pending().await,
+        let mut seat = pin!(self.all.clone().acquire_owned());
+        let mut pushed = self.line.push_out();
+        loop {
+            tokio::select! {
+                // The semaphore is never closed.
+                Ok(seat) = &mut seat => return seat,
+                () = self.line.entered(), if !pushed => pushed = self.line.push_out(),
+            }
         }
     }
 
-    /// A place for `address`, unless it has all that it may have.
-    pub(super) fn take(&self, seat: Seat, address: IpAddr) -> Option<Place> {
+    fn share(&self, address: IpAddr) -> Option<Share> {
         let address = address.to_canonical();
         let counted = !self.exempt.iter().any(|net| net.contains(&address));
         let address = counted.then(|| neighbourhood(address));
@@ -70,15 +82,14 @@ impl Places {
             }
             *held += 1;
         }
-        Some(Place {
-            _seat: seat,
+        Some(Share {
             address,
             each: self.each.clone(),
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for Share {
     fn drop(&mut self) {
         let Some(address) = self.address else { return };
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,8 +115,7 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("network")],
             ..Limits::default()
         });
-        let take =
-            async |text: &str| places.take(places.seat().await, text.parse().expect("address"));
+        let take = async |text: &str| places.take(text.parse().expect("address")).await;
         let (first, second) = (take("192.0.2.1").await, take("192.0.2.1").await);
         assert!(first.is_some() && second.is_some());
         assert!(take("::ffff:192.0.2.1").await.is_none());

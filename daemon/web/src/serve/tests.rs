@@ -116,22 +116,28 @@ async fn d1_those_who_ask_nothing_make_room() {
         let mut served = said(address, b"GET /work HTTP/1.1\r\nhost: x\r\n\r\n").await;
         started.notified().await;
         let half = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf";
-        let mut waiting = [said(address, half).await, said(address, b"").await];
-        let mut others = Vec::new();
-        for stream in &mut waiting {
+        let (mut slow, mut silent) = (said(address, half).await, said(address, b"").await);
+        let answered = async || {
             let answer = timeout(Duration::from_secs(60), ask(address)).await;
             assert!(answer.expect("a place in time").ends_with("hello"));
-            let _ = stream.read_to_end(&mut Vec::new()).await;
-            // Its place is free now; somebody else takes it and waits.
-            others.push(said(address, b"").await);
-        }
-        let still = served.read(&mut [0]).now_or_never();
-        assert!(still.is_none(), "who was being served is gone");
+        };
+        answered().await;
+        let _ = slow.read_to_end(&mut Vec::new()).await;
+        assert!(stays(&mut silent), "more than one made room");
+        let _others = said(address, b"").await;
+        answered().await;
+        let _ = silent.read_to_end(&mut Vec::new()).await;
+        assert!(stays(&mut served), "who was being served is gone");
     };
     tokio::select! {
         () = serve(listener, router, limits, std::future::pending()) => panic!("the loop ended"),
         () = client => {}
     }
+}
+
+/// Whether the other end has not closed a connection, and said nothing.
+fn stays(stream: &mut TcpStream) -> bool {
+    stream.read(&mut [0]).now_or_never().is_none()
 }
 
 /// A connection that has said so much.
