@@ -34,7 +34,7 @@ pub struct Limits {
     /// Age at which a connection is asked to come again, 30 min: so a certificate that ran out is noticed.
     pub connection_age: Duration,
     /// Time without a call after which a connection is asked to come again, 30 s: a client that answers pings and does
-    /// nothing else keeps no place. With the times before and after it, no such connection is there after a minute.
+    /// nothing else keeps no place. With the times before and after it, one that never asks for anything whole is gone within a minute.
     pub idle: Duration,
     /// Time without a call after which a connection that was asked to come again is cut off, 5 s.
     pub idle_grace: Duration,

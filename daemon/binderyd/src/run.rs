@@ -51,7 +51,7 @@ pub(crate) async fn run(config: &Config, development: bool, passed: Passed) -> R
         config,
         development,
     );
-    let seal = Sealing::new(vault, engine.clone(), keeping);
+    let seal = Sealing::new(vault, engine.clone(), keeping, audit.clone());
     match sealed {
         None => seal.begin().await?,
         Some(why) => seal.wait_for_keys(&why),

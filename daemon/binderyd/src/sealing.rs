@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bindery_audit::AuditLog;
 use bindery_core::{
     problem::{Problem, Reason},
     secret::Secret,
@@ -38,6 +39,7 @@ pub(crate) struct Sealing {
     vault: Arc<SealedVault>,
     engine: Engine,
     keeping: Arc<Keeping>,
+    audit: AuditLog,
     /// Held while the seal is opened or closed, so by one at a time.
     state: tokio::sync::Mutex<State>,
     shown: Mutex<SealFacts>,
@@ -63,12 +65,18 @@ struct State {
 }
 
 impl Sealing {
-    pub(crate) fn new(vault: Arc<SealedVault>, engine: Engine, keeping: Arc<Keeping>) -> Arc<Self> {
+    pub(crate) fn new(
+        vault: Arc<SealedVault>,
+        engine: Engine,
+        keeping: Arc<Keeping>,
+        audit: AuditLog,
+    ) -> Arc<Self> {
         engine.pause();
         Arc::new(Self {
             vault,
             engine,
             keeping,
+            audit,
             state: tokio::sync::Mutex::default(),
             shown: Mutex::default(),
         })
@@ -128,6 +136,10 @@ impl Sealing {
             );
         }
         self.engine.forget_connections();
+        // Its key goes with those of the vault, and what it has not brought to the disk would wait for it to be opened again.
+        if let Err(problem) = self.audit.close().await {
+            tracing::warn!(%problem, "The last records of the audit log may not be on the disk");
+        }
         self.vault.seal().await;
         let why = if reason.is_empty() {
             "sealed by an operator"

@@ -129,10 +129,11 @@ pub(crate) fn note_proof(hook: &mut Hook, at: Timestamp) {
             | HookState::Silent
             | HookState::Rejecting
             | HookState::Missing
-            // The provider switches it on again with a delivery that is answered; whether it did shows with the next look.
             | HookState::DisabledByProvider
     );
-    if open && hook.step.is_none() {
+    // The provider switches a hook on again with a delivery that is answered, but not with one of before it was looked at.
+    let news = hook.state != HookState::DisabledByProvider || Some(at) >= hook.checked;
+    if open && news && hook.step.is_none() {
         hook.state = HookState::Verified;
         hook.message.clear();
         hook.who = None;

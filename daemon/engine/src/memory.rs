@@ -7,6 +7,7 @@ use std::time::Duration;
 use bindery_core::{
     port::{Change, Expect, Key, Listing, Record, RequestMemory},
     problem::{Problem, Reason},
+    time::Timestamp,
 };
 
 pub(crate) use self::order::Requests;
@@ -144,18 +145,25 @@ impl Engine {
     /// Forgets the requests whose time is over. Reads those and no others, once all are known.
     pub(crate) async fn forget_requests(&self) -> Result<(), Problem> {
         let now = self.now();
-        if self.requests().must_look(now) {
-            self.look_through_requests().await?;
-        }
+        let looked = match self.requests().must_look(now) {
+            true => self.look_through_requests().await,
+            false => Ok(()),
+        };
+        let forgotten = match looked {
+            Ok(()) => self.forget_all_due(now).await,
+            Err(problem) => Err(problem),
+        };
+        // What was taken out of the order, or not looked at, is looked for again.
+        forgotten.inspect_err(|_| self.requests().doubt())
+    }
+
+    async fn forget_all_due(&self, now: Timestamp) -> Result<(), Problem> {
         loop {
             let due = self.requests().take_due(now, AT_ONCE);
             if due.is_empty() {
                 return Ok(());
             }
-            if let Err(problem) = self.forget_due(due).await {
-                self.requests().doubt();
-                return Err(problem);
-            }
+            self.forget_due(due).await?;
         }
     }
 

@@ -206,8 +206,9 @@ async fn pass(
 ) -> Result<Taken, Answer> {
     let seen = incoming.body.len();
     let due = withheld_until(seen);
-    let mut passing = in_time(start, engine.pass_delivery(incoming)).await?;
+    let passing = in_time(start, engine.pass_delivery(incoming)).await;
     sleep_until(due).await;
+    let mut passing = passing?;
     let end = match end {
         Some(end) => end,
         None => {

@@ -15,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
@@ -190,16 +190,22 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
     let ended = tokio::select! {
+        // Before it is served: what it may ask in this moment is not begun.
+        biased;
+        () = turn.pushed_out() => return tracing::debug!(%peer, "A connection makes room"),
         ended = serving.as_mut() => Some(ended),
         _ = stopped.wait_for(|stop| *stop) => None,
         () = sleep(limits.age) => None,
-        () = turn.pushed_out() => return tracing::debug!(%peer, "A connection makes room"),
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             serving.as_mut().graceful_shutdown();
-            timeout(limits.grace, serving).await.unwrap_or(Ok(()))
+            tokio::select! {
+                ended = serving => ended,
+                () = turn.pushed_out() => Ok(()),
+                () = sleep(limits.grace) => Ok(()),
+            }
         }
     };
     if let Err(error) = ended {

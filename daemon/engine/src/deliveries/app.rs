@@ -24,6 +24,9 @@ use crate::{
     records::as_link,
 };
 
+/// Hooks that are read at once where all are gone through.
+const PAGE: usize = 256;
+
 /// Why nothing becomes of what is told of a repository with a hook of its own, or of one that nobody uses.
 const NOT_SERVED: &str = "no source is served by the app's webhook for this repository";
 
@@ -44,7 +47,7 @@ impl Engine {
             Err(problem) if passes(&problem) && !last => return Err(problem),
             Err(problem) => {
                 let number = found.record.number;
-                self.compare_all_served(&app.host).await?;
+                self.want_comparison(app).await?;
                 self.lay_aside(app, number, &problem).await?;
                 return Ok(Next::Over);
             }
@@ -98,14 +101,23 @@ impl Engine {
         Ok(hook.map(|entry| entry.record))
     }
 
-    /// A delivery of the app's hook could not be read: it may have told of any repository that it serves.
-    async fn compare_all_served(&self, host: &HostName) -> Result<(), Problem> {
-        let all = self.list_all(&Listing::Hooks, as_hook).await?.into_iter();
-        let hooks = all.map(|entry| entry.record);
-        for hook in hooks.filter(|hook| hook.host == *host && hook.by_app) {
-            self.want_comparison(&hook).await?;
+    /// A delivery of the app's hook could not be read or taken: it may have told of any repository that the hook serves.
+    pub(crate) async fn compare_all_served(&self, host: &HostName) -> Result<(), Problem> {
+        let mut after = None;
+        loop {
+            let page = self
+                .list(&Listing::Hooks, after.as_deref(), PAGE, as_hook)
+                .await?;
+            for hook in page.items.into_iter().map(|entry| entry.record) {
+                if hook.host == *host && hook.by_app {
+                    Box::pin(self.want_comparison(&hook)).await?;
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// The app's hook works.

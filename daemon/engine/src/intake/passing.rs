@@ -129,10 +129,11 @@ impl Engine {
 
     /// A proven delivery is not kept: refs are compared, and it shows that the hook works.
     async fn miss(&self, candidate: &Candidate, now: Timestamp) -> Result<(), Refused> {
-        let noted = self.change_hook(&candidate.hook.id, |hook| {
-            hook.reconcile_due = true;
-            note_proof(hook, now);
-        });
+        let noted = async {
+            self.want_comparison(&candidate.hook).await?;
+            self.change_hook(&candidate.hook.id, |hook| note_proof(hook, now))
+                .await
+        };
         noted.await.map(drop).map_err(Refused::Failed)
     }
 }

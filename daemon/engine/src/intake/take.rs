@@ -197,6 +197,9 @@ impl Engine {
         if hook.reconcile_due {
             return Ok(());
         }
+        if hook.is_app() {
+            self.compare_all_served(&hook.host).await?;
+        }
         self.change_hook(&hook.id, |hook| hook.reconcile_due = true)
             .await
             .map(drop)

@@ -51,7 +51,9 @@ impl Requests {
     /// Whether it is time to look through the store. Then the look begins.
     pub(super) fn must_look(&self, now: Timestamp) -> bool {
         let mut order = lock(&self.0);
-        let must = !order.whole && now.since(order.looked) >= BETWEEN_LOOKS;
+        // A clock that was set back makes nobody wait for the old time.
+        let due = now.since(order.looked) >= BETWEEN_LOOKS || order.looked > now;
+        let must = !order.whole && due;
         if must {
             (order.looked, order.overflowed) = (now, false);
         }

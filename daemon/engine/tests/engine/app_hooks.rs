@@ -24,7 +24,7 @@ use bindery_core::{
 use bindery_engine::{
     deliveries::Whose,
     hooks::AppHookSetUp,
-    intake::{Incoming, Refused, Taken},
+    intake::{Incoming, Limits, Refused, Taken},
     sources::Disconnect,
 };
 use data_encoding::HEXLOWER;
@@ -494,10 +494,10 @@ async fn what_the_apps_hook_missed_is_sent_again() {
 async fn an_apps_hook_may_bring_more_than_one_repositorys() {
     let hooked = Hooked::new().await;
     hooked.serve_by_app().await;
-    let limits = bindery_engine::intake::Limits {
+    let limits = Limits {
         per_hook: 2,
         in_all: 8,
-        ..bindery_engine::intake::Limits::default()
+        ..Limits::default()
     };
     hooked.world.engine.set_intake_limits(limits);
     for n in 0..8 {
@@ -762,6 +762,28 @@ async fn what_can_not_be_read_is_the_operators() {
     assert_eq!(again.state, DeliveryState::Processed);
     assert_eq!(hooked.told().await, [format!("push {MAIN} - a")]);
     assert!(engine.delivery(&hooked.source, 1).await.is_ok());
+}
+
+/// What the app's hook brings and there is no room for may be of any repository that it serves: refs of all are compared, once
+/// until it was asked for again.
+#[tokio::test]
+async fn what_there_is_no_room_for_is_compared() {
+    let hooked = two_served().await;
+    hooked.world.engine.set_intake_limits(Limits {
+        waiting: 0,
+        ..Limits::default()
+    });
+    let full = hooked.deliver(9, "one", "push refs/heads/main a b").await;
+    assert!(matches!(full, Err(Refused::Full(_))), "{full:?}");
+    for line in [1, 2] {
+        assert!(hooked.read_hook(line).await.reconcile_due, "{line}");
+        hooked
+            .change_hook(line, |hook| hook.reconcile_due = false)
+            .await;
+    }
+    let full = hooked.deliver(9, "two", "push refs/heads/main b c").await;
+    assert!(matches!(full, Err(Refused::Full(_))), "{full:?}");
+    assert!(!hooked.read_hook(1).await.reconcile_due);
 }
 
 /// What can't be looked up for one repository holds up no other one that the same app's hook serves; and it comes in its order,

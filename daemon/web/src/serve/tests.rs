@@ -118,7 +118,7 @@ async fn d1_those_who_ask_nothing_make_room() {
         let half = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf";
         let (mut slow, mut silent) = (said(address, half).await, said(address, b"").await);
         let answered = async || {
-            let answer = timeout(Duration::from_secs(60), ask(address)).await;
+            let answer = tokio::time::timeout(Duration::from_secs(60), ask(address)).await;
             assert!(answer.expect("a place in time").ends_with("hello"));
         };
         answered().await;
