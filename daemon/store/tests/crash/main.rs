@@ -234,7 +234,7 @@ fn k9_nothing_is_acknowledged_after_an_io_error() {
     assert!(met >= 18, "only {met} of {runs} errors were met");
 }
 
-/// K11: of many processes that open one folder at once exactly one gets it.
+/// K11: of many processes that open a folder which one holds exactly one gets it.
 #[test]
 fn k11_one_of_many_processes_wins() {
     let live = Home::new();
